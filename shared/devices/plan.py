@@ -1,0 +1,70 @@
+"""The whole site as compiled from its site file: what decides (DecisionPlan) and what only connects (SitePlan)."""
+
+from dataclasses import dataclass, field
+
+from shared.devices.profile import DevicePlan
+from shared.domain.plan import RoomPlan
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPlan:
+    """All that decisions depend on. Its canonical bytes are the rule-set body, their hash the decision version."""
+
+    core_version: int
+    site: str
+    devices: tuple[DevicePlan, ...]
+    rooms: tuple[RoomPlan, ...]
+    """The pseudo-room ``_site`` is the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusPlan:
+    """One line or connection. Exactly one of tcp, serial, simulated is not empty."""
+
+    id: str
+    tcp: str
+    """host:port"""
+    serial: str
+    """Device path."""
+    simulated: str
+    """Name of an in-process simulated bus (demo sites and tests only)."""
+    timeout_ms: int
+    baud: int = 19200
+    parity: str = "E"
+    stop_bits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MqttPlan:
+    url: str
+    """mqtt:// or mqtts://, may be empty: no broker."""
+    user: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    frames_days: int = 90
+    ballast_mib: int = 64
+    keep_around_alarm_ms: int = 900_000
+    disk_low_mib: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """Everything that `ampward run` needs from the site file."""
+
+    name: str
+    time_zone: str
+    language: str
+    demo: bool
+    decision: DecisionPlan
+    buses: tuple[BusPlan, ...]
+    mqtt: MqttPlan
+    http: str
+    simulate: str
+    """Path of the devices file that the demo starts, or empty."""
+    log: LogLimits = field(default_factory=LogLimits)

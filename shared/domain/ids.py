@@ -1,0 +1,48 @@
+"""Names of things: what an id may look like, and the ids that are hashes.
+
+Ids are never reused. A point is ``site/room/point``, an output the same, an alarm ``site/room/point/rule``, a jar by
+its plant path ``site/room/battery/2S4`` (jar 2 of string 4). Hash ids are the first 16 bytes of a SHA-256 in hex, so
+that every runner on every machine derives the same one from the same input.
+"""
+
+import re
+from hashlib import sha256
+from typing import NewType
+
+SiteId = NewType("SiteId", str)
+RoomId = NewType("RoomId", str)
+BusId = NewType("BusId", str)
+DeviceId = NewType("DeviceId", str)
+PointId = NewType("PointId", str)
+OutputId = NewType("OutputId", str)
+AlarmId = NewType("AlarmId", str)
+RuleId = NewType("RuleId", str)
+LogId = NewType("LogId", str)
+EventId = NewType("EventId", str)
+OccurrenceId = NewType("OccurrenceId", str)
+DecisionVersion = NewType("DecisionVersion", str)
+
+ID_ALLOWED = "1 to 40 of a-z 0-9 _ -"
+_ID = re.compile(r"[a-z0-9_-]{1,40}")
+
+SITE_ROOM = RoomId("_site")
+"""The pseudo-room that carries the alarms of the box itself: log, disk, clock, replay."""
+
+
+def is_id(text: str) -> bool:
+    """True when ``text`` may name a site, room, bus, device, point, battery, string or rule."""
+    return _ID.fullmatch(text) is not None
+
+
+def _hash(*parts: str) -> str:
+    return sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
+    """Id of the ``ordinal``-th event that the input (log_id, site_seq) caused in ``room``."""
+    return EventId(_hash(log_id, str(site_seq), room, str(ordinal)))
+
+
+def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:
+    """Id of the occurrence of ``alarm`` that the input (log_id, site_seq) began."""
+    return OccurrenceId(_hash(alarm, log_id, str(site_seq)))
