@@ -31,7 +31,7 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    async def write_coil(self, unit: int, address: int, value: bool) -> BusFailure | None:  # noqa: FBT001 - the bus's own word
+    async def write_coil(self, unit: int, address: int, value: bool) -> BusFailure | None:
         """Function 05, echo checked."""
         ...
 
