@@ -1,0 +1,198 @@
+"""The port between the gateway and the site: what it shows, and the one way in for commands.
+
+The gateway knows no log, no core and no guard. The site process implements :class:`Views` over its runner; the fake beside
+this module (services.gateway.fake) implements it in memory. Both pass tests/services/gateway/views_contract.py.
+
+Promises asked of an implementation:
+- every method may be called from the gateway's event loop and returns within a few milliseconds (``submit`` and
+  ``wait_for_events`` are coroutines and may take as long as they say);
+- what is returned is a value: it does not change afterwards;
+- instants are ``_at_ms``, UTC milliseconds since 1970, 0 for "never"; the gateway writes them as RFC 3339.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from shared.domain.events import Event
+from shared.domain.inputs import Command
+from shared.log.port import Cursor
+from shared.runtime.metrics import MetricValues
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmItem:
+    """One alarm that is not plainly normal."""
+
+    id: str
+    rule: str
+    point: str
+    """Path of what it is about."""
+    severity: str
+    """warning, alarm, critical"""
+    state: str
+    """Process region, A to F."""
+    condition: str
+    """true, false, unknown"""
+    override: str
+    """none, shelved, suppressed, out_of_service"""
+    occurrence: str
+    since_at_ms: int
+    value: str
+    """Decimal string, or empty when the alarm has no value."""
+    unit: str
+    guidance: str
+    until_at_ms: int = 0
+    """When a shelving or an out-of-service ends, by the wall clock as far as it is known now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointItem:
+    id: str
+    value: str | None
+    unit: str
+    quality: str
+    """good, uncertain, bad"""
+    no_data: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputItem:
+    id: str
+    kind: str
+    demand: str
+    """on, off"""
+    by: tuple[str, ...]
+    read_back: str
+    """on, off, unknown"""
+    proof: str
+    """The core's word for the proof of effect: none, waiting, proven, failed ..."""
+    armed: bool
+    supervision: str
+    """What watches over the output when this program dies: ``watchdog`` or ``not supervised``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that readiness looks at."""
+
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    ready: bool
+    """The trip is ready: guard polls, decides and can write. Nothing else counts."""
+    armed: bool
+    checks: Mapping[str, Check]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """The box itself, for ``ampward status``."""
+
+    site: str
+    name: str
+    version: str
+    """Of the program."""
+    decision: str
+    """Hash of the decision version in force."""
+    log_id: str
+    head_seq: int
+    undurable: bool
+    """Inputs are decided upon, but not on disk at present."""
+    demo: bool
+    assumed: tuple[str, ...] = ()
+    """Points and outputs whose addresses are assumed, not the vendor's."""
+    mqtt: str = ""
+    """Address of the broker and whether it is connected, or empty."""
+    notes: tuple[str, ...] = ()
+    """What else a person should know, one sentence each."""
+
+
+class CommandState(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswer:
+    """What became of a command. ``reason`` is a Refusal value when rejected; occurrence and severity are then the present ones."""
+
+    id: str
+    state: CommandState
+    reason: str = ""
+    text: str = ""
+    occurrence: str = ""
+    severity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdReused:
+    """This command id was given before with another content: nothing was done."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CursorGone:
+    """The cursor is older than what is kept, or of a log that this one does not continue."""
+
+    oldest: Cursor | None
+    """Where reading can go on: None is the beginning of what is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventItem:
+    """One event with its place; ``cursor`` is what a reader stands at when it has read it."""
+
+    cursor: Cursor
+    event: Event
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """CloudEvents extensions that are not in the event's bytes, such as ``undurable``."""
+
+
+class Views(Protocol):
+    """What the site process offers to the gateway."""
+
+    def alarms(self) -> tuple[tuple[AlarmItem, ...], int]:
+        """The alarms that are not plainly normal, gravest first, and the instant (ms) of which they are true."""
+        ...
+
+    def points(self) -> tuple[PointItem, ...]: ...
+
+    def outputs(self) -> tuple[OutputItem, ...]: ...
+
+    def status(self) -> SiteStatus: ...
+
+    def readiness(self) -> Readiness: ...
+
+    def metrics(self) -> MetricValues: ...
+
+    def head(self) -> Cursor | None:
+        """Where a reader stands who has read everything; None while there are no events."""
+        ...
+
+    def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
+        """At most ``limit`` events behind the cursor, in order; None reads from the beginning of what is kept."""
+        ...
+
+    async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
+        """Returns True as soon as there is an event behind the cursor, False after ``timeout_s``. Cancellable."""
+        ...
+
+    async def submit(self, command: Command) -> CommandAnswer | IdReused:
+        """Give a command to the log and wait, at most 5 s, for what became of it (PENDING when that takes longer).
+
+        The same command with the same id again gives the same answer and is not an input again, over restarts too.
+        """
+        ...
+
+    def command_state(self, command_id: str) -> CommandAnswer | None:
+        """What became of a command; None when the id is not known."""
+        ...
