@@ -1,7 +1,7 @@
 """The port between the gateway and the site: what it shows, and the one way in for commands.
 
-The gateway knows no log, no core and no guard. The site process implements :class:`Views` over its runner; the fake beside
-this module (services.gateway.fake) implements it in memory. Both pass tests/services/gateway/views_contract.py.
+The gateway knows no log, no core and no guard. The site process implements :class:`Views` over its runner; the fake
+beside this module (services.gateway.fake) implements it in memory. Both pass tests/services/gateway/views_contract.py.
 
 Promises asked of an implementation:
 - every method may be called from the gateway's event loop and returns within a few milliseconds (``submit`` and
@@ -122,7 +122,10 @@ class CommandState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """What became of a command. ``reason`` is a Refusal value when rejected; occurrence and severity are then the present ones."""
+    """What became of a command.
+
+    ``reason`` is a Refusal value when it was rejected; occurrence and severity are then the present ones.
+    """
 
     id: str
     state: CommandState

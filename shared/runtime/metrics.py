@@ -1,7 +1,7 @@
 """The one registry of metric names, and the values behind them.
 
-Values are pulled: a scrape asks the program once for :class:`MetricValues` and writes them in the Prometheus text form. No
-counter is counted in two places. Labels are closed sets (three severities), so the number of series is fixed.
+Values are pulled: a scrape asks the program once for :class:`MetricValues` and writes them in the Prometheus text form.
+No counter is counted in two places. Labels are closed sets (three severities), so the number of series is fixed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
