@@ -217,6 +217,16 @@ class LostRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StaleRow:
+    """TRUE when the point has had no good value for after_ms (from the start of the state when there never was one)."""
+
+    alarm: int
+    point: int
+    after_ms: int
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
 class ReportRow:
     """TRUE from a Report with this kind and subject and state on, until one with state off (a pulse: for one step)."""
 
@@ -331,3 +341,6 @@ class RoomPlan:
     detectors: tuple[DetectorPlan, ...] = ()
     outputs: tuple[OutputPlan, ...] = ()
     batteries: tuple[BatteryPlan, ...] = ()
+    stales: tuple[StaleRow, ...] = ()
+    was: str = ""
+    """The id the room had before it was renamed: its state goes on under the new one."""
