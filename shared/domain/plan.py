@@ -300,6 +300,8 @@ class OutputPlan:
     not_falling_ms: int = 1_800_000
     wiring_safe: bool = False
     """The contactor is wired fan_on_when_deenergised: without watchdog the output is 'not supervised'."""
+    override: int = NONE
+    """Point of a wired override contact (1 is closed): while closed, a foreign OFF is not written over."""
 
 
 @dataclass(frozen=True, slots=True)
