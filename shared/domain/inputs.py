@@ -140,6 +140,8 @@ class ReportKind(StrEnum):
     REPLAY_DIFFERS = "replay_differs"
     CONFIG_REJECTED = "config_rejected"
     RETENTION = "retention"
+    SNAPSHOT = "snapshot"
+    """The whole state was kept: detail names its site_seq and hash."""
     ARMED = "armed"
 
 
@@ -162,6 +164,8 @@ class Resync(NamedTuple):
     last_lost: int
     state: str
     """JSON text, so that it stays bytes-equal through every codec."""
+    room: str = ""
+    """The room whose state this is."""
 
 
 class Undecodable(NamedTuple):

@@ -1,0 +1,70 @@
+"""Events <-> bytes, and an event as the CloudEvent that other programs see.
+
+Promises: the bytes of an event are one JSON object with the fields of shared.domain.events.Event in their order,
+integers and strings only; every runner makes the same bytes of the same event. ``cloud_event`` is the shape of
+INTERFACES.md and carries nothing that the event does not.
+Refuses (WireError): missing fields, other types, bytes that are not JSON.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+import orjson
+
+from shared.domain.errors import WireError
+from shared.domain.events import Event
+
+_FIELDS = Event._fields
+_Wire = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for name in _FIELDS])
+_decoder = msgspec.json.Decoder(_Wire)
+_SEQUENCE_DIGITS = 12
+"""CloudEvents compares ``sequence`` as text: 12 digits last 30,000 years at an event a second."""
+_DATA = ("occurrence", "rule", "severity", "state", "value", "unit", "limit", "quality", "reason", "actor")
+
+
+def encode_event(event: Event) -> bytes:
+    """Canonical bytes of one event."""
+    return orjson.dumps(dict(zip(_FIELDS, event, strict=True)))
+
+
+def decode_event(data: bytes) -> Event:
+    """The event that these bytes are; raises WireError with what is wrong."""
+    try:
+        return Event(*msgspec.structs.astuple(_decoder.decode(data)))
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise WireError(f"event: {fault}") from fault
+
+
+def stamp(at_ms: int) -> str:
+    """RFC 3339 text of a wall-clock stamp.
+
+    >>> stamp(1767225600123)
+    '2026-01-01T00:00:00.123Z'
+    """
+    whole, part = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part:03d}Z"
+
+
+def cloud_event(event: Event) -> dict[str, object]:
+    """The event as CloudEvents 1.0 JSON; data fields that do not apply are left out."""
+    data: dict[str, object] = {}
+    if event.type.startswith("ampward.alarm."):
+        data["alarm"] = event.subject
+    data.update({name: value for name in _DATA if (value := getattr(event, name)) != ""})
+    if event.until_ms:
+        data["for_ms"] = event.until_ms - event.tick_ms
+    cloud: dict[str, object] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": f"/{event.site}",
+        "type": str(event.type),
+        "subject": event.subject,
+        "time": stamp(event.at_ms),
+        "datacontenttype": "application/json",
+        "sequence": f"{event.room_no:0{_SEQUENCE_DIGITS}d}",
+        "causationid": f"{event.site}/{event.log_id}/{event.site_seq}",
+        "rulesetversion": event.version,
+        "room": event.room,
+        "data": data,
+    }
+    return cloud

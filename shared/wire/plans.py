@@ -1,0 +1,49 @@
+"""Plans <-> bytes. The canonical bytes of a DecisionPlan are a rule set's body; their hash is the decision version.
+
+Promises: the same plan gives the same bytes on every machine: JSON objects in the order of the dataclasses' fields, no
+spaces. Decoding checks every type and fills a field that is newer than the bytes with its default.
+Refuses (WireError): unknown enumeration values, wrong types, a plan for another core version is NOT refused here: who
+decides by it compares ``core_version``.
+"""
+
+from hashlib import sha256
+
+import msgspec
+
+from shared.devices.plan import DecisionPlan, SitePlan
+from shared.domain.errors import WireError
+from shared.domain.ids import DecisionVersion
+
+_encoder = msgspec.json.Encoder()
+_decision = msgspec.json.Decoder(DecisionPlan)
+_site = msgspec.json.Decoder(SitePlan)
+
+
+def encode_decision(plan: DecisionPlan) -> bytes:
+    """Canonical bytes: the rule-set body."""
+    return _encoder.encode(plan)
+
+
+def decode_decision(data: bytes) -> DecisionPlan:
+    """The plan; raises WireError."""
+    try:
+        return _decision.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise WireError(f"decision plan: {fault}") from fault
+
+
+def decision_version(data: bytes) -> DecisionVersion:
+    """The hash that names these canonical bytes: the first 16 bytes of their SHA-256 in hex."""
+    return DecisionVersion(sha256(data).hexdigest()[:32])
+
+
+def encode_site(plan: SitePlan) -> bytes:
+    return _encoder.encode(plan)
+
+
+def decode_site(data: bytes) -> SitePlan:
+    """The plan; raises WireError."""
+    try:
+        return _site.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise WireError(f"site plan: {fault}") from fault
