@@ -1,0 +1,90 @@
+"""Beginning and end of a process: signals as a value that can be waited for, systemd's notice, a parent's death.
+
+Clean-up is contextlib.ExitStack: what was opened last is closed first. A signal only sets a flag and wakes whoever
+waits; the second INT or TERM changes nothing, so that a clean end is not cut short by an impatient Ctrl-C.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from shared.domain.errors import AmpwardError
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Signals:
+    """INT and TERM end, HUP asks for a reload. ``descriptor`` becomes readable at each of them."""
+
+    def __init__(self, wake: Callable[[], None] | None = None) -> None:
+        self.descriptor, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.ended = threading.Event()
+        self._reload = threading.Event()
+        self._wake = wake
+
+    def install(self) -> None:
+        """From here on signals come here. Main thread only."""
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGHUP, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._reload.set()
+        else:
+            self.ended.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Make ``descriptor`` readable; harmless when it is already."""
+        try:
+            os.write(self._write_end, b".")
+        except BlockingIOError:
+            return
+        finally:
+            if self._wake is not None:
+                self._wake()
+
+    def drain(self) -> None:
+        """Make ``descriptor`` quiet again."""
+        try:
+            while os.read(self.descriptor, 512):
+                pass
+        except BlockingIOError:
+            return
+
+    def take_reload(self) -> bool:
+        """True once for each request to reload."""
+        asked = self._reload.is_set()
+        self._reload.clear()
+        return asked
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel for TERM when the parent is gone. Raises AmpwardError when it is gone already.
+
+    Main thread only; for the site process, the view and the simulator. guard never asks: it outlives its parent.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise AmpwardError(f"prctl: {os.strerror(ctypes.get_errno())}")
+    if os.getppid() != parent:
+        raise AmpwardError("the parent has gone")
+
+
+def notify_systemd(state: str) -> None:
+    """Tell systemd (Type=notify) ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` ...; without systemd nothing happens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        try:
+            line.sendto(state.encode(), address)
+        except OSError:
+            # The supervisor restarts: its watchdog judges, there is nobody else to tell.
+            return

@@ -1,0 +1,103 @@
+"""Structured logs: one JSON object a line on standard error, an event name and key-values, never a sentence.
+
+Promises: a line says that a condition changed, not that a cycle passed (:class:`Changes`); secrets are redacted by
+key name and inside addresses; a reader that has gone or does not read never blocks or ends the program (lines are
+dropped and counted). Limits: a value is cut at 2,000 characters. Times are UTC and for people only.
+"""
+
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Hashable, MutableMapping
+from typing import Any
+
+# structlog's developer console would draw rich into every process: 100 ms and 10 MiB that nothing here uses.
+_rich = sys.modules.get("rich")
+if _rich is None:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    if _rich is None:
+        del sys.modules["rich"]
+
+VALUE_CHARACTERS_MAX = 2000
+_SECRET = re.compile(r"(?i)token|password|passwd|secret|authorization|api_?key|private_?key|\bpin\b")
+_IN_ADDRESS = re.compile(r"(?P<before>://[^/\s:@]+:)[^@/\s]+@")
+
+
+class _Pipe:
+    """Standard error as a stream of whole lines that never blocks and never raises."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.dropped = 0
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            os.set_blocking(descriptor, False)
+
+    def write(self, text: str) -> None:
+        line = text.encode(errors="replace")
+        try:
+            if os.write(self._descriptor, line) != len(line):
+                self.dropped += 1
+        except OSError:
+            # Nobody reads: the parent is dead or busy. What matters went to the event log, not here.
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide the values of keys that name a secret, and passwords inside addresses."""
+    for key, value in event.items():
+        if key != "event" and _SECRET.search(key) and value:
+            event[key] = "(redacted)"
+        elif isinstance(value, str):
+            event[key] = _IN_ADDRESS.sub(r"\g<before>(redacted)@", value)[:VALUE_CHARACTERS_MAX]
+    return event
+
+
+def configure(service: str) -> None:
+    """Once, at the start of a process. ``service`` stands in every line."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.JSONRenderer(serializer=_dump),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(_Pipe(sys.stderr.fileno())),  # type: ignore[arg-type]
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service, pid=os.getpid())
+
+
+def _dump(event: Any, **_options: Any) -> str:
+    order = ("at", "level", "service", "pid", "event")
+    first = {key: event[key] for key in order if key in event}
+    return json.dumps(first | {key: value for key, value in event.items() if key not in first}, default=str)
+
+
+def logger(**bound: Any) -> Any:
+    """A logger: ``logger().info("site_started", port=8080)``."""
+    return structlog.get_logger(**bound)
+
+
+class Changes:
+    """Says whether a condition differs from what it was: logs are written at changes only. Holds at most 10,000."""
+
+    def __init__(self) -> None:
+        self._last: dict[Hashable, object] = {}
+
+    def changed(self, condition: Hashable, state: object) -> bool:
+        """True when ``state`` is new for ``condition``. The first state counts as a change unless it is falsy."""
+        if len(self._last) >= 10_000:
+            self._last.clear()
+        before = self._last.get(condition)
+        self._last[condition] = state
+        return before != state and not (before is None and not state)

@@ -1,0 +1,146 @@
+"""The names of what stands in a site's data folder, and where a local socket goes when the folder cannot hold one.
+
+A folder on a full or read-only disk must not prevent a start: files that only running processes need then go to a
+folder of the same user in memory, named by a hash of the data folder, so that everybody finds the same one. Paths of
+unix sockets may be 107 bytes long; longer ones are reached through the open folder.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from shared.domain.errors import Busy
+
+LOCK = "lock"
+RUN = "run.json"
+TOKEN = "token"
+SITE_PLAN = "site.json"
+GUARD_PLAN = "guard.json"
+GUARD_SOCKET = "guard.sock"
+TEXT_LOG = "ampward.log"
+
+_SOCKET_PATH_MAX = 107
+_MEMORY = Path("/dev/shm")
+_CANNOT_WRITE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def memory_folder(data: Path) -> Path:
+    """The folder in memory that stands in for ``data`` while it cannot be written; not created here."""
+    name = sha256(os.fsencode(data.resolve())).hexdigest()[:16]
+    return _MEMORY / f"ampward-{os.getuid()}-{name}"
+
+
+def make_memory_folder(data: Path) -> Path:
+    """Create it, for this user alone. Raises Busy when somebody else owns the name."""
+    folder = memory_folder(data)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() or folder.is_symlink():
+        raise Busy(f"{folder} belongs to another user")
+    return folder
+
+
+def cannot_write(error: OSError) -> bool:
+    """True when ``error`` tells of the disk or the folder, not of the program."""
+    return error.errno in _CANNOT_WRITE
+
+
+def find_file(data: Path, name: str) -> Path:
+    """``name`` as written last: the copy in memory when there is one, else the place in ``data``."""
+    aside = memory_folder(data) / name
+    return aside if aside.exists() else data / name
+
+
+def write_file(data: Path, name: str, content: bytes, mode: int = 0o644) -> Path:
+    """Replace ``data/name`` in one step, fsynced; when the disk refuses, write it in memory. Gives where it went."""
+    aside = memory_folder(data) / name
+    try:
+        target = _replace(data / name, content, mode)
+    except OSError as error:
+        if not cannot_write(error):
+            raise
+        return _replace(make_memory_folder(data) / name, content, mode)
+    aside.unlink(missing_ok=True)
+    return target
+
+
+def _replace(target: Path, content: bytes, mode: int) -> Path:
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return target
+
+
+def connect_guard(data: Path) -> socket.socket | None:
+    """A blocking connection to the living guard of ``data``, or None when there is none."""
+    for folder in (data, memory_folder(data)):
+        made = _connect(folder / GUARD_SOCKET)
+        if made is not None:
+            return made
+    return None
+
+
+def listen_guard(data: Path) -> socket.socket:
+    """The listening socket of a new guard, 0600. Raises Busy when a guard of this folder lives."""
+    living = connect_guard(data)
+    if living is not None:
+        living.close()
+        raise Busy("a guard of this data folder is running")
+    try:
+        return _listen(data / GUARD_SOCKET)
+    except OSError as error:
+        if not cannot_write(error):
+            raise
+        return _listen(make_memory_folder(data) / GUARD_SOCKET)
+
+
+def _connect(path: Path) -> socket.socket | None:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _at(path, made.connect)
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError, PermissionError):
+        made.close()
+        return None
+    return made
+
+
+def _listen(path: Path) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)
+        _at(path, made.bind)
+        made.listen(8)
+    except OSError:
+        made.close()
+        raise
+    finally:
+        os.umask(mask)
+    return made
+
+
+def _at(path: Path, act: Callable[[str], None]) -> None:
+    """``act`` on the path, by way of the open folder when it is too long for a socket address."""
+    if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
+        act(str(path))
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        act(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
