@@ -1,20 +1,23 @@
-"""The built-in rules: id, severity, delays, limits, and what an operator should know and do.
+"""The built-in rules: id, severity, delays, limits; what people should know and do stands in shared.domain.guidance.
 
-The site file's ``rules:`` overrides these figures by rule id; the compiler (shared.runtime.site_file) lays the rules over
-the site's points, jars, strings, devices and outputs; the gateway and the terminal show the guidance. Rule ids are final.
-Values are integers scaled as shared.domain.units says, times are milliseconds. Sources are DOMAIN figures: limits for
-hydrogen by code (1 % room limit), the rest defaults of ours, to be set from the battery maker's sheet. No conformity with
-any standard is claimed.
+The site file's ``rules:`` overrides these figures by rule id, the compiler (shared.runtime.site_file) lays the rules
+over the site's points, jars, strings, devices and outputs. Rule ids are final. Values are integers scaled as
+shared.domain.units says, times are milliseconds. Sources are the figures of the domain: limits for hydrogen by code
+(1 % room limit), the rest defaults of ours, to be set from the battery maker's sheet. No conformity with any standard
+is claimed.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.domain.guidance import TEXTS
 from shared.domain.plan import Severity
 from shared.domain.units import Unit
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
+SETTLE = 10_000
+"""Delay that rides out a load step or a single odd sample."""
 
 
 class Scope(StrEnum):
@@ -80,8 +83,6 @@ class Rule:
     id: str
     severity: Severity
     scope: Scope
-    means: str
-    todo: str
     unit: Unit | None = None
     limit: int | None = None
     deadband: int | None = None
@@ -102,7 +103,7 @@ class Rule:
     @property
     def guidance(self) -> str:
         """One text for people: what it means, then what to do."""
-        return f"{self.means} {self.todo}"
+        return " ".join(TEXTS[self.id])
 
 
 _W, _A, _C = Severity.WARNING, Severity.ALARM, Severity.CRITICAL
@@ -118,10 +119,6 @@ _GAS = (
         off_delay_ms=10_000,
         realarm_ms=8 * HOUR,
         protects=True,
-        means="Hydrogen is at or over 1 % by volume, a quarter of what can burn. The fan has been started. A room whose "
-        "ventilation works stays below this, so fan, charger or cells are not as they should be.",
-        todo="Check that air moves, that the charger is not in boost longer than planned, and look for hot or boiling "
-        "cells. No sparks, no open flame, no switching of loads in the room.",
     ),
     Rule(
         "h2_alarm",
@@ -133,91 +130,20 @@ _GAS = (
         latch=True,
         realarm_ms=HOUR,
         protects=True,
-        means="Hydrogen is at or over 2 % by volume, half of what can burn. The fan runs, boost charge is stopped, the "
-        "buzzer sounds.",
-        todo="Leave the room and keep others out. Do not switch anything in it. Let it be ventilated until the detector "
-        "reads well below 1 %, find the cause, then acknowledge and reset.",
     ),
-    Rule(
-        "h2_fault",
-        _A,
-        Scope.DETECTOR,
-        realarm_ms=8 * HOUR,
-        protects=True,
-        means="The hydrogen detector cannot be believed: fault, no answer, no change of its heartbeat, or warm-up that "
-        "does not end. The fan runs until three good samples came.",
-        todo="Check the detector's supply, its status lamp, its cable and its address. Treat the room as one with gas.",
-    ),
-    Rule(
-        "h2_contacts_impossible",
-        _A,
-        Scope.DETECTOR,
-        protects=True,
-        means="The 2 % contact is closed while the 1 % contact is open. That cannot be: a wire is broken, swapped or "
-        "shorted. The 2 % contact is believed and the fan runs.",
-        todo="Check the wiring of both contacts and their sense (normally open or closed) in the device profile.",
-    ),
+    Rule("h2_fault", _A, Scope.DETECTOR, realarm_ms=8 * HOUR, protects=True),
+    Rule("h2_contacts_impossible", _A, Scope.DETECTOR, protects=True),
 )
 
 _FAN = (
-    Rule(
-        "fan_fail",
-        _A,
-        Scope.OUTPUT,
-        latch=True,
-        realarm_ms=8 * HOUR,
-        protects=True,
-        means="The fan was demanded, and within its run-up time the relay did not read back or no airflow was seen.",
-        todo="Check contactor, motor protection, belt and damper. Open doors for natural ventilation and stop boost "
-        "charge until air moves again, then acknowledge and reset.",
-    ),
-    Rule(
-        "airflow_low",
-        _A,
-        Scope.OUTPUT,
-        latch=True,
-        realarm_ms=8 * HOUR,
-        protects=True,
-        means="Airflow was proven and then was lost while the fan is demanded.",
-        todo="Check fan, filter, damper and the airflow switch. Then acknowledge and reset.",
-    ),
-    Rule(
-        "h2_not_falling",
-        _A,
-        Scope.OUTPUT,
-        latch=True,
-        protects=True,
-        means="Air has moved for half an hour and hydrogen is not lower: the air does not reach the gas, or more gas is "
-        "made than the fan can carry away.",
-        todo="Stop boost charge, check the inlet, look for cells in thermal runaway. Then acknowledge and reset.",
-    ),
+    Rule("fan_fail", _A, Scope.OUTPUT, latch=True, realarm_ms=8 * HOUR, protects=True),
+    Rule("airflow_low", _A, Scope.OUTPUT, latch=True, realarm_ms=8 * HOUR, protects=True),
+    Rule("h2_not_falling", _A, Scope.OUTPUT, latch=True, protects=True),
 )
 
 _LEVELS = (
-    Rule(
-        "els_level_yellow",
-        _W,
-        Scope.JAR,
-        unit=Unit.STATE,
-        limit=1,
-        deadband=0,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="The electrolyte of this cell has fallen to its warning level (sensor shows yellow).",
-        todo="Plan to fill up with purified water at the next visit. Never fill with acid.",
-    ),
-    Rule(
-        "els_level_red",
-        _A,
-        Scope.JAR,
-        unit=Unit.STATE,
-        limit=2,
-        deadband=0,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="The electrolyte of this cell is at its alarm level (sensor shows red): plates may soon stand dry.",
-        todo="Fill up with purified water now; the sensor's red light marks the cell. Fill after charging, not before.",
-    ),
+    Rule("els_level_yellow", _W, Scope.JAR, unit=Unit.STATE, limit=1, deadband=0, off_delay_ms=SETTLE),
+    Rule("els_level_red", _A, Scope.JAR, unit=Unit.STATE, limit=2, deadband=0, off_delay_ms=SETTLE),
     Rule(
         "els_temp_warning",
         _W,
@@ -225,10 +151,7 @@ _LEVELS = (
         unit=Unit.CELSIUS,
         limit=35_000,
         deadband=2_000,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="The level sensor measures a warm cell.",
-        todo="Check room temperature and charging current; compare the neighbours.",
+        off_delay_ms=SETTLE,
     ),
     Rule(
         "els_temp_alarm",
@@ -237,10 +160,7 @@ _LEVELS = (
         unit=Unit.CELSIUS,
         limit=45_000,
         deadband=2_000,
-        on_delay_ms=10_000,
-        off_delay_ms=MINUTE,
-        means="The level sensor measures a hot cell.",
-        todo="Reduce or stop charging and find out why; watch for thermal runaway.",
+        off_delay_ms=SETTLE,
     ),
     Rule(
         "temp_difference",
@@ -249,75 +169,19 @@ _LEVELS = (
         unit=Unit.CELSIUS,
         limit=5_000,
         deadband=1_000,
-        on_delay_ms=5 * MINUTE,
-        off_delay_ms=MINUTE,
-        means="The two temperature sensors of this jar differ: one is loose or wrong, or the jar is hot at one place.",
-        todo="Check how both sensors are fixed. A hot terminal points to a loose connection.",
+        off_delay_ms=SETTLE,
     ),
-    Rule(
-        "els_low_1plus",
-        _W,
-        Scope.STRING,
-        at_least=1,
-        enabled=False,
-        means="At least one cell of this string has a low electrolyte level.",
-        todo="Look for the cells marked red and fill them up with purified water.",
-    ),
-    Rule(
-        "els_low_4plus",
-        _A,
-        Scope.STRING,
-        at_least=4,
-        means="Four or more cells of this string have a low electrolyte level: this is not one leaking cell.",
-        todo="Check charging voltage and temperature of the whole string, then fill up.",
-    ),
+    Rule("els_low_1plus", _W, Scope.STRING, at_least=1, enabled=False),
+    Rule("els_low_4plus", _A, Scope.STRING, at_least=4),
 )
 
 _JARS = (
     Rule(
-        "jar_voltage_high_warning",
-        _W,
-        Scope.JAR,
-        unit=Unit.VOLT,
-        deadband=5,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="This jar's voltage is over its window.",
-        todo="Compare the string's other jars: one high jar often means a low one beside it.",
+        "jar_voltage_high_warning", _W, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE
     ),
-    Rule(
-        "jar_voltage_high_alarm",
-        _A,
-        Scope.JAR,
-        unit=Unit.VOLT,
-        deadband=5,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="This jar's voltage is far over its window: it is overcharged, gasses and dries out.",
-        todo="Check the charger's voltage and the jar's connections; look for a shorted jar in the string.",
-    ),
-    Rule(
-        "jar_voltage_low_warning",
-        _W,
-        Scope.JAR,
-        unit=Unit.VOLT,
-        deadband=5,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="This jar's voltage is under its window.",
-        todo="Watch it; an equalising charge may be due. A jar that stays low is on its way out.",
-    ),
-    Rule(
-        "jar_voltage_low_alarm",
-        _A,
-        Scope.JAR,
-        unit=Unit.VOLT,
-        deadband=5,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="This jar's voltage is far under its window: a shorted cell, a deep discharge or a broken sense wire.",
-        todo="Check connections and sense wires, then measure by hand; prepare a replacement.",
-    ),
+    Rule("jar_voltage_high_alarm", _A, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
+    Rule("jar_voltage_low_warning", _W, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
+    Rule("jar_voltage_low_alarm", _A, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
     Rule(
         "jar_resistance_warning",
         _W,
@@ -325,10 +189,8 @@ _JARS = (
         unit=Unit.MILLIOHM,
         factor_percent=120,
         deadband=0,
-        on_delay_ms=10 * MINUTE,
-        off_delay_ms=10 * MINUTE,
-        means="This jar's internal resistance is a fifth over its own baseline: it ages, or a connection is loose.",
-        todo="Check the torque of its terminals and plan a capacity test.",
+        on_delay_ms=SETTLE,
+        off_delay_ms=SETTLE,
     ),
     Rule(
         "jar_resistance_alarm",
@@ -337,10 +199,8 @@ _JARS = (
         unit=Unit.MILLIOHM,
         factor_percent=130,
         deadband=0,
-        on_delay_ms=10 * MINUTE,
-        off_delay_ms=10 * MINUTE,
-        means="This jar's internal resistance is 30 % over its own baseline: under load the string may fail here.",
-        todo="Check its terminals, then replace the jar.",
+        on_delay_ms=SETTLE,
+        off_delay_ms=SETTLE,
     ),
     Rule(
         "jar_temp_warning",
@@ -350,10 +210,8 @@ _JARS = (
         limit=35_000,
         deadband=2_000,
         over_ambient=5_000,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="This jar is warm, or warmer than the room around it. Every 10 K halves its life.",
-        todo="Check room cooling and charging current; compare the neighbours.",
+        on_delay_ms=SETTLE,
+        off_delay_ms=SETTLE,
     ),
     Rule(
         "jar_temp_alarm",
@@ -363,22 +221,10 @@ _JARS = (
         limit=45_000,
         deadband=2_000,
         over_ambient=10_000,
-        on_delay_ms=10_000,
-        off_delay_ms=MINUTE,
-        means="This jar is hot, or much warmer than the room around it.",
-        todo="Reduce or stop charging, check its terminals, watch for thermal runaway.",
+        on_delay_ms=SETTLE,
+        off_delay_ms=SETTLE,
     ),
-    Rule(
-        "jar_deviation",
-        _W,
-        Scope.JAR,
-        unit=Unit.VOLT,
-        deadband=5,
-        on_delay_ms=5 * MINUTE,
-        off_delay_ms=MINUTE,
-        means="This jar's voltage is away from the median of its string.",
-        todo="Watch it over a week; an equalising charge may be due.",
-    ),
+    Rule("jar_deviation", _W, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=MINUTE, off_delay_ms=SETTLE),
 )
 
 _STRINGS = (
@@ -390,8 +236,6 @@ _STRINGS = (
         factor_percent=300,
         on_delay_ms=30 * MINUTE,
         off_delay_ms=MINUTE,
-        means="The float current is three times what it was over the last week: cells short, age or get hot.",
-        todo="Look at jar temperatures and voltages of this string.",
     ),
     Rule(
         "string_current_alarm",
@@ -401,29 +245,9 @@ _STRINGS = (
         factor_percent=600,
         on_delay_ms=30 * MINUTE,
         off_delay_ms=MINUTE,
-        means="The float current is six times what it was over the last week, or over the limit set for this site.",
-        todo="Check charging voltage and jar temperatures now; consider to disconnect the string.",
     ),
-    Rule(
-        "string_voltage_high",
-        _A,
-        Scope.STRING,
-        unit=Unit.VOLT,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="The string's voltage is over its limit: the charger gives too much, more gas is made.",
-        todo="Check the charger's settings and its temperature compensation.",
-    ),
-    Rule(
-        "string_voltage_low",
-        _A,
-        Scope.STRING,
-        unit=Unit.VOLT,
-        on_delay_ms=MINUTE,
-        off_delay_ms=MINUTE,
-        means="The string's voltage is under its limit: no charge, or the end of a discharge is near.",
-        todo="Check the charger and the mains; shed load if the battery is carrying it.",
-    ),
+    Rule("string_voltage_high", _A, Scope.STRING, unit=Unit.VOLT, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
+    Rule("string_voltage_low", _A, Scope.STRING, unit=Unit.VOLT, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
     Rule(
         "thermal_runaway",
         _C,
@@ -437,138 +261,31 @@ _STRINGS = (
         latch=True,
         realarm_ms=HOUR,
         protects=True,
-        means="A jar heats itself: much warmer than the room while the float current has tripled, or 50 °C on charge. "
-        "Stopping the charge has been requested and the fan runs.",
-        todo="Make sure that the charge is off. Keep people out. Let it cool; call the fire service when it smokes. Then "
-        "acknowledge and reset.",
     ),
 )
 
 _PATHS = (
-    Rule(
-        "device_lost",
-        _A,
-        Scope.DEVICE,
-        realarm_ms=24 * HOUR,
-        means="This device does not answer. What hangs on it is unknown, not healthy.",
-        todo="Check its supply, its cable and its address; `ampward probe` shows what comes back.",
-    ),
-    Rule(
-        "bus_lost",
-        _A,
-        Scope.BUS,
-        realarm_ms=24 * HOUR,
-        means="No device of this line answers. Alarms of what hangs on it are suppressed by this one.",
-        todo="Check the converter, the cable and the termination; for a network, the switch.",
-    ),
-    Rule(
-        "module_lost",
-        _A,
-        Scope.JAR,
-        realarm_ms=24 * HOUR,
-        means="The module of this jar gives no values, though its manager answers.",
-        todo="Check the module's light and its bus cable; a dead repeater takes all modules behind it along.",
-    ),
-    Rule(
-        "signal_fault",
-        _A,
-        Scope.POINT,
-        realarm_ms=24 * HOUR,
-        means="This signal has no good value: broken wire, sensor fault or out of its range.",
-        todo="Check sensor and wiring; `ampward probe` shows the raw value.",
-    ),
+    Rule("device_lost", _A, Scope.DEVICE, realarm_ms=24 * HOUR),
+    Rule("bus_lost", _A, Scope.BUS, realarm_ms=24 * HOUR),
+    Rule("module_lost", _A, Scope.JAR, realarm_ms=24 * HOUR),
+    Rule("signal_fault", _A, Scope.POINT, realarm_ms=24 * HOUR),
 )
 
 _OUTPUTS = (
-    Rule(
-        "trip_unexplained",
-        _A,
-        Scope.OUTPUT,
-        latch=True,
-        protects=True,
-        means="At start the output was on, and nothing in the log says why. It stays on for its run-on time.",
-        todo="Find out who or what switched it: a trip while the box was off, or a wired override. Then reset.",
-    ),
-    Rule(
-        "output_contested",
-        _A,
-        Scope.OUTPUT,
-        latch=True,
-        protects=True,
-        means="Something else keeps switching this output off while it is demanded.",
-        todo="Find the other master of the relay module and take its access away. Then reset.",
-    ),
-    Rule(
-        "relay_foreign_write",
-        _A,
-        Scope.OUTPUT,
-        off_delay_ms=MINUTE,
-        means="The relay changed without an order of ours.",
-        todo="Find out who wrote to the relay module; only one master may.",
-    ),
-    Rule(
-        "output_mismatch",
-        _A,
-        Scope.OUTPUT,
-        means="The relay does not read back what was written.",
-        todo="Check the relay module: supply, write protection, a welded contact.",
-    ),
-    Rule(
-        "watchdog_off",
-        _A,
-        Scope.DEVICE,
-        protects=True,
-        means="The relay module's own watchdog is off or set otherwise than the profile says: when this box dies, the fan "
-        "may stay off.",
-        todo="Switch it on with the time of the profile; `ampward commission` proves it.",
-    ),
-    Rule(
-        "matrix_cause",
-        _W,
-        Scope.ROOM,
-        means="The causes of a line of this site's own matrix are fulfilled.",
-        todo="See the causes in the site file under matrix.",
-    ),
+    Rule("trip_unexplained", _A, Scope.OUTPUT, latch=True, protects=True),
+    Rule("output_contested", _A, Scope.OUTPUT, latch=True, protects=True),
+    Rule("relay_foreign_write", _A, Scope.OUTPUT, off_delay_ms=MINUTE),
+    Rule("output_mismatch", _A, Scope.OUTPUT),
+    Rule("watchdog_off", _A, Scope.DEVICE, protects=True),
+    Rule("matrix_cause", _W, Scope.ROOM),
 )
 
 _BOX = (
-    Rule(
-        "log_undurable",
-        _A,
-        Scope.BOX,
-        means="The log cannot be written. Protection goes on from memory; what comes in may be lost at a power cut.",
-        todo="Free space or replace the disk.",
-    ),
-    Rule(
-        "log_damaged",
-        _A,
-        Scope.BOX,
-        means="The log was damaged. It was set aside and a new one began with the state at its last good record.",
-        todo="Keep the folder named damaged-...; check the disk; `ampward verify` says which record.",
-    ),
-    Rule(
-        "disk_low",
-        _A,
-        Scope.BOX,
-        off_delay_ms=MINUTE,
-        means="Little space is left on the log's disk.",
-        todo="Free space, or shorten how long frames are kept.",
-    ),
-    Rule(
-        "clock_step",
-        _A,
-        Scope.BOX,
-        off_delay_ms=MINUTE,
-        means="The wall clock jumped. No decision depends on it, but stamps around this moment are not to be trusted.",
-        todo="Check the time service of this box.",
-    ),
-    Rule(
-        "replay_differs",
-        _A,
-        Scope.BOX,
-        means="The nightly replay derived other events from the same inputs.",
-        todo="Keep the data folder and send the report of `ampward replay` to the maker: this must not happen.",
-    ),
+    Rule("log_undurable", _A, Scope.BOX),
+    Rule("log_damaged", _A, Scope.BOX),
+    Rule("disk_low", _A, Scope.BOX, off_delay_ms=MINUTE),
+    Rule("clock_step", _A, Scope.BOX, off_delay_ms=MINUTE),
+    Rule("replay_differs", _A, Scope.BOX),
 )
 
 RULES: dict[str, Rule] = {
