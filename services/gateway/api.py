@@ -1,0 +1,206 @@
+"""The HTTP interface: ``create_app(views, token)`` makes the application, services.gateway.server runs it on loopback.
+
+GET alarms, points, outputs, status, events (server-sent) and commands/{id}; POST commands. Everything but /healthz,
+/readyz and /metrics needs the token. Every trouble is a problem body (services.gateway.problems).
+"""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from services.gateway import problems, shapes
+from services.gateway.command_body import ID_ALLOWED, CommandBody, read_actor, read_command
+from services.gateway.cursors import ALLOWED as CURSOR_ALLOWED
+from services.gateway.cursors import LENGTH_MAX, decode_cursor
+from services.gateway.door import Door
+from services.gateway.problems import REFUSED, Problem, ProblemBody, invalid
+from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream
+from services.gateway.times import rfc3339
+from services.gateway.views import CommandAnswer, CommandState, IdReused, Views
+from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
+from shared.domain.ids import is_id
+from shared.domain.plan import Severity
+from shared.log.port import Cursor
+from shared.runtime import metrics
+
+DESCRIPTION = """Alarms, points and outputs of one site, its event stream, and commands.
+
+Send `Authorization: Bearer TOKEN`; the token is in the file `token` of the data folder (only its owner can read it).
+Troubles are `application/problem+json` (RFC 9457); the last part of `type` is the reason's name."""
+
+_PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
+_COMMON: dict[int | str, dict[str, Any]] = {401: _PROBLEM, 422: _PROBLEM}
+_COMMAND_BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": CommandBody.model_json_schema()}}}
+}
+
+
+def create_app(views: Views, token: str) -> FastAPI:
+    """The application. ``app.state.stopping`` ends its open streams: set it before the server stops."""
+    app = FastAPI(title="Ampward", version="1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.stopping = asyncio.Event()
+    app.state.streams = 0
+    problems.install(app)
+    app.add_middleware(Door, token=token)
+    _add_health(app, views)
+    _add_state(app, views)
+    _add_events(app, views)
+    _add_commands(app, views)
+    return app
+
+
+def _add_health(app: FastAPI, views: Views) -> None:
+    scraped = metrics.registry(views.metrics)
+
+    @app.get("/healthz", response_model=shapes.AliveJson, summary="The program is alive")
+    async def healthz() -> Response:
+        return shapes.json_response({"alive": True})
+
+    @app.get(
+        "/readyz",
+        response_model=shapes.ReadinessJson,
+        responses={503: {"model": shapes.ReadinessJson}},
+        summary="The trip is ready (503 when it is not)",
+    )
+    async def readyz() -> Response:
+        ready = views.readiness()
+        return shapes.json_response(shapes.readiness(ready), 200 if ready.ready else 503)
+
+    @app.get("/metrics", response_class=Response, summary="Prometheus metrics")
+    async def scrape() -> Response:
+        return Response(metrics.text(scraped), media_type=metrics.CONTENT_TYPE)
+
+
+def _add_state(app: FastAPI, views: Views) -> None:
+    @app.get("/api/v1/alarms", response_model=shapes.AlarmsJson, responses=_COMMON, summary="Alarms not plainly normal")
+    async def alarms() -> Response:
+        items, as_of_ms = views.alarms()
+        as_of = rfc3339(as_of_ms)
+        return shapes.json_response({"items": [shapes.alarm(item) for item in items], "as_of": as_of})
+
+    @app.get("/api/v1/points", response_model=shapes.PointsJson, responses=_COMMON, summary="Newest values")
+    async def points() -> Response:
+        return shapes.json_response({"items": [shapes.point(item) for item in views.points()]})
+
+    @app.get("/api/v1/outputs", response_model=shapes.OutputsJson, responses=_COMMON, summary="Outputs and demands")
+    async def outputs() -> Response:
+        return shapes.json_response({"items": [shapes.output(item) for item in views.outputs()]})
+
+    @app.get("/api/v1/status", response_model=shapes.StatusJson, responses=_COMMON, summary="The box itself")
+    async def status() -> Response:
+        return shapes.json_response(shapes.status(views.status(), views.readiness()))
+
+
+def _add_events(app: FastAPI, views: Views) -> None:
+    @app.get(
+        "/api/v1/events",
+        response_class=Response,
+        responses={**_COMMON, 200: {"content": {"text/event-stream": {}}}, 503: _PROBLEM},
+        summary="Events from a cursor on, then live",
+    )
+    async def events(
+        request: Request,
+        site: Annotated[str, Query(max_length=40)] = "",
+        room: Annotated[str, Query(max_length=40)] = "",
+        type_: Annotated[str, Query(alias="type", max_length=80, description="Prefix of the type")] = "",
+        severity: Annotated[str, Query(max_length=10, description="warning, alarm or critical: at least this")] = "",
+        since: Annotated[
+            str, Query(max_length=LENGTH_MAX, description="Cursor, or `now`; none: all that is kept")
+        ] = "",
+        follow: Annotated[bool, Query(description="false ends the answer at the newest event")] = True,
+    ) -> Response:
+        wanted = _read_filter(site, room, type_, severity)
+        start = _read_since(views, since or request.headers.get("last-event-id", ""))
+        if app.state.streams >= STREAMS_MAX:
+            detail = f"{STREAMS_MAX} streams are open already."
+            raise Problem(503, "too-many-streams", "Too many event streams", detail, headers={"Retry-After": "5"})
+        stream = EventStream(views, start, wanted, follow=follow, stopping=app.state.stopping)
+        return _Counted(app, stream)
+
+
+class _Counted(Response):
+    """A stream that is counted while it is open."""
+
+    def __init__(self, app: FastAPI, stream: EventStream) -> None:
+        super().__init__()
+        self._app = app
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app.state.streams += 1
+        try:
+            await self._stream(scope, receive, send)
+        finally:
+            self._app.state.streams -= 1
+
+
+def _add_commands(app: FastAPI, views: Views) -> None:
+    @app.post(
+        "/api/v1/commands",
+        status_code=202,
+        response_model=shapes.TakenJson,
+        responses={**_COMMON, **dict.fromkeys((400, 409, 413, 415), _PROBLEM)},
+        openapi_extra=_COMMAND_BODY,
+        summary="Give a command",
+    )
+    async def submit(request: Request) -> Response:
+        _must_be_json(request.headers.get("content-type", "application/json"))
+        command = read_command(await request.body(), read_actor(request.headers.get("ampward-actor")))
+        answer = await views.submit(command)
+        if isinstance(answer, IdReused):
+            detail = "Another command was given under this id. Nothing was done: use a new id for each act."
+            raise Problem(422, "id-reused", "This id was used before", detail)
+        if answer.state is CommandState.REJECTED:
+            raise _refused(answer)
+        return shapes.json_response({"id": answer.id, "state": "pending"}, 202)
+
+    @app.get(
+        "/api/v1/commands/{command_id}",
+        response_model=shapes.CommandJson,
+        responses={**_COMMON, 404: _PROBLEM},
+        summary="What became of a command",
+    )
+    async def command_state(command_id: str) -> Response:
+        answer = views.command_state(command_id)
+        if answer is None:
+            raise Problem(404, "unknown-command", "No command has this id", f"An id is {ID_ALLOWED}.")
+        return shapes.json_response(shapes.command(answer))
+
+
+def _must_be_json(content_type: str) -> None:
+    if content_type.partition(";")[0].strip().lower() not in ("application/json", ""):
+        raise Problem(415, "unsupported-media-type", "The body must be JSON", "Send Content-Type: application/json.")
+
+
+def _refused(answer: CommandAnswer) -> Problem:
+    title = REFUSED.get(answer.reason, "The command was refused")
+    more = {"id": answer.id, "occurrence": answer.occurrence, "severity": answer.severity}
+    return Problem(409, answer.reason, title, answer.text, more=more)
+
+
+def _read_filter(site: str, room: str, type_prefix: str, severity: str) -> EventFilter:
+    faults = [
+        {"field": name, "message": "is not an id", "allowed": NAME_ALLOWED}
+        for name, text in (("site", site), ("room", room))
+        if text and not is_id(text)
+    ]
+    labels = {grade.label: grade for grade in Severity}
+    if severity and severity not in labels:
+        faults.append({"field": "severity", "message": "is not a severity", "allowed": ", ".join(labels)})
+    if faults:
+        raise invalid(faults)
+    return EventFilter(site, room, type_prefix, labels.get(severity))
+
+
+def _read_since(views: Views, text: str) -> Cursor | None:
+    if text == "":
+        return None
+    if text == "now":
+        return views.head()
+    cursor = decode_cursor(text)
+    if cursor is None:
+        raise invalid([{"field": "since", "message": "is not a cursor", "allowed": CURSOR_ALLOWED}])
+    return cursor

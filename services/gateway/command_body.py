@@ -1,0 +1,157 @@
+"""The body of POST /api/v1/commands: strict JSON with limits, turned into the core's Command.
+
+Refused here, each with the field and what is allowed: unknown and doubled fields, wrong types, control characters,
+texts over their limit, durations without a unit. Whether the act is possible is the core's to say.
+"""
+
+import json
+import re
+import unicodedata
+from typing import Annotated, Any, NoReturn
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from services.gateway.problems import Problem, invalid
+from shared.domain.inputs import Command, What
+from shared.domain.plan import Severity
+from shared.runtime.durations import ALLOWED as DURATION_ALLOWED
+from shared.runtime.durations import parse_duration
+
+ID_PATTERN = r"[A-Za-z0-9_.:-]{1,64}"
+ID_ALLOWED = "1 to 64 of A-Z a-z 0-9 _ . : -"
+SUBJECT_MAX = 250
+"""Six ids of 40 characters with their slashes."""
+REASON_MAX = 500
+PERSON_MAX = 80
+DEFAULT_ACTOR = "token:machine"
+ACTOR_ALLOWED = "cli: and 1 to 64 printable characters"
+
+_ID = re.compile(ID_PATTERN)
+_ACTOR = re.compile(r"cli:[^\x00-\x1f\x7f]{1,64}")
+
+
+def _printable(text: str) -> str:
+    for char in text:
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
+            raise ValueError(f"character U+{ord(char):04X} is not allowed: printable text on one line is")
+    return text
+
+
+def _command_id(text: str) -> str:
+    if _ID.fullmatch(text) is None:
+        raise ValueError(f"not an id: {ID_ALLOWED}")
+    return text
+
+
+def _duration(text: str) -> str:
+    if text and parse_duration(text) is None:
+        raise ValueError(f"not a duration: {DURATION_ALLOWED}")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_printable)]
+
+
+class CommandBody(BaseModel):
+    """A person's act. The same id again gives the same answer and is done once."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, AfterValidator(_command_id)] = Field(
+        description="Chosen by the sender, new for each act, for example a UUID.",
+        json_schema_extra={"pattern": f"^{ID_PATTERN}$"},
+    )
+    what: str = Field(description="The act.", json_schema_extra={"enum": [act.value for act in What]})
+    subject: Line = Field(max_length=SUBJECT_MAX, description="Alarm, output, device, jar, room or site.")
+    occurrence: str = Field("", pattern=r"^(?:[0-9a-f]{32})?$", description="The occurrence that the person saw.")
+    severity_seen: str | None = Field(None, json_schema_extra={"enum": ["warning", "alarm", "critical", None]})
+    reason: Line = Field("", max_length=REASON_MAX)
+    for_: Annotated[str, AfterValidator(_duration)] = Field(
+        "", alias="for", max_length=32, description="How long: 30min, 8h.", examples=["30min"]
+    )
+    second_person: Line = Field("", max_length=PERSON_MAX)
+    measure: Line = Field("", max_length=REASON_MAX, description="What watches instead, meanwhile.")
+
+
+def read_command(body: bytes, actor: str) -> Command:
+    """The command in ``body``. Raises Problem: 400 for what is not JSON, 422 for what is not a command."""
+    given = _strict_json(body)
+    if not isinstance(given, dict):
+        raise invalid([{"field": "body", "message": "is not an object", "allowed": "a JSON object"}])
+    faults: list[dict[str, str]] = []
+    parsed: CommandBody | None = None
+    try:
+        parsed = CommandBody.model_validate(given)
+    except ValidationError as error:
+        faults += [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+    what, severity = given.get("what"), given.get("severity_seen")
+    if isinstance(what, str) and what not in set(What):
+        faults.append({"field": "what", "message": f"{what[:40]!r} is not an act", "allowed": ", ".join(What)})
+    labels = {grade.label: grade for grade in Severity}
+    if isinstance(severity, str) and severity not in labels:
+        faults.append({"field": "severity_seen", "message": "is not a severity", "allowed": ", ".join(labels)})
+    if parsed is None or faults:
+        raise invalid(faults)
+    return Command(
+        id=parsed.id,
+        what=What(parsed.what),
+        subject=parsed.subject,
+        occurrence=parsed.occurrence,
+        severity_seen=None if parsed.severity_seen is None else labels[parsed.severity_seen],
+        reason=parsed.reason.strip(),
+        actor=actor,
+        for_ms=(parse_duration(parsed.for_) or 0) if parsed.for_ else 0,
+        second_person=parsed.second_person.strip(),
+        measure=parsed.measure.strip(),
+    )
+
+
+def read_actor(header: str | None) -> str:
+    """Who acts: the header Ampward-Actor of the command line, else the token's name. Raises Problem."""
+    if header is None:
+        return DEFAULT_ACTOR
+    try:
+        name = header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        name = ""
+    if _ACTOR.fullmatch(name) is None:
+        raise invalid([{"field": "Ampward-Actor", "message": "is not an actor", "allowed": ACTOR_ALLOWED}])
+    return name
+
+
+def _fault(where: tuple[int | str, ...], kind: str, message: str) -> dict[str, str]:
+    name = ".".join(str(part) for part in where) or "body"
+    allowed = {
+        "extra_forbidden": ", ".join(field.alias or name for name, field in CommandBody.model_fields.items()),
+        "missing": "it must be given",
+        "string_type": "a text",
+    }.get(kind, "")
+    text = {"extra_forbidden": "is not a field of a command"}.get(kind, message.removeprefix("Value error, "))
+    return {"field": name, "message": text, **({"allowed": allowed} if allowed else {})}
+
+
+def _strict_json(body: bytes) -> Any:
+    """JSON without doubled keys, NaN and infinities. Raises Problem 400."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_constant)
+    except UnicodeDecodeError:
+        raise _not_json("it is not UTF-8") from None
+    except RecursionError:
+        raise _not_json("it is nested too deeply") from None
+    except ValueError as error:
+        raise _not_json(str(error)) from None
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a field is given twice")
+    return made
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _not_json(why: str) -> Problem:
+    return Problem(400, "malformed-json", "The body is not JSON", why)

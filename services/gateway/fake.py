@@ -1,0 +1,131 @@
+"""Views in memory: what the gateway's tests, and programs that only want the interface, put behind it.
+
+It behaves as the port says: commands with the same id are done once, events are read by cursor, cursors older than what
+is kept answer CursorGone. What the site would decide is handed in: ``decide`` answers each new command.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.gateway.views import (
+    AlarmItem,
+    Check,
+    CommandAnswer,
+    CommandState,
+    CursorGone,
+    EventItem,
+    IdReused,
+    OutputItem,
+    PointItem,
+    Readiness,
+    SiteStatus,
+)
+from shared.domain.events import Event
+from shared.domain.inputs import Command
+from shared.log.port import Cursor
+from shared.runtime.metrics import MetricValues
+
+
+def accept(command: Command) -> CommandAnswer:
+    """The answer of a site that takes every command."""
+    return CommandAnswer(command.id, CommandState.ACCEPTED)
+
+
+@dataclass
+class FakeViews:
+    """A site without devices."""
+
+    site: str = "demo"
+    log_id: str = "0" * 32
+    decide: Callable[[Command], CommandAnswer] = accept
+    alarm_items: tuple[AlarmItem, ...] = ()
+    point_items: tuple[PointItem, ...] = ()
+    output_items: tuple[OutputItem, ...] = ()
+    ready: Readiness = field(
+        default_factory=lambda: Readiness(ready=True, armed=False, checks={"trip": Check(ok=True, detail="")})
+    )
+    values: MetricValues = field(default_factory=MetricValues)
+    as_of_ms: int = 1_700_000_000_000
+    commands: list[Command] = field(default_factory=list)
+    """Every command that was an input, in order."""
+    _answers: dict[str, tuple[Command, CommandAnswer]] = field(default_factory=dict)
+    _events: list[EventItem] = field(default_factory=list)
+    _dropped: Cursor | None = None
+    _grown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, event: Event) -> Cursor:
+        """Put an event behind the others."""
+        cursor = Cursor(self.log_id, event.site_seq, event.ordinal)
+        self._events.append(EventItem(cursor, event))
+        self._grown.set()
+        self._grown = asyncio.Event()
+        return cursor
+
+    def drop(self, count: int) -> None:
+        """Forget the oldest ``count`` events, as retention does."""
+        self._dropped = self._events[count - 1].cursor
+        del self._events[:count]
+
+    def alarms(self) -> tuple[tuple[AlarmItem, ...], int]:
+        return self.alarm_items, self.as_of_ms
+
+    def points(self) -> tuple[PointItem, ...]:
+        return self.point_items
+
+    def outputs(self) -> tuple[OutputItem, ...]:
+        return self.output_items
+
+    def status(self) -> SiteStatus:
+        head = self.head()
+        return SiteStatus(
+            site=self.site,
+            name=self.site,
+            version="0",
+            decision="0" * 64,
+            log_id=self.log_id,
+            head_seq=head.site_seq if head else 0,
+            undurable=False,
+            demo=True,
+        )
+
+    def readiness(self) -> Readiness:
+        return self.ready
+
+    def metrics(self) -> MetricValues:
+        return self.values
+
+    def head(self) -> Cursor | None:
+        return self._events[-1].cursor if self._events else self._dropped
+
+    def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
+        if cursor is not None:
+            foreign = cursor.log_id != self.log_id
+            older = self._dropped is not None and cursor[1:] < self._dropped[1:]
+            if foreign or older:
+                return CursorGone(self._dropped)
+        found = (item for item in self._events if cursor is None or item.cursor[1:] > cursor[1:])
+        return tuple(item for _, item in zip(range(limit), found, strict=False))
+
+    async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
+        if self.events_after(cursor, 1):
+            return True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._grown.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def submit(self, command: Command) -> CommandAnswer | IdReused:
+        known = self._answers.get(command.id)
+        if known is not None:
+            return known[1] if known[0] == command else IdReused(command.id)
+        self.commands.append(command)
+        answer = self.decide(command)
+        self._answers[command.id] = (command, answer)
+        return answer
+
+    def command_state(self, command_id: str) -> CommandAnswer | None:
+        known = self._answers.get(command_id)
+        return None if known is None else known[1]

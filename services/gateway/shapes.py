@@ -1,0 +1,179 @@
+"""The JSON of the HTTP interface: what each item of the views looks like outside, and its description for OpenAPI.
+
+Names and shapes are fixed; fields are added, never renamed. Values are decimal strings, instants RFC 3339 in UTC.
+"""
+
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from services.gateway.times import rfc3339
+from services.gateway.views import AlarmItem, CommandAnswer, OutputItem, PointItem, Readiness, SiteStatus
+
+
+class AlarmJson(BaseModel):
+    id: str
+    rule: str
+    point: str
+    severity: Literal["warning", "alarm", "critical"]
+    state: Literal["A", "B", "C", "D", "E", "F"]
+    condition: Literal["true", "false", "unknown"]
+    override: Literal["none", "shelved", "suppressed", "out_of_service"]
+    occurrence: str
+    since: str | None
+    value: str | None
+    unit: str
+    guidance: str
+    until: str | None
+
+
+class AlarmsJson(BaseModel):
+    items: list[AlarmJson]
+    as_of: str | None
+
+
+class PointJson(BaseModel):
+    id: str
+    value: str | None = Field(description="Decimal string; null when there is no value, and no_data says why.")
+    unit: str
+    quality: Literal["good", "uncertain", "bad"]
+    no_data: str
+    at: str | None
+
+
+class PointsJson(BaseModel):
+    items: list[PointJson]
+
+
+class OutputJson(BaseModel):
+    id: str
+    kind: str
+    demand: Literal["on", "off"]
+    by: list[str]
+    read_back: str
+    proof: str
+    armed: bool
+    supervision: str
+
+
+class OutputsJson(BaseModel):
+    items: list[OutputJson]
+
+
+class CheckJson(BaseModel):
+    ok: bool
+    detail: str
+
+
+class ReadinessJson(BaseModel):
+    ready: bool
+    armed: bool
+    checks: dict[str, CheckJson]
+
+
+class StatusJson(BaseModel):
+    site: str
+    name: str
+    version: str
+    decision: str
+    log_id: str
+    head_seq: int
+    undurable: bool
+    demo: bool
+    assumed: list[str]
+    mqtt: str
+    notes: list[str]
+    ready: bool
+    armed: bool
+    checks: dict[str, CheckJson]
+
+
+class CommandJson(BaseModel):
+    id: str
+    state: Literal["pending", "accepted", "rejected", "expired"]
+    reason: str = ""
+    text: str = ""
+
+
+class TakenJson(BaseModel):
+    id: str
+    state: Literal["pending"]
+
+
+class AliveJson(BaseModel):
+    alive: bool
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """An answer that no cache keeps."""
+    return Response(orjson.dumps(value), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def alarm(item: AlarmItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "rule": item.rule,
+        "point": item.point,
+        "severity": item.severity,
+        "state": item.state,
+        "condition": item.condition,
+        "override": item.override,
+        "occurrence": item.occurrence,
+        "since": rfc3339(item.since_at_ms),
+        "value": item.value or None,
+        "unit": item.unit,
+        "guidance": item.guidance,
+        "until": rfc3339(item.until_at_ms),
+    }
+
+
+def point(item: PointItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "value": item.value,
+        "unit": item.unit,
+        "quality": item.quality,
+        "no_data": item.no_data,
+        "at": rfc3339(item.at_ms),
+    }
+
+
+def output(item: OutputItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "kind": item.kind,
+        "demand": item.demand,
+        "by": list(item.by),
+        "read_back": item.read_back,
+        "proof": item.proof,
+        "armed": item.armed,
+        "supervision": item.supervision,
+    }
+
+
+def readiness(item: Readiness) -> dict[str, Any]:
+    checks = {name: {"ok": check.ok, "detail": check.detail} for name, check in item.checks.items()}
+    return {"ready": item.ready, "armed": item.armed, "checks": checks}
+
+
+def status(item: SiteStatus, ready: Readiness) -> dict[str, Any]:
+    return {
+        "site": item.site,
+        "name": item.name,
+        "version": item.version,
+        "decision": item.decision,
+        "log_id": item.log_id,
+        "head_seq": item.head_seq,
+        "undurable": item.undurable,
+        "demo": item.demo,
+        "assumed": list(item.assumed),
+        "mqtt": item.mqtt,
+        "notes": list(item.notes),
+        **readiness(ready),
+    }
+
+
+def command(answer: CommandAnswer) -> dict[str, Any]:
+    return {"id": answer.id, "state": answer.state.value, "reason": answer.reason, "text": answer.text}
