@@ -10,7 +10,10 @@ from shared.domain.units import NoData
 
 
 class Block(NamedTuple):
-    """One batched read. Registers are two bytes each, ``size`` of them, high byte first; bits are packed, lowest address in bit 0."""
+    """One batched read of ``size`` registers or bits.
+
+    Registers are two bytes each, high byte first; bits are packed, the lowest address in bit 0.
+    """
 
     table: Table
     address: int

@@ -4,10 +4,13 @@ A :class:`Channel` says where one value stands and how raw words become an integ
 (shared.domain.units). Numbers only: ``value = round_div(raw * multiply, divide) + add``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.domain.units import Unit
+
+ASSUMED = "assumed"
+"""``source`` of a profile or channel whose vendor's address is not public."""
 
 
 class Table(StrEnum):
@@ -103,6 +106,87 @@ class Watchdog:
     enable_address: int = -1
     safe_address: int = -1
     """Register that holds the safe value of the outputs, bit by bit; -1 when the module has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOutput:
+    """A coil that the profile offers as an output."""
+
+    channel: str
+    safe_on: bool
+    """Its safe value: the module's own, when nothing is heard, and ours, when nothing is demanded."""
+    read_back: str
+    """Channel that shows the coil's state: the coil itself when the module has no better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStatus:
+    """The channel by which a gas head tells of its own health: a value that is neither good nor warm-up is a fault."""
+
+    channel: str
+    good: tuple[int, ...]
+    warm_up: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A repeating part of a map: element i (from 1) of ``module`` has channels ``module{i}_voltage`` and so on."""
+
+    name: str
+    count: int
+    address: int
+    stride: int
+    channels: tuple[Channel, ...]
+    """With their own short names and addresses relative to the element."""
+
+    def channel(self, index: int, name: str) -> Channel | None:
+        """Channel ``name`` of element ``index`` with its full name and address; None when there is none."""
+        if not 1 <= index <= self.count:
+            return None
+        for channel in self.channels:
+            if channel.name == name:
+                address = self.address + (index - 1) * self.stride + channel.address
+                return replace(channel, name=f"{self.name}{index}_{name}", address=address)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One model of device, checked. A device of the site takes ``channels`` and what it needs of the groups."""
+
+    name: str
+    title: str
+    source: str
+    """Where the addresses come from; ``assumed`` when the vendor's are not public."""
+    channels: tuple[Channel, ...]
+    groups: tuple[Group, ...] = ()
+    outputs: tuple[ProfileOutput, ...] = ()
+    status: ProfileStatus | None = None
+    identity: Identity | None = None
+    heartbeat: Heartbeat | None = None
+    watchdog: Watchdog | None = None
+    gap: int = 4
+    """Registers that a batched read may bridge; 0 for a device that refuses unused addresses."""
+
+    @property
+    def assumed(self) -> bool:
+        return self.source == ASSUMED or any(channel.assumed for channel in self.channels)
+
+    def channel(self, name: str) -> Channel | None:
+        """The channel of this full name, of a group too (``module12_voltage``, ``s1_current``)."""
+        for channel in self.channels:
+            if channel.name == name:
+                return channel
+        for group in self.groups:
+            index, found, rest = name.removeprefix(group.name).partition("_")
+            if name.startswith(group.name) and found and index.isdecimal() and index.isascii() and index[0] != "0":
+                member = group.channel(int(index), rest) if len(index) <= 5 else None
+                if member is not None:
+                    return member
+        return None
+
+    def group(self, name: str) -> Group | None:
+        return next((group for group in self.groups if group.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
