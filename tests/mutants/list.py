@@ -1,0 +1,5 @@
+"""The seeded bugs. Names say what the planted program does wrong; `make mutants` shows that none goes unseen."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()
