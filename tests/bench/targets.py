@@ -1,0 +1,30 @@
+"""What is measured, in which unit, and what it should be: the names are an interface that other programs read."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``at_least`` or else at most ``target``."""
+
+    module: str
+    unit: str
+    target: float
+    at_least: bool
+
+    def holds(self, value: float) -> bool:
+        """True when the value is as good as it should be."""
+        return value >= self.target if self.at_least else value <= self.target
+
+
+TARGETS: dict[str, Target] = {
+    "site_readings_per_s": Target("site", "readings/s", 500_000, at_least=True),
+    "core_readings_per_s": Target("core", "readings/s", 3_000_000, at_least=True),
+    "trip_over_poll_ms_p99": Target("trip", "ms", 20, at_least=False),
+    "trip_over_poll_ms_p99_degraded": Target("trip", "ms", 20, at_least=False),
+    "pss_mib": Target("memory", "MiB", 200, at_least=False),
+    "trip_ready_ms": Target("start", "ms", 2_000, at_least=False),
+    "trip_ready_ms_1m_events": Target("start", "ms", 2_000, at_least=False),
+    "year_gb": Target("year", "GB", 3, at_least=False),
+}
+MODULES = tuple(dict.fromkeys(target.module for target in TARGETS.values()))
