@@ -23,13 +23,10 @@ OUTPUT = Path("bench") / "site.json"
 
 def machine() -> dict[str, str | int]:
     """What the figures were measured on."""
-    processor = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.machine(),
-    )
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory_kib = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     return {
-        "processor": processor,
+        "processor": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mib": memory_kib // 1024,
         "kernel": platform.release(),

@@ -1,7 +1,7 @@
 """The same kind of work done by the bare engines below us, in the same run: only ratios within one run mean anything.
 
 sqlite_rows_per_s           one thread, WAL, synchronous=FULL, groups of 1,000 rows of 450 bytes, nothing else
-numpy_limit_readings_per_s  the limit compare alone: four limits with deadband on scans of 1,320, no delays, no events
+numpy_limit_readings_per_s  four limits with deadband on scans of 1,320; no delays, no events
 """
 
 import os
@@ -60,7 +60,7 @@ def _numpy() -> float:
             now[values <= low_warning + deadband * (state <= -1)] = -1
             now[values >= high_alarm - deadband * (state == 2)] = 2
             now[values <= low_alarm + deadband * (state == -2)] = -2
-            changed += np.count_nonzero(now != state)
+            changed += int(np.count_nonzero(now != state))
             state = now
             done += count
     assert changed > 0
