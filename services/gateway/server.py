@@ -19,6 +19,8 @@ from shared.domain.errors import Busy, ConfigError
 
 BACKLOG = 64
 GRACE_S = 2
+CONNECTIONS_MAX = 128
+"""Four times the streams: a connection costs at most BODY_MAX and its buffers, about 0.2 MiB."""
 KEEP_ALIVE_S = 30
 
 
@@ -43,6 +45,7 @@ class Gateway:
             lifespan="off",
             server_header=False,
             ws="none",
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=KEEP_ALIVE_S,
         )

@@ -1,0 +1,97 @@
+"""What every implementation of the gateway's port must do. Each adapter's test inherits this class and gives the
+fixtures:
+
+``views`` an implementation, ``grow`` a function that makes at least one more event appear in it, ``good`` and ``bad``
+functions that make a command with the given id which the site accepts, and refuses.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from services.gateway.views import CommandAnswer, CommandState, CursorGone, EventItem, IdReused, Views
+from shared.domain.inputs import Command, Refusal
+from shared.log.port import Cursor
+
+Make = Callable[[str], Command]
+
+
+def read_all(views: Views, cursor: Cursor | None, batch: int) -> list[EventItem]:
+    """Every event behind the cursor, in batches."""
+    found: list[EventItem] = []
+    while True:
+        more = views.events_after(cursor, batch)
+        assert not isinstance(more, CursorGone)
+        if not more:
+            return found
+        assert len(more) <= batch
+        found += more
+        cursor = more[-1].cursor
+
+
+class ViewsContract:
+    async def test_events_are_in_order_and_the_same_in_any_batch(self, views: Views, grow: Callable[[], None]) -> None:
+        """Reading one by one gives what reading at once gives, in rising places."""
+        for _ in range(5):
+            grow()
+        all_at_once = read_all(views, None, 1000)
+        assert len(all_at_once) >= 5
+        assert read_all(views, None, 1) == all_at_once
+        places = [item.cursor[1:] for item in all_at_once]
+        assert places == sorted(set(places))
+
+    async def test_a_reader_at_the_head_has_read_everything(self, views: Views, grow: Callable[[], None]) -> None:
+        """Behind the head there is nothing, and what comes later is behind it."""
+        grow()
+        head = views.head()
+        assert head is not None
+        assert views.events_after(head, 10) == ()
+        grow()
+        later = views.events_after(head, 10)
+        assert not isinstance(later, CursorGone)
+        assert later
+
+    async def test_waiting_ends_when_an_event_comes(self, views: Views, grow: Callable[[], None]) -> None:
+        """A waiter is woken by the next event, and not when there is none."""
+        grow()
+        head = views.head()
+        assert not await views.wait_for_events(head, 0.01)
+        waiter = asyncio.create_task(views.wait_for_events(head, 20))
+        await asyncio.sleep(0)
+        grow()
+        assert await waiter
+        assert await views.wait_for_events(head, 20)
+
+    async def test_a_cursor_of_a_foreign_log_is_gone(self, views: Views, grow: Callable[[], None]) -> None:
+        """A cursor that this log never gave says so and names where reading goes on."""
+        grow()
+        found = views.events_after(Cursor("f" * 32, 1, 0), 10)
+        assert isinstance(found, CursorGone)
+        assert not isinstance(views.events_after(found.oldest, 10), CursorGone)
+
+    async def test_a_command_is_done_once(self, views: Views, good: Make) -> None:
+        """The same command with the same id gives the same answer; another under that id is refused."""
+        command = good("c-1")
+        first = await views.submit(command)
+        assert first == CommandAnswer("c-1", CommandState.ACCEPTED)
+        assert await views.submit(command) == first
+        assert await views.submit(command._replace(reason="another")) == IdReused("c-1")
+        assert views.command_state("c-1") == first
+
+    async def test_a_refusal_has_its_reason(self, views: Views, bad: Make) -> None:
+        """A refused command is answered with a reason of the core, again and again the same."""
+        answer = await views.submit(bad("c-2"))
+        assert isinstance(answer, CommandAnswer)
+        assert answer.state is CommandState.REJECTED
+        assert answer.reason in set(Refusal)
+        assert await views.submit(bad("c-2")) == answer
+        assert views.command_state("c-2") == answer
+
+    async def test_an_unknown_command_has_no_state(self, views: Views) -> None:
+        """Nobody is told that a command is pending which nobody gave."""
+        assert views.command_state("never") is None
+
+    async def test_readiness_and_metrics_are_always_there(self, views: Views) -> None:
+        """Health is answered from the first moment."""
+        assert isinstance(views.readiness().ready, bool)
+        assert views.metrics().log_head_sequence >= 0
+        assert views.status().site
