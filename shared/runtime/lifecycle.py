@@ -64,14 +64,22 @@ class Signals:
         return asked
 
 
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel for TERM when the parent is gone. Raises AmpwardError when it is gone already.
+PARENT = "AMPWARD_PARENT"
+"""Environment: pid of the process that this one must not outlive."""
 
-    Main thread only; for the site process, the view and the simulator. guard never asks: it outlives its parent.
+
+def end_with_parent() -> None:
+    """Ask the kernel for TERM when the parent named in the environment is gone; nothing when none is named.
+
+    Raises AmpwardError when it is gone already. Main thread only; for the site process, the view and the simulator.
+    guard never asks: it outlives its parent.
     """
+    parent = os.environ.pop(PARENT, "")
+    if not parent:
+        return
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise AmpwardError(f"prctl: {os.strerror(ctypes.get_errno())}")
-    if os.getppid() != parent:
+    if os.getppid() != int(parent):
         raise AmpwardError("the parent has gone")
 
 

@@ -28,8 +28,8 @@ _SECRET = re.compile(r"(?i)token|password|passwd|secret|authorization|api_?key|p
 _IN_ADDRESS = re.compile(r"(?P<before>://[^/\s:@]+:)[^@/\s]+@")
 
 
-class _Pipe:
-    """Standard error as a stream of whole lines that never blocks and never raises."""
+class Outlet:
+    """A descriptor as a stream of whole lines that never blocks on a pipe and never raises."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -71,7 +71,7 @@ def configure(service: str) -> None:
             redact,
             structlog.processors.JSONRenderer(serializer=_dump),
         ],
-        logger_factory=structlog.WriteLoggerFactory(_Pipe(sys.stderr.fileno())),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(Outlet(sys.stderr.fileno())),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, pid=os.getpid())

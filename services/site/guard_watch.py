@@ -1,0 +1,95 @@
+"""The parent's view of guard: who it is, whether it is trip-ready, whether it still speaks."""
+
+import socket
+import struct
+from pathlib import Path
+from time import monotonic
+
+from shared.domain.errors import WireError
+from shared.runtime.places import connect_guard
+from shared.wire.guardlink import FromGuard, FromGuardReader, Hello, Join, Ready, Stop, ToGuard, encode
+
+SILENT_S = 15.0
+"""guard speaks each second; ten seconds of silence and a margin for a busy machine mean that it hangs."""
+_READ_BYTES = 1 << 18
+_CREDENTIALS = struct.Struct("3i")
+
+
+class GuardWatch:
+    """A connection that comes and goes. ``pid`` is the process behind it, 0 when there is none."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._socket: socket.socket | None = None
+        self._reader = FromGuardReader()
+        self._heard_at = 0.0
+        self.pid = 0
+        self.ready_at_ms = 0
+
+    def connect(self) -> bool:
+        """Try to reach a living guard; True when connected now."""
+        made = connect_guard(self._data)
+        if made is None:
+            return False
+        credentials = made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        self._socket = made
+        self._reader = FromGuardReader()
+        self.pid, self.ready_at_ms = _CREDENTIALS.unpack(credentials)[0], 0
+        self._heard_at = monotonic()
+        self._send(Join("parent"))
+        made.settimeout(0)
+        return True
+
+    @property
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Connected, and nothing was heard for too long: a new guard protects better than one that hangs."""
+        return self.is_connected and monotonic() - self._heard_at > SILENT_S
+
+    def fileno(self) -> int:
+        assert self._socket is not None
+        return self._socket.fileno()
+
+    def read(self) -> bool:
+        """Take in what has come; False when the connection has ended."""
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(_READ_BYTES)
+            for message, _tail in self._reader.feed(data):
+                self._take(message)
+        except BlockingIOError:
+            return True
+        except (OSError, WireError):
+            data = b""
+        if data:
+            self._heard_at = monotonic()
+        return bool(data)
+
+    def _take(self, message: FromGuard) -> None:
+        if isinstance(message, Hello):
+            self.ready_at_ms = message.ready_at_ms
+        elif isinstance(message, Ready):
+            self.ready_at_ms = message.at_ms
+
+    def stop(self) -> bool:
+        """Ask guard to end; False when it cannot be asked."""
+        return self._send(Stop())
+
+    def _send(self, message: ToGuard) -> bool:
+        if self._socket is None:
+            return False
+        try:
+            self._socket.sendall(encode(message))
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self.pid = 0
+        self.ready_at_ms = 0

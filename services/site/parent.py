@@ -1,0 +1,381 @@
+"""``ampward run``: the small parent of guard, the site process, and for demo sites the simulated devices and a broker.
+
+Promises: guard is started before anything that can wait; a guard that outlived an earlier parent is joined, not
+doubled; children that end are started again within a second; the last good plan is used when the site file has become
+bad; INT, TERM and ``--for`` end everything and leave no child. Refuses (exit 3): a locked folder, a taken port, a first start
+with a bad site file, outputs that another guard holds. A full or read-only folder does not prevent a start.
+
+Import-light: it checks nothing itself, so that it costs little memory for the years it runs.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, time
+
+from shared.bus.broker import find_broker
+
+from services.gateway.address import bind_loopback
+from services.site import folder
+from services.site.children import Child, python
+from services.site.guard_watch import GuardWatch
+from services.site.start import Start, read_start
+from services.site.supervisor import Supervisor
+from services.site.teller import Teller
+from shared.domain.errors import AmpwardError, Busy
+from shared.runtime import places
+from shared.runtime.lifecycle import Signals, notify_systemd
+from shared.runtime.logging import configure, logger
+
+CHECK_WAIT_S = 60.0
+DEVICES_WAIT_S = 15.0
+PORT_WAIT_S = 3.0
+"""After an unclean end a dying site process may hold the port so long."""
+STOP_WAIT_S = 10.0
+GUARD_LOOK_S = 0.1
+SITE_SILENT_S = 60.0
+"""The site process gives a sign of life each second; a slow disk may hold it up for long, not for ever."""
+WATCHDOG_EVERY_S = 5.0
+CANNOT_START = 3
+
+Condition = Callable[[], bool]
+
+
+class CannotStart(AmpwardError):
+    """Why ``ampward run`` ends with exit code 3."""
+
+
+def run(site_file: Path, data: Path, http: str = "", for_s: float | None = None, view: bool = True) -> int:
+    """Run the site until INT, TERM, or ``for_s`` seconds after it became trip-ready. Gives the exit code."""
+    with ExitStack() as clean_up:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            data = data.resolve()
+            held = folder.lock(data)
+            clean_up.callback(os.close, held)
+            parent = Parent(site_file, data, http, view=view)
+            clean_up.callback(parent.close)
+            parent.start()
+            parent.serve(for_s)
+        except (AmpwardError, OSError) as fault:
+            sys.stderr.write(f"ampward: cannot start: {fault}\n")
+            return CANNOT_START
+    return 0
+
+
+class Parent:
+    """Everything that one ``ampward run`` holds. One thread."""
+
+    def __init__(self, source: Path, data: Path, http: str, *, view: bool) -> None:
+        configure("parent")
+        self._log = logger()
+        self._source, self._data = source, data
+        self._http = http
+        self._listening: socket.socket | None = None
+        self._signals = Signals()
+        self._signals.install()
+        self._guard = GuardWatch(data)
+        self._teller = Teller(data, view=view)
+        self._supervisor = Supervisor(os.environ, self._on_line, self._on_end)
+        self._supervisor.watch(self._signals.descriptor, self._signals.drain)
+        self._alive_read, self._alive_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._supervisor.watch(self._alive_read, self._on_alive)
+        self._alive_at = 0.0
+        self._reload_owed = False
+        self._devices_ready = False
+        self._checked: dict[str, object] = {}
+        self._guard_fault = ""
+        self._guard_is_ours = True
+        """False while a guard of an earlier run protects: a start that fails leaves it alone."""
+        self._guard_look_at = 0.0
+        self._watchdog_at = 0.0
+        self._plan: Start | None = None
+        self._mqtt = ""
+        self._record: dict[str, object] = {"pid": os.getpid(), "started_at": _rfc3339(time())}
+        self._written: dict[str, object] = {}
+
+    @property
+    def plan(self) -> Start:
+        assert self._plan is not None, "the plan is known before anything is started"
+        return self._plan
+
+    # Start
+
+    def start(self) -> None:
+        """Guard first, then what tells and shows. Returns when all are started; raises CannotStart, Busy."""
+        last = read_start(self._data)
+        self._look_for_guard()
+        if last is not None and last.unchanged(self._source):
+            self._plan = last
+            self._reload_owed = True
+        else:
+            self._check(last)
+        for step in (self._protect, self._broker, self._site):
+            if not self._signals.ended.is_set():
+                step()
+
+    def _check(self, last: Start | None) -> None:
+        """Check the site file; when it is bad the last good plan from it goes on, if there is one."""
+        self._supervisor.start(
+            Child("check", python("services.site.compile", str(self._source), str(self._data)), piped=True)
+        )
+        self._supervisor.until(self._is_over_or(lambda: self._supervisor.get("check") is None), CHECK_WAIT_S)
+        faults = self._checked.get("faults", [])
+        lines = [str(fault) for fault in faults] if isinstance(faults, list) else []
+        if self._checked.get("ok"):
+            for line in lines:
+                self._teller.say(line)
+            self._plan = read_start(self._data)
+        elif last is not None and last.source == str(self._source.resolve()):
+            self._teller.say("The site file is bad; the last good one stays in force:")
+            for line in lines:
+                self._teller.say(line)
+            self._plan = last
+            self._reload_owed = True
+        if self._plan is None and not self._signals.ended.is_set():
+            raise CannotStart("\n".join(["the site file is bad", *lines]))
+
+    def _protect(self) -> None:
+        """The port first, because its being taken must show before anything acts; the simulated devices; guard."""
+        dying = (self._data / places.RUN).exists()
+        self._listen(must=not dying)
+        if self.plan.demo and self.plan.simulate:
+            self._devices()
+        if not self._guard.is_connected:
+            self._supervisor.start(self._guard_child())
+        if self._listening is None:
+            self._supervisor.until(self._is_over_or(lambda: self._listen(must=False)), PORT_WAIT_S)
+            self._listen(must=True)
+
+    def _guard_child(self) -> Child:
+        return Child("guard", python("services.guard", str(self._data)), own_session=True)
+
+    def _listen(self, *, must: bool) -> bool:
+        """Take the port; Busy is raised only when it ``must`` be free now."""
+        if self._listening is not None:
+            return True
+        try:
+            self._listening = bind_loopback(self._http or self.plan.http)
+        except Busy:
+            if must:
+                raise
+            return False
+        host, port = self._listening.getsockname()[:2]
+        self._record["http"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return True
+
+    def _devices(self) -> None:
+        """The simulated devices of a demo site; guard may start while they do."""
+        self._supervisor.start(Child("plantsim", python("services.plantsim", self.plan.simulate), piped=True))
+        self._supervisor.until(
+            self._is_over_or(lambda: self._devices_ready or not self._supervisor["plantsim"].is_running), DEVICES_WAIT_S
+        )
+        if not self._devices_ready:
+            raise CannotStart("the simulated devices did not start; see the lines above")
+
+    def _broker(self) -> None:
+        """For demo sites: a broker of our own where none listens, so that an MQTT client can look in."""
+        self._mqtt = self.plan.mqtt
+        if not (self.plan.demo and self.plan.mqtt):
+            return
+        found = find_broker(self.plan.mqtt, self._data)
+        if found.command:
+            self._supervisor.start(Child("broker", found.command))
+        self._teller.say(found.told)
+
+    def _site(self) -> None:
+        assert self._listening is not None
+        folder.ensure_token(self._data)
+        descriptors = (self._listening.fileno(), self._alive_write)
+        command = python(
+            "services.site", str(self._data), str(self._source.resolve()),
+            "--http-fd", str(descriptors[0]), "--alive-fd", str(descriptors[1]),
+        )  # fmt: skip
+        self._supervisor.start(Child("site", command, pass_fds=descriptors))
+
+    # Run
+
+    def serve(self, for_s: float | None) -> None:
+        """Until INT, TERM or the time is over; then everything ends."""
+        end = None
+        while not self._signals.ended.is_set() and (end is None or monotonic() < end):
+            self._supervisor.turn(0.5 if end is None else max(0.0, end - monotonic()))
+            self._look_after_guard()
+            self._look_after_site()
+            self._tell_when_ready()
+            if end is None and for_s is not None and self._written:
+                end = monotonic() + for_s
+        self._stop()
+
+    def _is_over_or(self, condition: Condition) -> Condition:
+        """Waiting at start looks at guard too, and ends with INT and TERM."""
+
+        def over() -> bool:
+            self._look_after_guard()
+            return condition() or self._signals.ended.is_set()
+
+        return over
+
+    def _look_for_guard(self) -> None:
+        """Join a guard that lives; adopt it when it is not a child of this parent."""
+        if self._guard.is_connected or monotonic() < self._guard_look_at:
+            return
+        self._guard_look_at = monotonic() + GUARD_LOOK_S
+        if not self._guard.connect():
+            return
+        self._supervisor.watch(self._guard.fileno(), self._on_guard)
+        child = self._supervisor.get("guard")
+        if child is None or child.pid != self._guard.pid:
+            try:
+                self._supervisor.adopt(self._guard_child(), self._guard.pid)
+            except ProcessLookupError:
+                self._guard_gone()
+                return
+            self._guard_is_ours = False
+            self._log.info("guard_joined", guard_pid=self._guard.pid)
+
+    def _on_guard(self) -> None:
+        descriptor = self._guard.fileno()
+        if not self._guard.read():
+            self._supervisor.unwatch(descriptor)
+            self._guard.close()
+
+    def _guard_gone(self) -> None:
+        self._supervisor.unwatch(self._guard.fileno())
+        self._guard.close()
+
+    def _look_after_guard(self) -> None:
+        self._look_for_guard()
+        child = self._supervisor.get("guard")
+        if self._guard.is_silent and child is not None and child.is_running:
+            self._log.error("guard_hangs", guard_pid=child.pid)
+            self._guard_gone()
+            child.send(signal.SIGKILL)
+        if self._guard_fault and not self._written:
+            raise CannotStart(self._guard_fault)
+
+    def _look_after_site(self) -> None:
+        site = self._supervisor["site"]
+        if self._signals.take_reload() or (self._reload_owed and self._alive_at):
+            self._reload_owed = not self._alive_at
+            if self._alive_at:
+                site.send(signal.SIGHUP)
+        if self._alive_at and monotonic() - self._alive_at > SITE_SILENT_S and site.is_running:
+            self._log.error("site_hangs", site_pid=site.pid)
+            self._alive_at = 0.0
+            site.send(signal.SIGKILL)
+        if monotonic() >= self._watchdog_at:
+            self._watchdog_at = monotonic() + WATCHDOG_EVERY_S
+            notify_systemd("WATCHDOG=1")
+
+    def _tell_when_ready(self) -> None:
+        """DIR/run.json when trip-ready, and again when guard's process has changed."""
+        if not self._guard.ready_at_ms:
+            return
+        record = self._record | {
+            "guard_pid": self._guard.pid,
+            "mqtt": self._mqtt,
+            "trip_ready_at": self._record.get("trip_ready_at") or _rfc3339(self._ready_at_s()),
+        }
+        if record == self._written:
+            return
+        first, self._record, self._written = not self._written, record, record
+        folder.write_run(self._data, record)
+        if first:
+            self._log.info("trip_ready", **record)
+            notify_systemd("READY=1")
+            self._teller.start(self._supervisor, self.plan.site, record)
+
+    def _ready_at_s(self) -> float:
+        """A guard that lived before was ready before: then it is this start that counts."""
+        started = datetime.fromisoformat(str(self._record["started_at"])).timestamp()
+        return max(self._guard.ready_at_ms / 1000, started)
+
+    def _on_alive(self) -> None:
+        try:
+            os.read(self._alive_read, 4096)
+        except BlockingIOError:
+            return
+        self._alive_at = monotonic()
+
+    def _on_line(self, child: Child, stream: str, line: bytes) -> None:
+        if child.name == "check" and stream == "stdout":
+            self._checked = _object(line)
+        elif child.name == "plantsim" and stream == "stdout":
+            if self._devices_ready:
+                self._teller.story(line.decode(errors="replace"))
+            self._devices_ready = self._devices_ready or line.strip() == b"ready"
+        else:
+            self._teller.text(line)
+
+    def _on_end(self, child: Child, how: str) -> bool:
+        """Whether to start it again."""
+        if child.name in ("check", "view") or self._signals.ended.is_set():
+            self._supervisor.forget(child.name)
+            return False
+        if child.name == "guard" and self._guard.is_connected and self._guard.pid == child.last_pid:
+            self._guard_gone()
+        if child.name == "guard" and not self._written and how == f"ended with {CANNOT_START}":
+            self._guard_fault = "the outputs are held by another guard; see the lines above"
+        if child.name == "site":
+            self._alive_at = 0.0
+        if child.name == "plantsim" and not self._devices_ready:
+            return False
+        if child.starts <= 3 or child.starts % 60 == 0:
+            self._log.error("child_ended", child=child.name, how=how, starts=child.starts)
+            self._teller.say(f"{child.name} {how}; it is started again")
+        return True
+
+    # End
+
+    def _stop(self) -> None:
+        """The site process first, so that its log ends clean; then guard, and what it was connected to."""
+        notify_systemd("STOPPING=1")
+        self._log.info("stopping")
+        self._supervisor.stop("site", STOP_WAIT_S)
+        self._stop_guard()
+        for name in ("view", "broker", "plantsim", "check"):
+            self._supervisor.stop(name, STOP_WAIT_S)
+        if self._written:
+            (self._data / places.RUN).unlink(missing_ok=True)
+
+    def _stop_guard(self) -> None:
+        child = self._supervisor.get("guard")
+        if child is None:
+            return
+        child.wanted = False
+        if self._guard.stop():
+            self._supervisor.until(lambda: not child.is_running, STOP_WAIT_S)
+        self._supervisor.stop("guard", STOP_WAIT_S)
+
+    def close(self) -> None:
+        """Nothing of ours stays: also after a start that failed."""
+        self._signals.ended.set()
+        if self._guard_is_ours:
+            self._stop_guard()
+        self._supervisor.forget("guard")
+        for child in self._supervisor.children:
+            self._supervisor.stop(child.name, STOP_WAIT_S)
+        self._guard.close()
+        if self._listening is not None:
+            self._listening.close()
+        self._teller.close()
+        self._supervisor.close()
+
+
+def _object(line: bytes) -> dict[str, object]:
+    try:
+        made = json.loads(line)
+    except ValueError:
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
