@@ -4,7 +4,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.devices.plan import DecisionPlan, MqttPlan, SitePlan
@@ -46,7 +46,11 @@ _TO_GUARD = (
 )
 
 
+_DEEP = b'{"v":1,"m":"ack","kind":' + b"[" * 5000 + b"\n"
+
+
 @given(bad(INPUTS))
+@example(_DEEP)
 def test_an_input_is_decoded_or_refused(data: bytes) -> None:
     """Whatever the bytes: an input, or a WireError that says what is wrong."""
     got = held(partial(decode_input, data), WireError)
@@ -62,6 +66,7 @@ def test_the_good_samples_are_good(data: bytes) -> None:
 
 
 @given(bad(EVENTS))
+@example(_DEEP)
 def test_an_event_is_decoded_or_refused(data: bytes) -> None:
     """Whatever the bytes: an event, or a WireError that says what is wrong."""
     got = held(partial(decode_event, data), WireError)
@@ -70,6 +75,7 @@ def test_an_event_is_decoded_or_refused(data: bytes) -> None:
 
 
 @given(bad((encode_decision(_DECISION),)))
+@example(_DEEP)
 def test_a_rule_set_is_decoded_or_refused(data: bytes) -> None:
     """Whatever the bytes: a decision plan, or a WireError that says what is wrong."""
     got = held(partial(decode_decision, data), WireError)
@@ -78,6 +84,7 @@ def test_a_rule_set_is_decoded_or_refused(data: bytes) -> None:
 
 
 @given(bad((encode_site(_SITE),)))
+@example(_DEEP)
 def test_a_site_plan_is_decoded_or_refused(data: bytes) -> None:
     """Whatever the bytes: a site plan, or a WireError that says what is wrong."""
     got = held(partial(decode_site, data), WireError)
@@ -90,6 +97,7 @@ def _pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(places)]
 
 
+@example(len(_DEEP).to_bytes(4) + _DEEP, [])
 @given(bad(_FROM_GUARD), st.lists(st.integers(0, 10_000), max_size=4))
 def test_what_guard_says_is_read_or_refused(data: bytes, cuts: list[int]) -> None:
     """However the stream is cut: whole messages, or a WireError; frames that do not add up are refused too."""
@@ -103,6 +111,7 @@ def test_what_guard_says_is_read_or_refused(data: bytes, cuts: list[int]) -> Non
                 held(partial(guardlink.frame_of, message, tail), WireError)
 
 
+@example(len(_DEEP).to_bytes(4) + _DEEP, [])
 @given(bad(_TO_GUARD), st.lists(st.integers(0, 10_000), max_size=4))
 def test_what_is_said_to_guard_is_read_or_refused(data: bytes, cuts: list[int]) -> None:
     """However the stream is cut: whole messages, or a WireError."""
