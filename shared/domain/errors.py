@@ -7,7 +7,8 @@ AmpwardError
 │   ├── LogFull        no space, or quota
 │   ├── LogBroken      the disk answered with an error, or is read-only
 │   ├── LogDamaged     what is stored is not what was written (names the record)
-│   └── LogNewer       written by a newer program (names its version)
+│   ├── LogNewer       written by a newer program (names its version)
+│   └── CursorUnknown  a reader's position is of a log_id that this log never had
 └── Busy               a port, data folder or output is held by another process (names its pid when known)
 """
 
@@ -46,6 +47,10 @@ class LogDamaged(LogError):
 
 class LogNewer(LogError):
     """Written by a newer program."""
+
+
+class CursorUnknown(LogError):
+    """A reader's position is of a log_id that this log never had: begin again."""
 
 
 class Busy(AmpwardError):

@@ -1,8 +1,8 @@
 """What step() gives: events, with a fixed set of fields that are integers and strings only.
 
 There is no choice between absent and null: what does not apply is "" or 0. The bytes of an event are the codec's
-(shared.wire.events), in the order of the fields here; nothing that differs between runners (received times, traces) is in
-them.
+(shared.wire.events), in the order of the fields here; nothing that differs between runners (received times, traces) is
+in them.
 """
 
 from enum import StrEnum

@@ -1,9 +1,9 @@
 """What step() takes: a closed list of inputs, each with its place in the log.
 
-An :class:`Entry` is one accepted input: ``site_seq`` is dense over the site's life, ``tick_ms`` are the log's milliseconds,
-never falling, and the only time that step() knows; ``at_ms`` is the wall clock's stamp (UTC, milliseconds since 1970) and
-nothing is ever decided by it. Bodies are the classes below. On the wire and in the log a scan is a ``Frame`` of raw
-register words (shared.devices.frame); shared.devices decodes it into the :class:`Scan` that step() sees.
+An :class:`Entry` is one accepted input: ``site_seq`` is dense over the site's life, ``tick_ms`` are the log's
+milliseconds, never falling, and the only time that step() knows; ``at_ms`` is the wall clock's stamp (UTC, milliseconds
+since 1970) and nothing is ever decided by it. Bodies are the classes below. On the wire and in the log a scan is a
+``Frame`` of raw register words (shared.devices.frame); shared.devices decodes it into the :class:`Scan` of step().
 """
 
 from dataclasses import dataclass
@@ -65,6 +65,8 @@ class Refusal(StrEnum):
     CONDITION_TRUE = "condition-true"
     """Reset while the condition is TRUE or unknown."""
     NOT_LATCHED = "not-latched"
+    NOT_ACKED = "not-acked"
+    """Reset of a latch that nobody has acked."""
     NOT_SHELVED = "not-shelved"
     REASON_MISSING = "reason-missing"
     DURATION_MISSING = "duration-missing"
@@ -94,7 +96,7 @@ class Command(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The decision version from here on, for one room; what is still in the new plan keeps its state by id (or ``was``)."""
+    """The decision version from here on, for one room; what the new plan still has keeps its state by id (or ``was``)."""
 
     version: str
     plan: RoomPlan

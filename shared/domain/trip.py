@@ -68,6 +68,8 @@ class TripState(NamedTuple):
     heartbeat: int = -1
     heartbeat_ms: int = NEVER_MS
     """Last change of the heartbeat."""
+    healthy: bool = False
+    """The last sample was complete, with a good status and a living heartbeat, and not of a warm-up."""
 
 
 class TripDemand(NamedTuple):
@@ -239,6 +241,7 @@ def _observe(detector: DetectorPlan, state: TripState, sample: TripSample, now_m
         gas_2_ms=now_ms if state.gas_2 else state.gas_2_ms,
         heartbeat=beat,
         heartbeat_ms=beat_ms,
+        healthy=healthy,
     )
 
 

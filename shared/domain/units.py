@@ -84,7 +84,7 @@ def round_div(numerator: int, denominator: int) -> int:
 
 
 def format_value(value: int, unit: Unit) -> str:
-    """Decimal string of a scaled integer, exact, without trailing noise: ``format_value(10500, H2_VOL)`` is ``"1.05"``."""
+    """Decimal string of a scaled integer, exact, no trailing noise: ``format_value(10500, H2_VOL)`` is ``"1.05"``."""
     decimals = DECIMALS[unit]
     if decimals == 0:
         return str(value)
