@@ -61,7 +61,8 @@ class Hello(Message, frozen=True, tag="hello"):
     ready_at_ms: int = 0
     """Wall clock at which the trip was ready, 0 while it is not."""
     asks: tuple[Name, ...] = ()
-    """Outputs found on at start that nobody has explained yet: answer with explain."""
+    """Outputs found on at start that nobody has explained yet. Answer with explain in any case: a module may be
+    reached only later."""
     started_at_ms: int = 0
 
 
@@ -177,7 +178,8 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 class Explain(Message, frozen=True, tag="explain"):
-    """What the log knows about the time before guard started."""
+    """What the log knows about the time before guard started: its state before the first input of this boot of guard.
+    Said once after the first join; later ones change nothing. An output that is not named was not demanded."""
 
     away_ms: int
     """How long no guard was heard before this boot of guard; -1 not known (then it counts as short)."""
@@ -316,7 +318,7 @@ def _decode(decoder: "msgspec.json.Decoder[M]", body: bytes) -> tuple[M, bytes]:
         raise WireError("no newline ends the header")
     try:
         message = decoder.decode(body[:end])
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"message: {fault}") from fault
     tail = body[end + 1 :]
     if tail and not message.has_tail:
