@@ -1,8 +1,8 @@
 """The clocks, as a value that enters at the edge: nothing below shared.runtime reads the time by itself.
 
 Promises: ``monotonic_ms`` never falls within a boot of the machine and counts on while the machine sleeps; ``boot``
-names that boot, so that two processes can tell whether their monotonic times may be compared. ``wall_ms`` is UTC since 1970
-and may do anything. ``synced`` says whether the kernel believes its wall clock. What each clock may be used for is
+names that boot, so that two processes can tell whether their monotonic times may be compared. ``wall_ms`` is UTC since
+1970 and may do anything. ``synced`` says whether the kernel believes its wall clock. What each clock may be used for is
 DESIGN.md section 6.
 """
 

@@ -31,7 +31,7 @@ def decode_event(data: bytes) -> Event:
     """The event that these bytes are; raises WireError with what is wrong."""
     try:
         return Event(*msgspec.structs.astuple(_decoder.decode(data)))
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"event: {fault}") from fault
 
 

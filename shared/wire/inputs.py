@@ -188,7 +188,7 @@ def decode_input(data: bytes) -> Input:
         raise WireError("no newline ends the header")
     try:
         header = _decoder.decode(data[:end])
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"header: {fault}") from fault
     if header.v != FORM:
         raise WireError(f"form {header.v}, this program reads {FORM}")

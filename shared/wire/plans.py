@@ -28,7 +28,7 @@ def decode_decision(data: bytes) -> DecisionPlan:
     """The plan; raises WireError."""
     try:
         return _decision.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"decision plan: {fault}") from fault
 
 
@@ -45,5 +45,5 @@ def decode_site(data: bytes) -> SitePlan:
     """The plan; raises WireError."""
     try:
         return _site.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"site plan: {fault}") from fault

@@ -1,0 +1,350 @@
+"""Where a site's log lives, and how it is opened whatever state the disk and the file are in.
+
+DIR/log.db (with -wal and -shm while open), DIR/log.head, DIR/ballast; DIR/damaged-<time>/ holds one that was set aside.
+
+| found | outcome |
+|---|---|
+| nothing | a new log |
+| a torn tail after a kill | SQLite rolls it back: not damage |
+| a newer program's log | LogNewer, nothing is touched |
+| another writer | Busy |
+| no space, or read-only | ``Opened.trouble``, with whatever can still be read |
+| not a database, a broken page, a flipped byte in the young end | ``Opened.damage``; ``replace`` sets it aside |
+| an older copy than log.head knows | opens, ``Opened.older`` says what is missing |
+
+``replace`` survives a kill at every step: the new log is complete under another name before the old one is moved.
+Limits: the whole file is checked for structure only up to 64 MiB (0.3 s), so that a start stays quick; ``verify``
+checks all of it, and the chain of everything after the newest snapshot is always checked by who restores from it.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from shared.domain.errors import Busy, LogBroken, LogDamaged, LogError, LogFull
+from shared.log.ballast import Ballast, free_bytes
+from shared.log.chain import GENESIS
+from shared.log.headfile import Mark, read_mark, write_mark
+from shared.log.memory import MemoryLog
+from shared.log.port import Group, Head, Log, Reading
+from shared.log.sqlite import SqliteLog, Step, no_step
+from shared.log.sqlite_read import SqliteReader
+from shared.log.sqlite_schema import connect_writer, create, has_tables, read_meta, translated
+
+DATABASE = "log.db"
+FRESH = "log.new.db"
+HEAD_FILE = "log.head"
+BALLAST_FILE = "ballast"
+LOCK_FILE = "log.lock"
+CHECK_BYTES_MAX = 64 << 20
+BALLAST_BYTES = 64 << 20
+_SIDES = ("", "-wal", "-shm")
+
+
+class Opened(NamedTuple):
+    """What opening found. Exactly one of log, trouble and damage is not None."""
+
+    log: Log | None
+    last: Reading | None
+    """What can be read: the log itself, or the last readable state beside trouble or damage."""
+    trouble: LogError | None
+    damage: LogDamaged | None
+    mark: Mark | None
+    """What log.head says."""
+    older: str
+    """What an older copy lacks; "" when it lacks nothing that is known."""
+
+
+class Store(Protocol):
+    """What the runner needs of the place where its log lives."""
+
+    def open(self) -> Opened: ...
+
+    def reopen(self, groups: Sequence[Group]) -> Log:
+        """The log again after trouble, with these groups written (those that landed after all are not doubled)."""
+        ...
+
+    def replace(self, start_after: int, follows: bytes, name: str, groups: Sequence[Group]) -> Log:
+        """Sets the damaged log aside as DIR/``name`` and begins a new one with these groups."""
+        ...
+
+    def free_bytes(self) -> int: ...
+
+    def free_ballast(self) -> bool: ...
+
+    def take_ballast(self) -> None: ...
+
+    def write_head(self, head: Head) -> None: ...
+
+
+class MemoryStore:
+    """A store without a disk: the same log object at each opening."""
+
+    def __init__(self, log: MemoryLog | None = None) -> None:
+        self.log = log or MemoryLog()
+        self.free = 1 << 40
+
+    def open(self) -> Opened:
+        if self.log.fail:
+            return Opened(None, self.log, self.log.fail[0], None, None, "")
+        return Opened(self.log, self.log, None, None, None, "")
+
+    def reopen(self, groups: Sequence[Group]) -> Log:
+        write_groups(self.log, groups)
+        return self.log
+
+    def replace(self, start_after: int, follows: bytes, name: str, groups: Sequence[Group]) -> Log:  # noqa: ARG002
+        self.log = MemoryLog(start_after, follows)
+        write_groups(self.log, groups)
+        return self.log
+
+    def free_bytes(self) -> int:
+        return self.free
+
+    def free_ballast(self) -> bool:
+        return False
+
+    def take_ballast(self) -> None:
+        """Memory needs none."""
+
+    def write_head(self, head: Head) -> None:
+        """Nothing to compare with later."""
+
+
+class SqliteStore:
+    """See the module."""
+
+    def __init__(self, directory: Path, *, ballast_bytes: int = BALLAST_BYTES, step: Step = no_step) -> None:
+        self._directory = directory
+        self._step = step
+        self._ballast = Ballast(directory / BALLAST_FILE, ballast_bytes)
+        self._lock: int | None = None
+        self._log: SqliteLog | None = None
+
+    @property
+    def path(self) -> Path:
+        return self._directory / DATABASE
+
+    def open(self) -> Opened:
+        mark = read_mark(self._directory / HEAD_FILE)
+        try:
+            self._take_lock()
+            self._finish_replacement()
+            if self.path.exists() and self.path.stat().st_size == 0 and mark is not None:
+                raise LogDamaged(0, "the file is empty, but there was a log")
+            log = self._open_writer()
+        except LogDamaged as damage:
+            return Opened(None, self._readable(), None, damage, mark, "")
+        except (LogFull, LogBroken) as trouble:
+            return Opened(None, self._readable(), trouble, None, mark, "")
+        except OSError as fault:
+            return Opened(None, self._readable(), LogBroken(str(fault)), None, mark, "")
+        return Opened(log, log, None, None, mark, _older(log, mark))
+
+    def _take_lock(self) -> None:
+        """One writer a folder; a folder that cannot be written has no writer at all."""
+        if self._lock is not None:
+            return
+        try:
+            handle = os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            os.close(handle)
+            raise Busy(f"{self.path} is written by another process") from fault
+        self._lock = handle
+
+    def _open_writer(self) -> SqliteLog:
+        """The writer; on a disk with no room for the shared-memory file, without it."""
+        try:
+            self._log = self._open_with(exclusive=False)
+        except (LogFull, LogBroken):
+            self._log = self._open_with(exclusive=True)
+        return self._log
+
+    def _open_with(self, *, exclusive: bool) -> SqliteLog:
+        with translated():
+            connection = connect_writer(self.path, exclusive=exclusive)
+        try:
+            if has_tables(connection):
+                read_meta(connection)
+                self._check(connection)
+            else:
+                with translated():
+                    create(connection, 0, GENESIS)
+            _probe(connection)
+            return SqliteLog(connection, self.path, self._step)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        if self.path.stat().st_size > CHECK_BYTES_MAX:
+            return
+        with translated():
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise LogDamaged(0, f"quick_check: {answer}")
+
+    def _readable(self) -> Reading | None:
+        """What of the log can be read when it cannot be written, or None."""
+        for immutable in (False, True):
+            with suppress(LogError):
+                reader = SqliteReader.open(self.path, immutable=immutable)
+                try:
+                    reader.head()
+                except LogDamaged:
+                    return reader
+                except LogError:
+                    reader.close()
+                    continue
+                return reader
+        return None
+
+    def reopen(self, groups: Sequence[Group]) -> Log:
+        self._close_log()
+        self._take_lock()
+        try:
+            self._finish_replacement()
+        except OSError as fault:
+            raise LogBroken(str(fault)) from fault
+        log = self._open_writer()
+        with translated():
+            log.checkpoint()
+        write_groups(log, groups)
+        return log
+
+    def replace(self, start_after: int, follows: bytes, name: str, groups: Sequence[Group]) -> Log:
+        self._close_log()
+        self._take_lock()
+        fresh = self._directory / FRESH
+        try:
+            _remove(fresh)
+            self._step("before set-aside")
+            with translated():
+                connection = connect_writer(fresh)
+                create(connection, start_after, follows)
+                connection.execute("INSERT INTO meta VALUES('sets_aside', ?)", (name,))
+            log = SqliteLog(connection, fresh, self._step)
+            write_groups(log, groups)
+            log.close()
+            self._step("mid set-aside")
+            self._finish_replacement()
+        except OSError as fault:
+            raise LogBroken(str(fault)) from fault
+        return self._open_writer()
+
+    def _finish_replacement(self) -> None:
+        """Moves the old log away and the new one into its place; an unfinished new one is thrown away."""
+        fresh = self._directory / FRESH
+        if not fresh.exists():
+            return
+        name = _sets_aside(fresh)
+        if name == "":
+            _remove(fresh)
+            return
+        aside = self._directory / name
+        aside.mkdir(exist_ok=True)
+        for side in reversed(_SIDES):
+            old = self.path.with_name(DATABASE + side)
+            if old.exists():
+                old.replace(aside / old.name)
+                self._step("mid set-aside move")
+        _sync(aside)
+        fresh.replace(self.path)
+        _sync(self._directory)
+        self._step("after set-aside")
+
+    def free_bytes(self) -> int:
+        return free_bytes(self._directory)
+
+    def free_ballast(self) -> bool:
+        return self._ballast.free()
+
+    def take_ballast(self) -> None:
+        self._ballast.take()
+
+    def write_head(self, head: Head) -> None:
+        write_mark(self._directory / HEAD_FILE, Mark(head.log_id, head.site_seq, head.hash.hex()))
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            with suppress(sqlite3.Error):
+                self._log.close()
+            self._log = None
+
+    def close(self) -> None:
+        """Closes what is open and gives the lock back."""
+        self._close_log()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def write_groups(log: Log, groups: Sequence[Group]) -> None:
+    """Commits the groups in order; those whose last input is there already, byte for byte, are passed over."""
+    for group in groups:
+        last = group.inputs[-1] if group.inputs else None
+        if last is not None and last.site_seq <= log.head().site_seq:
+            found = next(log.inputs(last.site_seq - 1, 1), None)
+            if found is None or found.data != last.data:
+                raise LogDamaged(last.site_seq, "another record stands where this one was to be written")
+            continue
+        log.commit(group)
+
+
+def _probe(connection: sqlite3.Connection) -> None:
+    """Raises LogFull or LogBroken when the disk takes no byte: better known now than at the first input."""
+    with translated():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES('probe', '1')")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _older(log: Log, mark: Mark | None) -> str:
+    if mark is None or mark.site_seq == 0:
+        return ""
+    head = log.head()
+    if head.site_seq < mark.site_seq:
+        return f"the log ends at {head.site_seq}, but it had reached {mark.site_seq} as {mark.log_id}"
+    stretch = next(log.stretches(mark.site_seq - 1), None)
+    if stretch is not None and stretch.last_seq == mark.site_seq and stretch.hash.hex() != mark.hash:
+        return f"record {mark.site_seq} is not the one that was written as {mark.log_id}"
+    return ""
+
+
+def _sets_aside(fresh: Path) -> str:
+    """The folder that a complete new log names for the old one; "" when the new log is not complete."""
+    try:
+        reader = SqliteReader.open(fresh)
+    except LogError:
+        return ""
+    try:
+        return reader.meta("sets_aside") if reader.head().site_seq >= reader.first_seq() else ""
+    except LogError:
+        return ""
+    finally:
+        reader.close()
+
+
+def _remove(database: Path) -> None:
+    for side in _SIDES:
+        database.with_name(database.name + side).unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,103 @@
+"""The SQLite adapter against the contract, and what only a file can show."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.domain.errors import Busy, LogDamaged, LogNewer
+from shared.log.port import Log
+from shared.log.sqlite_read import SqliteReader
+from shared.log.store import SqliteStore
+from tests.contract.log_contract import LogContract, Reopen
+from tests.contract.rows import event, frames, start, tick
+
+
+def opened(store: SqliteStore) -> Log:
+    """The store's log, which must open without trouble."""
+    found = store.open()
+    assert found.log is not None, found
+    return found.log
+
+
+class TestSqliteLog(LogContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqliteStore]:
+        store = SqliteStore(tmp_path, ballast_bytes=0)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def log(self, store: SqliteStore) -> Log:
+        return opened(store)
+
+    @pytest.fixture
+    def reopen(self, store: SqliteStore) -> Reopen:
+        def again() -> Log:
+            store.close()
+            return opened(store)
+
+        return again
+
+    def test_a_second_writer_is_refused(self, log: Log, tmp_path: Path) -> None:
+        """One folder has one writer."""
+        log.commit(start())
+        with pytest.raises(Busy):
+            SqliteStore(tmp_path).open()
+
+    def test_a_newer_programs_log_is_not_touched(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
+        """The refusal names the format, and the file stays as it is."""
+        log.commit(start())
+        store.close()
+        _edit(tmp_path, "UPDATE meta SET value='99' WHERE key='format'")
+        before = (tmp_path / "log.db").read_bytes()
+        with pytest.raises(LogNewer, match="format 99"):
+            store.open()
+        assert (tmp_path / "log.db").read_bytes() == before
+
+    def test_a_changed_record_is_named_by_its_number(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
+        """The checksum beside each record finds it within its link."""
+        log.commit(start())
+        log.commit(frames(2, 10, [event(5, 0, 1)]))
+        store.close()
+        _edit(
+            tmp_path,
+            "UPDATE inputs SET data = CAST(replace(CAST(data AS TEXT), 'gas1', 'gas2') AS BLOB) WHERE site_seq=7",
+        )
+        assert [stretch.bad for stretch in opened(store).stretches()] == [0, 7]
+
+    def test_a_reader_opens_a_log_that_was_closed(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
+        """verify and replay read a stopped site's log without writing into its folder."""
+        log.commit(start())
+        store.close()
+        reader = SqliteReader.open(tmp_path / "log.db")
+        assert reader.head().site_seq == 1
+        reader.close()
+
+    def test_a_file_that_is_no_database_is_damage(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
+        """It is told as damage, and nothing is read from it."""
+        log.commit(start())
+        store.close()
+        (tmp_path / "log.db").write_bytes(b"not a database at all" * 500)
+        found = store.open()
+        assert isinstance(found.damage, LogDamaged)
+        assert (found.log, found.last) == (None, None)
+
+    def test_an_older_copy_is_noticed(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
+        """A restored backup ends before the head that the file beside it knows."""
+        log.commit(start())
+        store.close()
+        backup = (tmp_path / "log.db").read_bytes()
+        again = opened(store)
+        store.write_head(again.commit(tick(2)))
+        store.close()
+        (tmp_path / "log.db").write_bytes(backup)
+        assert "ends at 1, but it had reached 2" in store.open().older
+
+
+def _edit(folder: Path, statement: str) -> None:
+    connection = sqlite3.connect(folder / "log.db")
+    with connection:
+        connection.execute(statement)
+    connection.close()
