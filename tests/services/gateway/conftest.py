@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from services.gateway.address import bind_loopback
 from services.gateway.api import create_app
 from services.gateway.fake import FakeViews
 from services.gateway.server import Gateway
@@ -19,7 +20,7 @@ def views() -> FakeViews:
 
 @pytest.fixture
 async def gateway(views: FakeViews) -> AsyncIterator[Gateway]:
-    served = Gateway(create_app(views, TOKEN), "127.0.0.1:0")
+    served = Gateway(create_app(views, TOKEN), bind_loopback("127.0.0.1:0"))
     await served.start()
     yield served
     await served.stop()

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from services.gateway.address import bind_loopback
 from services.gateway.fake import FakeViews
 from services.gateway.server import Gateway
 from services.gateway.views import AlarmItem, Check, OutputItem, PointItem, Readiness
@@ -138,11 +139,10 @@ async def test_the_interface_describes_itself(client: httpx.AsyncClient) -> None
     assert set(schema["properties"]) >= {"id", "what", "subject", "occurrence", "severity_seen", "reason", "for"}
 
 
-async def test_a_taken_port_is_an_error_at_start(gateway: Gateway, views: FakeViews) -> None:
+async def test_a_taken_port_is_an_error_at_start(gateway: Gateway) -> None:
     """The second server on a port is refused with the way out."""
-    del views
     with pytest.raises(Busy, match="--http"):
-        Gateway(gateway._app, gateway.address)
+        bind_loopback(gateway.address)
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ async def test_a_taken_port_is_an_error_at_start(gateway: Gateway, views: FakeVi
 def test_only_loopback_is_served(address: str) -> None:
     """An address that is not loopback, or none at all, is refused with what is allowed."""
     with pytest.raises(ConfigError, match="allowed: "):
-        Gateway(None, address)  # type: ignore[arg-type]
+        bind_loopback(address)
