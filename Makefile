@@ -61,7 +61,7 @@ mutants: setup system-deps ## Plant the seeded bugs one by one; each must be cau
 	@$(PY) -m tests.mutants $(ARGS)
 
 fuzz: setup ## Fuzz every parser at length
-	@FUZZ=long $(PY) -m pytest tests/fuzz $(ARGS)
+	@FUZZ=long $(PY) -m pytest -o timeout=0 tests/fuzz $(ARGS)
 
 licences: setup ## List what is depended on, with licences
 	@$(VENV)/bin/pip-licenses --format=markdown --order=license --ignore-packages ampward

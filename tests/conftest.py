@@ -16,7 +16,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
-    "long", deadline=None, max_examples=20_000, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+    "long", deadline=None, max_examples=10_000, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("long" if os.environ.get("FUZZ") == "long" else "short")
 
