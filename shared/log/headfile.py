@@ -7,18 +7,9 @@ before it, or has another hash at its number, is a restored backup or has lost i
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
-
-
-class Mark(NamedTuple):
-    log_id: str
-    site_seq: int
-    hash: str
-
-
-_decoder = msgspec.json.Decoder(Mark)
+from shared.domain.errors import WireError
+from shared.wire.packing import Mark, decode_mark, encode_mark
 
 
 def write_mark(path: Path, mark: Mark) -> None:
@@ -26,7 +17,7 @@ def write_mark(path: Path, mark: Mark) -> None:
     beside = path.with_suffix(".new")
     with suppress(OSError):
         with beside.open("wb") as file:
-            file.write(msgspec.json.encode(mark))
+            file.write(encode_mark(mark))
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -35,6 +26,6 @@ def write_mark(path: Path, mark: Mark) -> None:
 def read_mark(path: Path) -> Mark | None:
     """None when there is none, or it cannot be read."""
     try:
-        return _decoder.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        return decode_mark(path.read_bytes())
+    except (OSError, WireError):
         return None

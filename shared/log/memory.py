@@ -5,7 +5,7 @@ makes the next commits raise, as a full disk would. Limits: everything stays in 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from shared.domain.errors import LogError
 from shared.log.chain import GENESIS, Link, link, states_hash
@@ -14,26 +14,27 @@ from shared.log.port import Cursor, EventRow, Group, Head, InputRow, Snapshot, S
 from shared.wire.inputs import decode_input
 
 DEAD_LETTERS_MAX = 1000
+IS_FOLDED = True
 
 
-@dataclass(slots=True)
 class MemoryLog:
     """See the module. One object is the writer and every reader."""
 
-    start_after: int = 0
-    """The last site_seq of the log before this one."""
-    follows: bytes = GENESIS
-    fail: list[LogError] = field(default_factory=list)
-    """Each commit takes the first of these and raises it."""
-    _inputs: dict[int, InputRow] = field(default_factory=dict)
-    _events: dict[int, tuple[EventRow, ...]] = field(default_factory=dict)
-    _stretches: list[tuple[Link, bool]] = field(default_factory=list)
-    _positions: dict[str, bytes] = field(default_factory=dict)
-    _rulesets: dict[str, bytes] = field(default_factory=dict)
-    _dead: dict[str, bytes] = field(default_factory=dict)
-    _snapshots: dict[int, Snapshot] = field(default_factory=dict)
-    _log_ids: list[tuple[int, str]] = field(default_factory=list)
-    _head: Head | None = None
+    def __init__(self, start_after: int = 0, follows: bytes = GENESIS) -> None:
+        self.start_after = start_after
+        """The last site_seq of the log before this one."""
+        self.follows = follows
+        self.fail: list[LogError] = []
+        """Each commit takes the first of these and raises it."""
+        self._inputs: dict[int, InputRow] = {}
+        self._events: dict[int, tuple[EventRow, ...]] = {}
+        self._stretches: list[tuple[Link, bool]] = []
+        self._positions: dict[str, bytes] = {}
+        self._rulesets: dict[str, bytes] = {}
+        self._dead: dict[str, bytes] = {}
+        self._snapshots: dict[int, Snapshot] = {}
+        self._log_ids: list[tuple[int, str]] = []
+        self._head: Head | None = None
 
     def head(self) -> Head:
         return self._head or Head("", self.start_after, 0, 0, self.follows)
@@ -70,7 +71,7 @@ class MemoryLog:
         self._inputs.update((row.site_seq, row) for row in group.inputs)
         for row in group.events:
             self._events[row.site_seq] = (*self._events.get(row.site_seq, ()), row)
-        self._stretches.append((made, False))
+        self._stretches.append((made, not IS_FOLDED))
         last = decode_input(group.inputs[-1].data)
         self._head = Head(group.log_id or head.log_id, made.last_seq, last.tick_ms, last.at_ms, made.hash)
         return self._head
@@ -82,7 +83,7 @@ class MemoryLog:
         one = replace(inside[-1], first_seq=first)
         before = [each for each in self._stretches if each[0].last_seq < first]
         after = [each for each in self._stretches if each[0].first_seq > last]
-        self._stretches = [*before, (one, True), *after]
+        self._stretches = [*before, (one, IS_FOLDED), *after]
         for seq in [seq for seq in self._snapshots if seq < last]:
             del self._snapshots[seq]
 

@@ -11,31 +11,16 @@ Limits: a segment is made of about 512 KiB of records (20 ms of work), and never
 import zlib
 from typing import NamedTuple
 
-import msgspec
-
 from shared.domain.errors import LogDamaged, WireError
 from shared.log.chain import checksum
 from shared.log.port import EventRow, InputRow
 from shared.wire.events import decode_event
+from shared.wire.packing import Packed, decode_packed, encode_packed
 
 SEGMENT_BYTES = 512 << 10
 SEGMENT_BYTES_MAX = 64 << 20
 """Refused beyond: a group of the largest records still fits."""
 _LEVEL = 6
-
-
-class Packed(NamedTuple):
-    """The inside of a segment; columns, because like compresses well beside like."""
-
-    links: list[int]
-    seqs: list[int]
-    kinds: list[str]
-    sums: list[int]
-    inputs: list[bytes]
-    event_seqs: list[int]
-    ordinals: list[int]
-    event_sums: list[int]
-    events: list[bytes]
 
 
 class Unpacked(NamedTuple):
@@ -45,10 +30,6 @@ class Unpacked(NamedTuple):
     """(site_seq, ordinal, data): ``event_row`` makes rows of them where they are wanted."""
     bad: int
     """The first site_seq whose checksum does not fit its bytes, or 0."""
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Packed)
 
 
 def pack(
@@ -68,7 +49,7 @@ def pack(
         [row[2] for row in events],
         [row[3] for row in events],
     )
-    return zlib.compress(_encoder.encode(packed), _LEVEL)
+    return zlib.compress(encode_packed(packed), _LEVEL)
 
 
 def unpack(first_seq: int, data: bytes) -> Unpacked:
@@ -78,10 +59,10 @@ def unpack(first_seq: int, data: bytes) -> Unpacked:
         raw = stream.decompress(data, SEGMENT_BYTES_MAX)
         if not stream.eof:
             raise LogDamaged(first_seq, "the segment that begins here is cut short or too large")
-        packed = _decoder.decode(raw)
+        packed = decode_packed(raw)
         inputs = tuple(map(InputRow._make, zip(packed.seqs, packed.kinds, packed.inputs, strict=True)))
         events = tuple(zip(packed.event_seqs, packed.ordinals, packed.events, strict=True))
-    except (zlib.error, msgspec.DecodeError, ValueError) as fault:
+    except (zlib.error, WireError) as fault:
         raise LogDamaged(first_seq, f"the segment that begins here does not unpack: {fault}") from fault
     return Unpacked(tuple(packed.links), inputs, events, _first_bad(packed))
 

@@ -7,7 +7,6 @@ years of a dead clock battery are not believed), else by nothing, and the log sa
 Also watches the wall clock against the monotonic one: a step of over 2 s is told once, and decides nothing.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 GAP_SANE_MS = 30 * 86_400_000
@@ -41,24 +40,25 @@ class Minted(NamedTuple):
     at_ms: int
 
 
-@dataclass(slots=True)
 class Sequencer:
-    site_seq: int
-    """The last one given."""
-    tick_ms: int
-    """The last one given."""
-    _mono_base: int
-    _tick_base: int
-    _wall_offset: int
-    clock_fault: str
-    """Why the gap at the start counted as nothing; "" when it was known."""
+    """Gives each input its place. One owner, the writer."""
+
+    def __init__(self, site_seq: int, tick_ms: int, now: Moment, clock_fault: str = "") -> None:
+        self.site_seq = site_seq
+        """The last one given."""
+        self.tick_ms = tick_ms
+        """The last one given."""
+        self.clock_fault = clock_fault
+        """Why the gap at the start counted as nothing; "" when it was known."""
+        self._tick_base = tick_ms
+        self._mono_base = now.mono_ms
+        self._wall_offset = now.wall_ms - now.mono_ms
 
     @staticmethod
     def resume(site_seq: int, anchor: Anchor, now: Moment) -> "Sequencer":
         """Goes on after the last input of the log, whose time stood at ``anchor``."""
         gap, fault = _gap(anchor, now)
-        tick = anchor.tick_ms + gap
-        return Sequencer(site_seq, tick, now.mono_ms, tick, now.wall_ms - now.mono_ms, fault)
+        return Sequencer(site_seq, anchor.tick_ms + gap, now, fault)
 
     def mint(self, now: Moment) -> Minted:
         self.site_seq += 1

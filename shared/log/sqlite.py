@@ -11,8 +11,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from shared.log.chain import checksum, link, states_hash
 from shared.log.order import check_group
 from shared.log.port import Cursor, EventRow, Folding, Group, Head, InputRow, Snapshot, Stretch
@@ -20,6 +18,7 @@ from shared.log.segments import SEGMENT_BYTES, pack
 from shared.log.sqlite_read import SqliteReader
 from shared.log.sqlite_schema import as_log_error, roll_back, translated
 from shared.wire.inputs import decode_input
+from shared.wire.packing import encode_states
 
 YOUNG_INPUTS = 4096
 """So many inputs stay as rows: an hour of a quiet room, some seconds of a storm."""
@@ -100,7 +99,7 @@ class SqliteLog:
         if group.log_id:
             execute("INSERT INTO log_ids VALUES(?, ?)", (made.first_seq, group.log_id))
         if group.snapshots:
-            body = zlib.compress(msgspec.msgpack.encode(group.snapshots), 1)
+            body = zlib.compress(encode_states(group.snapshots), 1)
             row = (made.first_seq - 1, head.log_id, states_hash(group.snapshots), body)
             execute("INSERT INTO snapshots VALUES(?, ?, ?, ?)", row)
             self._step("mid snapshot")

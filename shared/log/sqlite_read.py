@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from shared.domain.errors import LogDamaged, WireError
 from shared.log.chain import GENESIS, checksum
 from shared.log.order import END, check_snapshot, log_id_at, resume_place
@@ -19,9 +17,9 @@ from shared.log.port import Cursor, EventRow, Head, InputRow, Snapshot, Stretch
 from shared.log.segments import Unpacked, event_row, unpack
 from shared.log.sqlite_schema import connect_reader, read_meta, roll_back, translated
 from shared.wire.inputs import decode_input
+from shared.wire.packing import decode_states
 
 _CHUNK = 1000
-_states = msgspec.msgpack.Decoder(dict[str, bytes])
 
 
 class SqliteReader:
@@ -166,8 +164,8 @@ class SqliteReader:
             return None
         seq, log_id, digest, data = row
         try:
-            states = _states.decode(inflate(data, "snapshot") or b"")
-        except msgspec.DecodeError as fault:
+            states = decode_states(inflate(data, "snapshot") or b"")
+        except WireError as fault:
             raise LogDamaged(seq, f"the snapshot after this record: {fault}") from fault
         return check_snapshot(Snapshot(log_id, seq, states), bytes(digest))
 

@@ -28,12 +28,13 @@ from typing import NamedTuple, Protocol
 from shared.domain.errors import Busy, LogBroken, LogDamaged, LogError, LogFull
 from shared.log.ballast import Ballast, free_bytes
 from shared.log.chain import GENESIS
-from shared.log.headfile import Mark, read_mark, write_mark
+from shared.log.headfile import read_mark, write_mark
 from shared.log.memory import MemoryLog
 from shared.log.port import Group, Head, Log, Reading
 from shared.log.sqlite import SqliteLog, Step, no_step
 from shared.log.sqlite_read import SqliteReader
 from shared.log.sqlite_schema import connect_writer, create, has_tables, read_meta, translated
+from shared.wire.packing import Mark
 
 DATABASE = "log.db"
 FRESH = "log.new.db"
