@@ -1,8 +1,10 @@
 """The field-bus port: bytes to and from devices, without meaning. Adapters: Modbus TCP, Modbus RTU, simulated.
 
-A bus is used by one task at a time; the adapter still serialises. Every call ends within the bus's timeout plus one
-retry. Trouble is a value (:class:`BusFailure`), never an exception. Reading and writing are two types on purpose: only
-services.actuator is handed a :class:`Writer`.
+Calls may come from several tasks: the adapter serialises them, one request on the line at a time, and a write that
+waits goes before every read that waits. A read is tried twice at most, a write once: who writes decides again before
+each attempt. Each attempt ends within the bus's timeout (on a serial line plus the time the bytes take). Trouble is a
+value (:class:`BusFailure`), never an exception. Reading and writing are two types on purpose: only services.actuator is
+handed a :class:`Writer`.
 """
 
 from dataclasses import dataclass
@@ -21,8 +23,13 @@ class BusFailure:
 
 
 class Reader(Protocol):
+    @property
+    def connections(self) -> int:
+        """How often the line was opened; when it rises, other devices may stand at its addresses."""
+        ...
+
     async def read(self, unit: int, table: Table, address: int, count: int) -> bytes | BusFailure:
-        """Registers as 2 * count bytes, high byte first; bits packed, lowest address in bit 0, (count + 7) // 8 bytes."""
+        """Registers as 2 * count bytes, high byte first; bits in (count + 7) // 8 bytes, lowest address in bit 0."""
         ...
 
     async def close(self) -> None:
