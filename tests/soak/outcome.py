@@ -1,0 +1,25 @@
+"""What a goal's runs came to."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outcome:
+    """``lost`` and ``doubled`` count what must be none; ``faults`` says in words what did not hold, with its seed."""
+
+    runs: int = 0
+    lost: int = 0
+    doubled: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def held(self) -> bool:
+        """True when nothing was lost, nothing doubled and nothing else went wrong, in at least one run."""
+        return self.runs > 0 and not (self.lost or self.doubled or self.faults)
+
+    def add(self, other: "Outcome") -> None:
+        """Count another batch of runs in."""
+        self.runs += other.runs
+        self.lost += other.lost
+        self.doubled += other.doubled
+        self.faults += other.faults
