@@ -1,10 +1,10 @@
 """The field-bus port: bytes to and from devices, without meaning. Adapters: Modbus TCP, Modbus RTU, simulated.
 
 Calls may come from several tasks: the adapter serialises them, one request on the line at a time, and a write that
-waits goes before every read that waits. A read is tried twice at most, a write once: who writes decides again before
-each attempt. Each attempt ends within the bus's timeout (on a serial line plus the time the bytes take). Trouble is a
-value (:class:`BusFailure`), never an exception. Reading and writing are two types on purpose: only services.actuator is
-handed a :class:`Writer`.
+waits goes before every read that waits. A call is one attempt and ends within the bus's timeout (on a serial line plus
+the time the bytes take): who calls decides whether to try again, so that a write never waits for somebody's second try.
+Trouble is a value (:class:`BusFailure`), never an exception. Reading and writing are two types on purpose: only
+services.actuator is handed a :class:`Writer`.
 """
 
 from dataclasses import dataclass

@@ -4,9 +4,9 @@ Promises: the device is opened exclusively; the line is drained before each requ
 function, length and CRC are those of the request. An unplugged adapter answers DISCONNECTED, and the device is opened
 again after 0.1 s doubling to 2 s.
 Late replies: nothing on a serial line says which request a reply belongs to. So after a request without an answer, no
-request whose answer would look the same (unit, function, length) is sent until two timeouts have passed; others are,
-and a late answer among theirs is put aside as foreign.
-Limits: two attempts a read, one a write; 64 calls waiting.
+other read whose answer would look the same (unit, function, length) is sent until two timeouts have passed. The same
+request is: either answer is its answer. So are all others: a late answer among theirs is put aside as foreign.
+Limits: 64 calls waiting.
 
     timeout: to the first byte, counted from the end of sending; then 30 ms plus 3.5 characters between bytes at most.
 """
@@ -56,7 +56,6 @@ class _Job:
     exchange: Exchange = field(compare=False)
     done: "asyncio.Future[Answer]" = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
-    attempts: int = field(compare=False)
 
     @property
     def shape(self) -> Shape:
@@ -82,8 +81,8 @@ class RtuLine:
         self._port: serial.Serial | None = None
         self._reopen_s = REOPEN_FIRST_S
         self._reopen_at = 0.0
-        self._owed: dict[Shape, float] = {}
-        """Answers that may still come, by what they look like, and until when."""
+        self._owed: dict[Shape, tuple[float, Exchange]] = {}
+        """Answers that may still come, by what they look like: until when, and to which request."""
 
     @property
     def connections(self) -> int:
@@ -117,7 +116,7 @@ class RtuLine:
                 return BusFailure(NoData.TIMEOUT, f"{WAITING_MAX} requests wait for the line")
             self._arrivals += 1
             rank = (0 if urgent else 1, self._arrivals)
-            heapq.heappush(self._jobs, _Job(rank, exchange, done, loop, 1 if urgent else 2))
+            heapq.heappush(self._jobs, _Job(rank, exchange, done, loop))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"rtu {self._path}", daemon=True)
                 self._thread.start()
@@ -131,30 +130,24 @@ class RtuLine:
 
     def _run(self) -> None:
         while (job := self._next_job()) is not None:
-            answer = self._attempt(job)
-            job.attempts -= 1
-            again = isinstance(answer, BusFailure) and answer.reason in (NoData.TIMEOUT, NoData.MALFORMED)
-            if again and job.attempts:
-                with self._change:
-                    heapq.heappush(self._jobs, job)
-                continue
-            _deliver(job, answer)
+            _deliver(job, self._attempt(job))
         self._close_port()
         for job in self._jobs:
             _deliver(job, self._disconnected("closed"))
 
     def _next_job(self) -> _Job | None:
-        """The next that may be sent now; waits. A repeated request may be sent: either answer is its answer."""
+        """The next that may be sent now; waits."""
         with self._change:
             while not self._closed:
                 now = time.monotonic()
-                self._owed = {shape: until for shape, until in self._owed.items() if until > now}
+                self._owed = {shape: owed for shape, owed in self._owed.items() if owed[0] > now}
                 for job in sorted(self._jobs):
-                    if job.shape not in self._owed or job.rank[0] == 0 or job.attempts == 1:
+                    owed = self._owed.get(job.shape)
+                    if owed is None or job.exchange == owed[1]:
                         self._jobs.remove(job)
                         heapq.heapify(self._jobs)
                         return job
-                self._change.wait(min(self._owed.values()) - now if self._jobs and self._owed else None)
+                self._change.wait(min(owed[0] for owed in self._owed.values()) - now if self._jobs else None)
         return None
 
     def _attempt(self, job: _Job) -> Answer:
@@ -198,7 +191,7 @@ class RtuLine:
                 what = "a damaged answer" if verdict is Verdict.GARBAGE else "an answer cut off"
                 return malformed(f"{what} of {len(data)} bytes")
             if not data and now >= deadline:
-                self._owed[job.shape] = now + 2 * self._timeout_s
+                self._owed[job.shape] = (now + 2 * self._timeout_s, exchange)
                 return failure
 
     def _drain(self, port: serial.Serial) -> None:

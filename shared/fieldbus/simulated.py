@@ -42,8 +42,6 @@ class SimulatedBus:
         read_exchange(unit, table, address, count)
         request = Request(unit, table, address, count, ())
         answer = await self._ask(request, urgent=False)
-        if isinstance(answer, BusFailure) and answer.reason in (NoData.TIMEOUT, NoData.MALFORMED):
-            answer = await self._ask(request, urgent=False)
         if isinstance(answer, BusFailure):
             return answer
         if table.is_bits:

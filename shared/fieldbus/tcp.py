@@ -4,8 +4,7 @@ Promises: one request at a time; every reply is checked (transaction, unit, func
 a lost connection answers DISCONNECTED at once, also to the request that is under way; reconnecting goes on in the
 background, at once and then after 0.1 s doubling to 2 s, without making a request wait longer than its timeout.
 Refuses: late replies (their transaction id is an older one), replies of other units, wrong lengths: MALFORMED.
-Limits: two attempts a read, one a write. Seven requests in a row without any answer end the connection, because a
-half-open one never recovers by itself.
+Limits: seven requests in a row without any answer end the connection, because a half-open one never recovers by itself.
 pymodbus's own retries and reconnect are off: they neither end a request when the line drops nor check lengths.
 """
 
@@ -72,10 +71,7 @@ class TcpLine:
             function = ask.get(READ_FUNCTIONS[table], client.read_input_registers)
             return function(address, count=count, device_id=unit)
 
-        answer = await self._attempt(exchange, call, urgent=False)
-        if isinstance(answer, BusFailure) and answer.reason in (NoData.TIMEOUT, NoData.MALFORMED):
-            answer = await self._attempt(exchange, call, urgent=False)
-        return answer
+        return await self._attempt(exchange, call, urgent=False)
 
     async def write_coil(self, unit: int, address: int, value: bool) -> BusFailure | None:
         exchange = coil_exchange(unit, address, value=value)
