@@ -11,7 +11,7 @@ FAILURE_RETRY_MS.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.actuator import watch as watching
 from services.actuator.gate import GatedBus
@@ -66,11 +66,11 @@ class _Due:
 
 class Card:
     """One relay module. ``subjects`` are the paths by which it is told of (one a room); ``on_found`` is told of the
-    first read of each coil, before it is judged; ``on_change`` that what is known of a coil has changed."""
+    first read of each coil, before it is judged."""
 
     def __init__(
         self, device: DevicePlan, coils: Sequence[Coil], bus: GatedBus, clock: Clock, teller: Teller,
-        *, subjects: Sequence[str], on_found: Callable[[OutputId, bool], None], on_change: Callable[[], None],
+        *, subjects: Sequence[str], on_found: Callable[[OutputId, bool], None],
     ) -> None:  # fmt: skip
         self.device = device
         self.coils = {coil.output.id: coil for coil in coils}
@@ -85,7 +85,6 @@ class Card:
         self._teller = teller
         self._subjects = tuple(subjects)
         self._on_found = on_found
-        self._on_change = on_change
         self._wake = asyncio.Event()
         self._due = _Due()
         self._silence_ms = self.supervision.time_ms or FOR_EVER_MS
@@ -237,7 +236,6 @@ class Card:
         self.contact = why
         for output, watch in self.watches.items():
             self.watches[output] = watching.lost(watch)
-        self._on_change()
 
     def _see(self, output: OutputId, on: bool, sampled_ms: int) -> None:
         self.contact = ""
@@ -254,15 +252,13 @@ class Card:
             self._wake.set()
 
     def _keep(self, output: OutputId, watch: Watch) -> None:
-        before, self.watches[output] = self.watches[output], watch
+        self.watches[output] = watch
         if watch.coil is not None:
             foreign = "on" if watch.foreign_on else "off against a demand" if watch.foreign_off else ""
             failure = f"write failed: {watch.failure}" if watch.failure else "read-back is not as written"
             self._teller.state(ReportKind.OUTPUT_MISMATCH, output, watch.mismatch, failure)
             self._teller.state(ReportKind.RELAY_FOREIGN_WRITE, output, watch.is_foreign, foreign)
             self._teller.state(ReportKind.OUTPUT_CONTESTED, output, watch.contested, "switched off again and again")
-        if replace(watch, contact_ms=before.contact_ms) != before:
-            self._on_change()
 
 
 def _is_covered(device: DevicePlan, channel: Channel) -> bool:

@@ -1,0 +1,215 @@
+"""One plan at work: its lines, its collector, its cards and its control, in one event loop.
+
+    collector --frame--> control (trip, at once) --> card --> relay
+                  '----> card (read-back)   '----> outbox
+
+The loop itself is the only sender: every read and write of a supervised relay module passes the gate, and the gate asks
+the pulse, which the frames of each detector's device and the decision tick keep beating. Promises: a frame is decided
+upon in the call that brought it; a new plan takes over the coils as they are, without a write of its own. Limits: the
+decision tick is TICK_MS; a task that ends by an error ends guard (the modules fall to their safe values, the parent
+starts another).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from services.actuator.card import Card, Coil
+from services.actuator.gate import GatedBus, Pulse
+from services.actuator.tell import Teller
+from services.collector.collector import Collector
+from services.guard.armed import Record, unarmed
+from services.guard.control import Control, detector_devices
+from services.guard.outbox import Outbox
+from services.guard.planfile import GuardPlan
+from shared.devices.frame import Frame
+from shared.devices.plan import BusPlan
+from shared.domain.ids import DeviceId, OutputId
+from shared.fieldbus.port import Line
+from shared.runtime.clocks import Clock
+from shared.wire.guardlink import OutputSeen
+
+TICK_MS = 100
+DECIDE = "decide"
+OpenLine = Callable[[BusPlan], Line]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every engine of this process shares."""
+
+    boot: str
+    clock: Clock
+    outbox: Outbox
+    teller: Teller
+    notify: Callable[[], None]
+    open_line: OpenLine
+    record: Record
+
+
+class Engine:
+    """Made for one plan; ``start`` takes over from the one before."""
+
+    def __init__(self, plan: GuardPlan, world: World) -> None:
+        self.plan = plan
+        self._world = world
+        self.unarmed = unarmed(plan.site, plan.binding, world.record)
+        self.pulse = Pulse((DECIDE, *detector_devices(plan.binding.detectors)), world.clock.monotonic_ms)
+        self._buses: dict[str, GatedBus] = {}
+        self.cards: dict[DeviceId, Card] = {}
+        self._card_of: dict[OutputId, Card] = {}
+        self.control = Control(plan.binding, world.clock, world.teller, self.unarmed, want=self._want, coil=self._coil)
+        self._unheard = set(detector_devices(plan.binding.detectors))
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done, with its error, when a part of the engine has ended by itself."""
+
+    async def start(self, before: "Engine | None" = None) -> None:
+        """Open the lines and begin. ``before`` has been stopped; its knowledge is taken over."""
+        devices = self.plan.site.decision.devices
+        used = {bound.plan.device for bound in self.plan.binding.outputs}
+        for bus in self.plan.site.buses:
+            supervised = frozenset(
+                d.unit for d in devices if d.bus == bus.id and d.id in used and d.watchdog is not None
+            )
+            self._buses[bus.id] = GatedBus(self._world.open_line(bus), supervised, self.pulse)
+        for device in devices:
+            if device.id in used:
+                self._make_card(DeviceId(device.id))
+        if before is not None:
+            self.control.adopt(before.control)
+            for name in self.cards.keys() & before.cards.keys():
+                self.cards[name].adopt(before.cards[name])
+        self.control.decide()
+        collector = Collector(devices, dict(self._buses), self._see, self._world.clock, self._world.boot)
+        self._spawn(collector.run(), "collector")
+        self._spawn(self._tick(), "tick")
+        for card in self.cards.values():
+            self._spawn(self._work(card), f"card-{card.device.id}")
+
+    async def stop(self) -> None:
+        """End all parts and give the lines back; nothing is written."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for bus in self._buses.values():
+            await bus.close()
+        self._buses = {}
+
+    async def stop_safe(self) -> None:
+        """A clean end: every output at its safe value, then the lines are given back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for part in (DECIDE, *detector_devices(self.plan.binding.detectors)):
+            self.pulse.beat(part)
+        await asyncio.gather(*(card.write_safe() for card in self.cards.values()))
+        await self.stop()
+
+    def not_ready(self) -> tuple[str, ...]:
+        """What the trip lacks now."""
+        return (
+            *(f"{device}: not polled yet" for device in sorted(self._unheard)),
+            *(f"{name}: {card.contact}" for name, card in self.cards.items() if card.contact),
+            *(f"{name}: coils not read yet" for name, card in self.cards.items() if not card.was_asked),
+            *(f"{part}: older than 2 s" for part in self.pulse.late_parts()),
+        )
+
+    def has_begun(self) -> bool:
+        """Every detector was polled and every relay module asked at least once, whatever they answered."""
+        return not self._unheard and all(card.was_asked for card in self.cards.values())
+
+    def outputs(self) -> tuple[OutputSeen, ...]:
+        """Each output as it is held now."""
+        return tuple(self._seen(output) for output in self.control.outputs)
+
+    def _make_card(self, name: DeviceId) -> None:
+        bounds = [bound for bound in self.plan.binding.outputs if bound.plan.device == name]
+        device = bounds[0].device
+        card = Card(
+            device,
+            [Coil(bound.plan, bound.channel) for bound in bounds],
+            self._buses[device.bus],
+            self._world.clock,
+            self._world.teller,
+            subjects=sorted({f"{self.plan.binding.site}/{bound.room}/{device.id}" for bound in bounds}),
+            on_found=lambda output, on: self.control.find(output, on),
+        )
+        self.cards[name] = card
+        self._card_of |= {bound.plan.id: card for bound in bounds}
+
+    def _want(self, output: OutputId, on: bool, override_closed: bool) -> None:
+        card = self._card_of.get(output)
+        if card is not None:
+            card.want(output, on, override_closed=override_closed)
+
+    def _coil(self, output: OutputId) -> bool | None:
+        card = self._card_of.get(output)
+        return None if card is None else card.watches[output].coil
+
+    def _see(self, frame: Frame) -> None:
+        """A frame from the collector: decide first, then everything else."""
+        self.pulse.beat(frame.device)
+        self.control.see(frame)
+        self._unheard.discard(frame.device)
+        card = self.cards.get(DeviceId(frame.device))
+        if card is not None:
+            card.see(frame)
+        self._world.outbox.add(frame, self._world.clock.monotonic_ms() - frame.age_ms)
+        self._world.notify()
+
+    async def _tick(self) -> None:
+        while True:
+            self.control.tick()
+            for card in self.cards.values():
+                card.tick()
+            self.pulse.beat(DECIDE)
+            await asyncio.sleep(TICK_MS / 1000)
+
+    async def _work(self, card: Card) -> None:
+        if not card.was_asked:
+            await card.find()
+        await card.run()
+
+    def _spawn(self, work: Awaitable[None], name: str) -> None:
+        async def run() -> None:
+            await work
+            raise RuntimeError(f"{name} ended by itself")
+
+        task = asyncio.create_task(run(), name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and not self.failed.done():
+            fault = task.exception()
+            if fault is not None:
+                self.failed.set_exception(fault)
+
+    def _seen(self, output: OutputId) -> OutputSeen:
+        state = self.control.outputs[output]
+        card = self._card_of[output]
+        watch = card.watches[output]
+        trouble = [
+            "contested" if watch.contested else "",
+            "read-back is not as written" if watch.mismatch else "",
+            "switched on by somebody else" if watch.foreign_on else "",
+            "switched off by somebody else" if watch.foreign_off else "",
+            watch.failure,
+            card.contact,
+            card.supervision.trouble,
+        ]
+        reason = self.unarmed.get(output, "")
+        return OutputSeen(
+            id=output,
+            wanted=state.wanted.on,
+            by=state.wanted.by,
+            coil="unknown" if watch.coil is None else "on" if watch.coil else "off",
+            proof=str(state.proof.proof) if state.bound.airflow is not None else "none",
+            armed=not reason,
+            armed_reason=reason,
+            supervision=card.supervision.label,
+            trouble="; ".join(part for part in trouble if part),
+        )
