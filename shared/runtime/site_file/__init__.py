@@ -1,0 +1,142 @@
+"""The site file: read, checked, compiled. ``check_site`` is all that other rooms need.
+
+Promises: every fault of a file is told at once, with file, line, column, key, what is wrong and what is allowed; a file
+without faults makes one plan, and the same file the same plan; warnings never stop a plan. Nothing raises on bad input.
+Refuses: what this version cannot do is a fault that says so, never a silent key.
+Limits: 4 MiB a file, 1,000 jars a string; 330 jars with four values each compile in well under a second.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.devices.plan import LogLimits, SitePlan
+from shared.devices.profile import DevicePlan
+from shared.domain.units import round_div
+from shared.runtime.documents import Fault
+from shared.runtime.durations import format_duration
+from shared.runtime.site_file.binding import Binder, Room
+from shared.runtime.site_file.capacity import (
+    EMPTY,
+    LOAD_MAX_PERCENT,
+    LOAD_WARN_PERCENT,
+    CapacitySheet,
+    LineTime,
+    line_time,
+    sheet,
+)
+from shared.runtime.site_file.changes import PlanChanges, plan_changes
+from shared.runtime.site_file.compiling import buses, compile_site, plan_devices
+from shared.runtime.site_file.loading import Source, load_source
+from shared.runtime.site_file.models import SiteFile
+from shared.runtime.site_file.names import load_profiles
+from shared.runtime.site_file.room_checks import RoomChecks, check_matrix
+from shared.runtime.site_file.site_checks import check_site_wide
+
+__all__ = ["CapacitySheet", "Checked", "PlanChanges", "check_site", "json_schema", "plan_changes"]
+
+TRIP_MAX_US = 2_000_000
+"""From gas at the device to the coil, whatever the line [G1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A site file that was read: its plan when it has no faults, and everything found."""
+
+    plan: SitePlan | None
+    faults: tuple[Fault, ...]
+    """Errors and warnings, in the order of files and lines."""
+    capacity: CapacitySheet
+    sources: tuple[Path, ...] = ()
+    """Every file that was read: site file, included files, profiles, CSV files."""
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """The faults that stop a plan."""
+        return tuple(fault for fault in self.faults if fault.severity == "error")
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the site file, for editors."""
+    schema = SiteFile.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ampward site file", **schema}
+
+
+def check_site(path: Path, env: Mapping[str, str], free_bytes: int = 0) -> Checked:
+    """Read, check and compile the site file at ``path``; ``env`` fills its ${VARIABLES}.
+
+    ``free_bytes`` is the free space where the log will be, for the capacity sheet; 0 when not known.
+    """
+    source, faults = load_source(path, env)
+    if source is None:
+        return Checked(None, tuple(faults), EMPTY, (path,))
+    names = load_profiles(source, env)
+    binder = Binder(names)
+    rooms = binder.site()
+    check_site_wide(names, rooms)
+    for room in rooms:
+        RoomChecks(names, room).check()
+    check_matrix(names, rooms)
+    devices = plan_devices(names, rooms)
+    _assumed(source, devices)
+    _lines(source, rooms, devices)
+    plan = None
+    capacity = EMPTY
+    if not any(fault.severity == "error" for fault in source.faults):
+        plan = compile_site(names, rooms, devices)
+        capacity = sheet(plan.buses, devices, plan.decision.rooms, plan.log, free_bytes)
+        _disk(source, capacity, plan.log)
+    return Checked(plan, _sorted(source), capacity, tuple(dict.fromkeys(source.files)))
+
+
+def _sorted(source: Source) -> tuple[Fault, ...]:
+    """Each fault once, by file in the order of reading, then by line."""
+    order: dict[str, int] = {source.root.file: 0}
+    for fault in source.faults:
+        order.setdefault(fault.file, len(order))
+    unique = dict.fromkeys(source.faults)
+    return tuple(sorted(unique, key=lambda fault: (order[fault.file], fault.line, fault.col)))
+
+
+def _assumed(source: Source, devices: tuple[DevicePlan, ...]) -> None:
+    """Addresses that are not the vendor's are said for each device that uses them."""
+    for device in devices:
+        names = [channel.name for channel in device.channels if channel.assumed]
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            what = f"{device.profile}: the address of {names[0]}{more} is assumed, not the vendor's"
+            source.warn(
+                ("devices", device.id, "profile"), what, "compare with `ampward probe`, or a profile of your own"
+            )
+
+
+def _lines(source: Source, rooms: list[Room], devices: tuple[DevicePlan, ...]) -> None:
+    """The time that each line has, and that gas may have to wait on it."""
+    gas = {found.device for room in rooms for one in room.detectors for found in one.points.values()}
+    for bus in buses(source):
+        line = line_time(bus, [device for device in devices if device.bus == bus.id])
+        percent = round_div(line.load_per_mille, 10)
+        what = f"its devices need {percent} % of its time"
+        if percent > LOAD_MAX_PERCENT:
+            source.fault(
+                ("buses", bus.id), what, f"at most {LOAD_MAX_PERCENT} %: slower polls, a faster or second line"
+            )
+        elif percent > LOAD_WARN_PERCENT:
+            source.warn(("buses", bus.id), what, f"up to {LOAD_WARN_PERCENT} % is advised")
+        if percent <= LOAD_MAX_PERCENT:
+            _gas_wait(source, line, [device for device in devices if device.bus == bus.id and device.id in gas])
+
+
+def _gas_wait(source: Source, line: LineTime, devices: list[DevicePlan]) -> None:
+    for device in devices:
+        wait_us = device.every_ms * 1000 + line.round_us
+        if wait_us > TRIP_MAX_US:
+            what = f"gas may be seen only after {format_duration(round_div(wait_us, 1000))} on the line {line.bus}"
+            source.fault(("devices", device.id, "bus"), what, "2s at most: a faster line, or slow devices on another")
+
+
+def _disk(source: Source, capacity: CapacitySheet, log: LogLimits) -> None:
+    if 0 <= capacity.days_of_disk < log.frames_days:
+        what = f"the disk holds {capacity.days_of_disk} days of frames, {log.frames_days} are to be kept"
+        source.warn(("log", "frames"), what, "a shorter time, slower polls or a larger disk")

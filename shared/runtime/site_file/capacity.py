@@ -1,0 +1,174 @@
+"""The capacity sheet: what a site needs of its lines, its disk and its memory, computed before it starts.
+
+Serial: a character is 11 bits (start, 8 data, parity or stop, stop); a read is 8 bytes out and 5 + 2 n back, two silent
+intervals of 3.5 characters (at least 1.75 ms) and 10 ms for the device to turn round [ours]. TCP: 5 ms a request
+[ours].
+Log: 240 bytes a frame for header, row and index [measured on the log], 48 more a block, and the words as they came.
+Memory: guard and site each keep 60 s of frames; the ring of the undurable log holds at most 32 MiB.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shared.devices.plan import BusPlan, LogLimits
+from shared.devices.profile import BlockPlan, DevicePlan
+from shared.domain.plan import RoomPlan
+from shared.domain.units import round_div
+
+CHARACTER_BITS = 11
+TURN_AROUND_US = 10_000
+TCP_REQUEST_US = 5_000
+SILENCE_MIN_US = 1_750
+FRAME_BYTES = 240
+BLOCK_BYTES = 48
+BUFFER_S = 60
+DAY_MS = 86_400_000
+STATE_BYTES_A_POINT = 400
+STATE_BYTES_AN_ALARM = 600
+LOAD_WARN_PERCENT = 70
+LOAD_MAX_PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LineTime:
+    """One line: how long its devices keep it busy."""
+
+    bus: str
+    kind: str
+    devices: int
+    round_us: int
+    """One poll of every device, one after another: the longest that a poll may wait for its turn."""
+    load_per_mille: int
+    frames_a_day: int
+    log_bytes_a_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapacitySheet:
+    """What `check` prints below the faults."""
+
+    lines: tuple[LineTime, ...]
+    points: int
+    alarms: int
+    outputs: int
+    frames_a_day: int
+    log_bytes_a_day: int
+    frames_days: int
+    log_bytes_kept: int
+    """At the end of the retention: frames_days times a day."""
+    free_bytes: int
+    """Free space where the log goes; 0 when not known."""
+    days_of_disk: int
+    """Until the free space is full at this pace, -1 when not known; the retention may be shorter."""
+    outage_hours: int
+    """How long nothing needs to be thrown away, whatever is down; -1 when not known."""
+    memory_bytes: int
+
+    def data(self) -> dict[str, Any]:
+        """The same for machines: names as here, integers only."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """The same for people."""
+        rows = [("line", "kind", "devices", "one round", "busy", "frames a day", "log a day")]
+        rows += [
+            (
+                line.bus,
+                line.kind,
+                str(line.devices),
+                f"{line.round_us / 1000:.1f} ms",
+                f"{line.load_per_mille / 10:.1f} %",
+                f"{line.frames_a_day}",
+                _size(line.log_bytes_a_day),
+            )
+            for line in self.lines
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        disk = f"{_size(self.log_bytes_a_day)} a day, {_size(self.log_bytes_kept)} kept for {self.frames_days} days"
+        if self.free_bytes:
+            disk += f"; {_size(self.free_bytes)} free last {self.days_of_disk} days ({self.outage_hours} h)"
+        return "\n".join(
+            (
+                f"{self.points} points, {self.alarms} alarms, {self.outputs} outputs",
+                *table,
+                f"log: {disk}",
+                f"memory for plans, states and buffers: {_size(self.memory_bytes)}",
+            )
+        )
+
+
+EMPTY = CapacitySheet((), 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0)
+"""The sheet of a site that cannot be compiled."""
+
+
+def read_us(bus: BusPlan, block: BlockPlan) -> int:
+    """Time that one batched read takes on its line."""
+    if not bus.serial:
+        return TCP_REQUEST_US
+    answer = 5 + ((block.count + 7) // 8 if block.table.is_bits else 2 * block.count)
+    bits = (8 + answer) * CHARACTER_BITS
+    silence = max(SILENCE_MIN_US, round_div(35 * CHARACTER_BITS * 100_000, bus.baud))
+    return round_div(bits * 1_000_000, bus.baud) + 2 * silence + TURN_AROUND_US
+
+
+def scan_us(bus: BusPlan, device: DevicePlan) -> int:
+    """Time that one scan of a device takes."""
+    return sum(read_us(bus, block) for block in device.blocks)
+
+
+def frame_bytes(device: DevicePlan) -> int:
+    """What one frame takes in the log."""
+    words = sum((block.count + 7) // 8 if block.table.is_bits else 2 * block.count for block in device.blocks)
+    return FRAME_BYTES + BLOCK_BYTES * len(device.blocks) + words
+
+
+def line_time(bus: BusPlan, devices: list[DevicePlan]) -> LineTime:
+    """The budget of one line."""
+    scans = [(scan_us(bus, device), device) for device in devices]
+    frames = [(DAY_MS // device.every_ms, device) for device in devices]
+    return LineTime(
+        bus=bus.id,
+        kind="serial" if bus.serial else "tcp" if bus.tcp else "simulated",
+        devices=len(devices),
+        round_us=sum(us for us, _ in scans),
+        load_per_mille=sum(round_div(us, device.every_ms) for us, device in scans),
+        frames_a_day=sum(count for count, _ in frames),
+        log_bytes_a_day=sum(count * frame_bytes(device) for count, device in frames),
+    )
+
+
+def sheet(
+    buses: tuple[BusPlan, ...],
+    devices: tuple[DevicePlan, ...],
+    rooms: tuple[RoomPlan, ...],
+    log: LogLimits,
+    free_bytes: int = 0,
+) -> CapacitySheet:
+    """The whole sheet."""
+    lines = tuple(line_time(bus, [device for device in devices if device.bus == bus.id]) for bus in buses)
+    day = sum(line.log_bytes_a_day for line in lines)
+    usable = max(0, free_bytes - (log.disk_low_mib << 20))
+    points, alarms = sum(len(room.points) for room in rooms), sum(len(room.alarms) for room in rooms)
+    buffers = 3 * day * BUFFER_S // 86_400
+    return CapacitySheet(
+        lines=lines,
+        points=points,
+        alarms=alarms,
+        outputs=sum(len(room.outputs) for room in rooms),
+        frames_a_day=sum(line.frames_a_day for line in lines),
+        log_bytes_a_day=day,
+        frames_days=log.frames_days,
+        log_bytes_kept=day * log.frames_days,
+        free_bytes=free_bytes,
+        days_of_disk=usable // day if free_bytes and day else -1,
+        outage_hours=usable * 24 // day if free_bytes and day else -1,
+        memory_bytes=points * STATE_BYTES_A_POINT + alarms * STATE_BYTES_AN_ALARM + buffers,
+    )
+
+
+def _size(count: int) -> str:
+    size, names = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(names) > 1:
+        size, names = size / 1024, names[1:]
+    return f"{size:.0f} {names[0]}" if size >= 100 or names[0] == "B" else f"{size:.1f} {names[0]}"
