@@ -137,8 +137,8 @@ def crc16(data: bytes) -> bytes:
 def split_rtu(data: bytes, exchange: Exchange) -> tuple[Verdict, int, bytes]:
     """The first frame of a serial line: verdict, bytes used, and the PDU when it is mine.
 
-    A frame's length follows from its function code, as far as it is known; a reply of our own unit and function
-    whose byte count is another one answers an earlier request and is FOREIGN when its CRC is right.
+    A frame's length follows from its function code, as far as it is known; a reply of our own unit and function with
+    another byte count, or the echo of another write, answers an earlier request and is FOREIGN when its CRC is right.
     """
     if len(data) < 5:
         return Verdict.MORE, 0, b""
@@ -151,6 +151,8 @@ def split_rtu(data: bytes, exchange: Exchange) -> tuple[Verdict, int, bytes]:
         return Verdict.GARBAGE, 0, b""
     function = data[1] & 0x7F
     shape = data[1] > 0x80 or length == exchange.reply_length + 3
+    if not exchange.size and data[1] < 0x80:
+        shape = shape and data[2:6] == exchange.body
     if data[0] != exchange.unit or function != exchange.function or not shape:
         return Verdict.FOREIGN, length, b""
     return Verdict.MINE, length, data[1 : length - 2]

@@ -4,8 +4,8 @@ Promises: the device is opened exclusively; the line is drained before each requ
 function, length and CRC are those of the request. An unplugged adapter answers DISCONNECTED, and the device is opened
 again after 0.1 s doubling to 2 s.
 Late replies: nothing on a serial line says which request a reply belongs to. So after a request without an answer, no
-other read whose answer would look the same (unit, function, length) is sent until two timeouts have passed. The same
-request is: either answer is its answer. So are all others: a late answer among theirs is put aside as foreign.
+other read of that unit and function is sent until two timeouts have passed. The same request is: either answer is its
+answer. So are all others, and writes, which are echoed: a late answer among theirs is put aside as foreign.
 Limits: 64 calls waiting.
 
     timeout: to the first byte, counted from the end of sending; then 30 ms plus 3.5 characters between bytes at most.
@@ -46,7 +46,6 @@ QUIET_MAX_S = 0.1
 """A line that never falls silent is not waited for longer than this before a request."""
 
 Answer = bytes | BusFailure
-Shape = tuple[int, int, int]
 
 
 @dataclass(order=True, slots=True)
@@ -56,10 +55,6 @@ class _Job:
     exchange: Exchange = field(compare=False)
     done: "asyncio.Future[Answer]" = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
-
-    @property
-    def shape(self) -> Shape:
-        return self.exchange.unit, self.exchange.function, self.exchange.reply_length
 
 
 class RtuLine:
@@ -81,8 +76,8 @@ class RtuLine:
         self._port: serial.Serial | None = None
         self._reopen_s = REOPEN_FIRST_S
         self._reopen_at = 0.0
-        self._owed: dict[Shape, tuple[float, Exchange]] = {}
-        """Answers that may still come, by what they look like: until when, and to which request."""
+        self._owed: dict[tuple[int, int], tuple[float, Exchange]] = {}
+        """Reads whose answer may still come, by unit and function: until when, and to which request."""
 
     @property
     def connections(self) -> int:
@@ -140,9 +135,9 @@ class RtuLine:
         with self._change:
             while not self._closed:
                 now = time.monotonic()
-                self._owed = {shape: owed for shape, owed in self._owed.items() if owed[0] > now}
+                self._owed = {key: owed for key, owed in self._owed.items() if owed[0] > now}
                 for job in sorted(self._jobs):
-                    owed = self._owed.get(job.shape)
+                    owed = self._owed.get((job.exchange.unit, job.exchange.function))
                     if owed is None or job.exchange == owed[1]:
                         self._jobs.remove(job)
                         heapq.heapify(self._jobs)
@@ -191,7 +186,8 @@ class RtuLine:
                 what = "a damaged answer" if verdict is Verdict.GARBAGE else "an answer cut off"
                 return malformed(f"{what} of {len(data)} bytes")
             if not data and now >= deadline:
-                self._owed[job.shape] = (now + 2 * self._timeout_s, exchange)
+                if exchange.size:
+                    self._owed[exchange.unit, exchange.function] = (now + 2 * self._timeout_s, exchange)
                 return failure
 
     def _drain(self, port: serial.Serial) -> None:
