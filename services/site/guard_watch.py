@@ -11,6 +11,8 @@ from shared.wire.guardlink import FromGuard, FromGuardReader, Hello, Join, Ready
 
 SILENT_S = 15.0
 """guard speaks each second; ten seconds of silence and a margin for a busy machine mean that it hangs."""
+BEGINNING_S = 60.0
+"""Before it is ready it waits for its devices and says nothing."""
 _READ_BYTES = 1 << 18
 _CREDENTIALS = struct.Struct("3i")
 
@@ -47,7 +49,8 @@ class GuardWatch:
     @property
     def is_silent(self) -> bool:
         """Connected, and nothing was heard for too long: a new guard protects better than one that hangs."""
-        return self.is_connected and monotonic() - self._heard_at > SILENT_S
+        patience = SILENT_S if self.ready_at_ms else BEGINNING_S
+        return self.is_connected and monotonic() - self._heard_at > patience
 
     def fileno(self) -> int:
         assert self._socket is not None

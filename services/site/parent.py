@@ -2,8 +2,9 @@
 
 Promises: guard is started before anything that can wait; a guard that outlived an earlier parent is joined, not
 doubled; children that end are started again within a second; the last good plan is used when the site file has become
-bad; INT, TERM and ``--for`` end everything and leave no child. Refuses (exit 3): a locked folder, a taken port, a first start
-with a bad site file, outputs that another guard holds. A full or read-only folder does not prevent a start.
+bad; INT, TERM and ``--for`` end everything and leave no child. Refuses (exit 3): a locked folder, a taken port, a
+first start with a bad site file, outputs that another guard holds. A full or read-only folder does not prevent a
+start.
 
 Import-light: it checks nothing itself, so that it costs little memory for the years it runs.
 """
@@ -19,15 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
 
-from shared.bus.broker import find_broker
-
-from services.gateway.address import bind_loopback
+from services.gateway.address import bind_loopback, shown_address
 from services.site import folder
 from services.site.children import Child, python
 from services.site.guard_watch import GuardWatch
-from services.site.start import Start, read_start
+from services.site.start import Start, demo_environment, read_start
 from services.site.supervisor import Supervisor
 from services.site.teller import Teller
+from shared.bus.broker import find_broker
 from shared.domain.errors import AmpwardError, Busy
 from shared.runtime import places
 from shared.runtime.lifecycle import Signals, notify_systemd
@@ -82,7 +82,9 @@ class Parent:
         self._signals.install()
         self._guard = GuardWatch(data)
         self._teller = Teller(data, view=view)
-        self._supervisor = Supervisor(os.environ, self._on_line, self._on_end)
+        self._last = read_start(data)
+        self._environment = demo_environment(data, self._last, os.environ)
+        self._supervisor = Supervisor({**os.environ, **self._environment}, self._on_line, self._on_end)
         self._supervisor.watch(self._signals.descriptor, self._signals.drain)
         self._alive_read, self._alive_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._supervisor.watch(self._alive_read, self._on_alive)
@@ -109,13 +111,12 @@ class Parent:
 
     def start(self) -> None:
         """Guard first, then what tells and shows. Returns when all are started; raises CannotStart, Busy."""
-        last = read_start(self._data)
         self._look_for_guard()
-        if last is not None and last.unchanged(self._source):
-            self._plan = last
+        if self._last is not None and self._last.unchanged(self._source, self._environment):
+            self._plan = self._last
             self._reload_owed = True
         else:
-            self._check(last)
+            self._check(self._last)
         for step in (self._protect, self._broker, self._site):
             if not self._signals.ended.is_set():
                 step()
@@ -166,8 +167,7 @@ class Parent:
             if must:
                 raise
             return False
-        host, port = self._listening.getsockname()[:2]
-        self._record["http"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._record["http"] = shown_address(self._listening)
         return True
 
     def _devices(self) -> None:
@@ -184,7 +184,8 @@ class Parent:
         self._mqtt = self.plan.mqtt
         if not (self.plan.demo and self.plan.mqtt):
             return
-        found = find_broker(self.plan.mqtt, self._data)
+        found = find_broker(self.plan.mqtt, self._data, may_install="AMPWARD_NO_INSTALL" not in os.environ)
+        self._mqtt = found.url
         if found.command:
             self._supervisor.start(Child("broker", found.command))
         self._teller.say(found.told)
@@ -195,7 +196,7 @@ class Parent:
         descriptors = (self._listening.fileno(), self._alive_write)
         command = python(
             "services.site", str(self._data), str(self._source.resolve()),
-            "--http-fd", str(descriptors[0]), "--alive-fd", str(descriptors[1]),
+            "--http-fd", str(descriptors[0]), "--alive-fd", str(descriptors[1]), "--mqtt", self._mqtt,
         )  # fmt: skip
         self._supervisor.start(Child("site", command, pass_fds=descriptors))
 

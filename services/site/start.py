@@ -4,6 +4,8 @@ Import-light on purpose: the parent must start guard before anything heavy is lo
 """
 
 import json
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,10 +27,12 @@ class Start:
     mqtt: str
     simulate: str
     demo: bool
+    environment: dict[str, str]
+    """Of the demo: where its simulated devices stand."""
 
-    def unchanged(self, source: Path) -> bool:
+    def unchanged(self, source: Path, environment: dict[str, str]) -> bool:
         """True when this plan was made from ``source`` and no file behind it has changed since."""
-        if self.source != str(source.resolve()):
+        if self.source != str(source.resolve()) or self.environment != environment:
             return False
         return all(file_hash(Path(path)) == known for path, known in self.sources.items())
 
@@ -49,3 +53,33 @@ def file_hash(path: Path) -> str:
         return sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+DEMO_PORT = "AMPWARD_DEMO_PORT"
+DEMO_PTY = "AMPWARD_DEMO_PTY"
+DEMO_PORT_USUAL = "5020"
+
+
+def demo_environment(data: Path, last: Start | None, given: Mapping[str, str]) -> dict[str, str]:
+    """Where the simulated devices of the demo stand: as given, else as last time, else free places of this folder."""
+    known = last.environment if last is not None else {}
+    port = given.get(DEMO_PORT) or known.get(DEMO_PORT, DEMO_PORT_USUAL)
+    if not given.get(DEMO_PORT) and not _is_free(port):
+        port = _free_port()
+    return {DEMO_PORT: port, DEMO_PTY: given.get(DEMO_PTY) or str(data / "demo-rtu")}
+
+
+def _is_free(port: str) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])

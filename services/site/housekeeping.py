@@ -1,0 +1,96 @@
+"""What the site process does beside deciding: looks at the disk, replays its last day at night.
+
+One look a second at most; the replay runs in a process of its own at the lowest priority, so that it takes only time
+that nobody needs. What it finds is a Report, so an alarm, and over when the next night finds nothing.
+"""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from services.site.children import python
+from services.site.service import Service
+from shared.domain.inputs import ReportKind
+from shared.runtime.lifecycle import PARENT
+from shared.runtime.logging import logger
+
+LOOK_S = 10.0
+REPLAY_HOUR = 3
+"""By the site's clock: the quietest hour of a day."""
+LOW_AGAIN = 1.1
+"""The disk is no longer low at a tenth over the limit: it must not chatter."""
+
+
+@dataclass(slots=True)
+class DiskWatch:
+    """Free space of the data folder against its limit."""
+
+    data: Path
+    limit_mib: int
+    is_low: bool = False
+
+    def look(self, service: Service) -> None:
+        found = os.statvfs(self.data)
+        free_mib = found.f_bavail * found.f_frsize >> 20
+        low = free_mib < self.limit_mib * (LOW_AGAIN if self.is_low else 1)
+        if low != self.is_low:
+            self.is_low = low
+            service.report(ReportKind.DISK_LOW, "disk", f"{free_mib} MiB free, limit {self.limit_mib} MiB", on=low)
+            logger().warning("disk_low" if low else "disk_enough", free_mib=free_mib)
+
+
+def next_night(now: datetime) -> datetime:
+    """The next time at which the clock on the wall says REPLAY_HOUR; ``now`` carries its zone."""
+    tonight = now.replace(hour=REPLAY_HOUR, minute=0, second=0, microsecond=0)
+    return tonight if tonight > now else tonight + timedelta(days=1)
+
+
+class NightlyReplay:
+    """Derives the last day again and compares; never two at once."""
+
+    def __init__(self, data: Path, now: datetime) -> None:
+        self._data = data
+        self._due = next_night(now)
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def look(self, now: datetime, service: Service) -> None:
+        """Start it when its hour has come, take its result when it has ended."""
+        if self._running is not None:
+            if self._running.poll() is not None:
+                running, self._running = self._running, None
+                self._take(running, service)
+        elif now >= self._due:
+            self._due = next_night(now)
+            self._running = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        command = ("nice", "-n", "19", *python("services.processor.replay", str(self._data), "--json", "--last-day"))
+        environment = {**os.environ, PARENT: str(os.getpid())}
+        logger().info("nightly_replay_started")
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)
+
+    def _take(self, ended: "subprocess.Popen[bytes]", service: Service) -> None:
+        assert ended.stdout is not None
+        answer = ended.stdout.read()
+        if ended.returncode == 0:
+            service.report(ReportKind.REPLAY_DIFFERS, "replay", "the last day is equal", on=False)
+            logger().info("nightly_replay_equal")
+        else:
+            service.report(ReportKind.REPLAY_DIFFERS, "replay", _difference(answer, ended.returncode))
+            logger().error("nightly_replay_differs", returncode=ended.returncode)
+
+    def end(self) -> None:
+        """A replay is worth nothing half done."""
+        if self._running is not None:
+            self._running.terminate()
+            self._running.wait()
+
+
+def _difference(answer: bytes, code: int) -> str:
+    try:
+        return str(json.loads(answer)["first_difference"])[:900]
+    except (ValueError, KeyError, TypeError):
+        return f"the replay ended with {code}"

@@ -1,0 +1,123 @@
+"""A reload of the site file while everything runs: checked first, then guard, then the log, then the disk.
+
+    check (a process of its own) --bad--> the old configuration stays; a line a fault, a config_rejected Report
+                                 --same--> nothing
+                                 --good--> guard takes the plan (lower of both limits) --refused--> as bad
+                                           -> RuleSet committed -> guard told plan_committed -> DIR/guard.json
+
+A crash between any two steps leaves the old files in place: the next start checks the site file again.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from services.site.adopt import CANDIDATE, adopt
+from services.site.children import python
+from services.site.guard_link import GuardLink
+from services.site.service import Service
+from shared.devices.plan import DecisionPlan, SitePlan
+from shared.domain.inputs import ReportKind
+from shared.runtime import places
+from shared.runtime.lifecycle import PARENT
+from shared.runtime.logging import logger
+from shared.wire.plans import decode_site, encode_site
+
+CHECK_WAIT_S = 120.0
+GUARD_WAIT_S = 5.0
+DETAIL_CHARACTERS_MAX = 900
+"""The first faults; all of them are in the text log."""
+
+
+@dataclass(slots=True)
+class Reloader:
+    """Does reloads one after the other; lives in the main thread."""
+
+    source: Path
+    data: Path
+    service: Service
+    link: GuardLink
+    plan: SitePlan
+    adopted: Callable[[SitePlan], None]
+
+    def reload(self, actor: str) -> bool:
+        """Check the site file and put it in force; False when the old one stays."""
+        log = logger(source=str(self.source))
+        answer = _check(self.source, self.data)
+        faults = [str(fault) for fault in answer.get("faults", ())]
+        if not answer.get("ok"):
+            for fault in faults:
+                log.warning("config_fault", fault=fault)
+            return self._reject("; ".join(faults) or "the check did not end")
+        body = places.find_file(self.data, CANDIDATE).read_bytes()
+        plan, version = decode_site(body), sha256(body).hexdigest()
+        if body == encode_site(self.plan) and self.link.state.plan in ("", version):
+            self.service.report(ReportKind.CONFIG_REJECTED, "config", "", on=False)
+            log.info("config_unchanged")
+            return True
+        why = fixed_parts(self.plan, plan) or self._tell_guard(version, body)
+        if why:
+            return self._reject(why)
+        self._commit(plan.decision, actor)
+        self.link.plan_committed(version)
+        self.plan = plan
+        adopt(self.data, plan, self.source, dict(answer["sources"]))
+        self.adopted(plan)
+        log.info("config_changed", hash=version)
+        return True
+
+    def agree_with_guard(self) -> None:
+        """After a start: a guard that lived with another plan gets the one that the log goes by now."""
+        body = encode_site(self.plan)
+        version = sha256(body).hexdigest()
+        state = self.link.state
+        if state.connected and state.plan not in ("", version) and not self._tell_guard(version, body):
+            self.link.plan_committed(version)
+
+    def _tell_guard(self, version: str, body: bytes) -> str:
+        """Empty when guard trips by the lower of both from now on; else why it does not."""
+        if not self.link.plan(version, body):
+            return "guard is not connected; reload again when it is"
+        end = monotonic() + GUARD_WAIT_S
+        pause = Event()
+        while monotonic() < end:
+            state = self.link.state
+            if version in (state.pending, state.plan):
+                return ""
+            if state.refusal:
+                return f"guard refuses the plan: {state.refusal}"
+            pause.wait(0.05)
+        return "guard does not answer"
+
+    def _commit(self, decision: DecisionPlan, actor: str) -> None:
+        self.service.change_rules(decision, actor).result()
+
+    def _reject(self, why: str) -> bool:
+        logger().warning("config_rejected", why=why)
+        self.service.report(ReportKind.CONFIG_REJECTED, "config", why[:DETAIL_CHARACTERS_MAX])
+        return False
+
+
+def fixed_parts(old: SitePlan, new: SitePlan) -> str:
+    """What a reload cannot change, as a sentence; empty when nothing of it differs."""
+    if old.decision.site != new.decision.site:
+        return f"site.id cannot change from {old.decision.site} to {new.decision.site} while it runs"
+    return ""
+
+
+def _check(source: Path, data: Path) -> dict[str, Any]:
+    command = python("services.site.compile", str(source), str(data), "--candidate")
+    environment = {**os.environ, PARENT: str(os.getpid())}
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=CHECK_WAIT_S, env=environment, check=False)
+        made = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as fault:
+        return {"ok": False, "faults": [f"the check failed: {fault}"]}
+    return made if isinstance(made, dict) else {}

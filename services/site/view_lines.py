@@ -1,0 +1,53 @@
+"""The view as plain lines: one sentence a change, in words, for terminals that are none and for files."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from services.site.view_source import Picture
+
+STATES = {
+    "A": "normal",
+    "B": "active, not acknowledged",
+    "C": "active, acknowledged",
+    "D": "returned, not acknowledged",
+    "E": "latched, not acknowledged",
+    "F": "latched, acknowledged",
+}
+"""Process region of an alarm, in words."""
+
+SUPPLEMENTS = "Ampward supplements a listed gas detector and its wired ventilation interlock; it never replaces them."
+
+
+def standing_lines(picture: Picture, run: dict[str, Any]) -> Iterator[str]:
+    """What stands when the view begins."""
+    status = picture.status
+    mqtt = f"; MQTT {status['mqtt'] or run['mqtt']}" if run.get("mqtt") else ""
+    yield f"{status['name']}: trip-ready; http://{run['http']}{mqtt}"
+    yield SUPPLEMENTS
+    if not status["armed"]:
+        yield f"not armed: {status['checks']['armed']['detail']}"
+    for alarm in picture.alarms:
+        yield f"standing: {alarm['severity']} {alarm['id']} {value_text(alarm)}({STATES[alarm['state']]})"
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """One event as people read it."""
+    data = event["data"]
+    kind = event["type"].removeprefix("ampward.").removesuffix(".v1").replace(".", " ").replace("_", " ")
+    at = datetime.fromisoformat(event["time"]).astimezone().strftime("%H:%M:%S")
+    words = [at, data.get("severity", ""), kind, event["subject"], value_text(data).strip()]
+    if data.get("reason"):
+        words.append(f"({data['reason']})")
+    if data.get("actor"):
+        words.append(f"by {data['actor']}")
+    if event.get("undurable"):
+        words.append("[not on disk]")
+    return " ".join(word for word in words if word)
+
+
+def value_text(item: dict[str, Any]) -> str:
+    """Value and unit with a space behind, or nothing."""
+    value = item.get("value")
+    unit = item.get("unit") or ""
+    return "" if value in (None, "") else f"{value} {'' if unit == 'state' else unit} ".replace("  ", " ")

@@ -1,0 +1,130 @@
+"""Where the terminal view gets what it shows: the site's own HTTP interface with the machine token, nothing else.
+
+It asks for the whole picture once a second and follows the event stream; guard is never asked. A site that does not
+answer leaves the last picture, which then says how old it is. Only the standard library's client: it lives for years.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from shared.runtime import places
+
+ANSWER_WAIT_S = 3.0
+STREAM_WAIT_S = 40.0
+"""The stream's comment comes each 15 s."""
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The fixed part of a room, from the plan."""
+
+    id: str
+    name: str
+    gas: tuple[str, ...]
+    """Ids of its hydrogen points: concentrations first, contacts where there are only contacts."""
+    strings: tuple[tuple[str, str, str], ...] = ()
+    """Id, current point, voltage point of each string ("" when it has none)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One moment of the site as the interface tells it."""
+
+    status: Item = field(default_factory=dict)
+    alarms: tuple[Item, ...] = ()
+    points: dict[str, Item] = field(default_factory=dict)
+    outputs: tuple[Item, ...] = ()
+    taken_at: float = 0.0
+    """time.monotonic(); 0 before the first answer"""
+
+    @property
+    def age_s(self) -> float:
+        return monotonic() - self.taken_at
+
+
+class Source:
+    """Reads one site, found by its data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    @property
+    def run(self) -> Item:
+        """DIR/run.json."""
+        made = json.loads(places.find_file(self._data, places.RUN).read_bytes())
+        return made if isinstance(made, dict) else {}
+
+    def rooms(self) -> tuple[Room, ...]:
+        """The rooms of the plan, without the pseudo-room of the box."""
+        plan = json.loads(places.find_file(self._data, places.SITE_PLAN).read_bytes())
+        return tuple(_room(room) for room in plan["decision"]["rooms"] if not room["id"].startswith("_"))
+
+    def picture(self) -> Picture:
+        """Ask for everything. Raises OSError, ValueError or http.client.HTTPException when the site does not answer."""
+        line = self._connect(ANSWER_WAIT_S)
+        try:
+            status = self._get(line, "/api/v1/status")
+            alarms = self._get(line, "/api/v1/alarms")["items"]
+            outputs = self._get(line, "/api/v1/outputs")["items"]
+            points = {item["id"]: item for item in self._get(line, "/api/v1/points")["items"]}
+        finally:
+            line.close()
+        return Picture(status, tuple(alarms), points, tuple(outputs), monotonic())
+
+    def events(self, since: str) -> Iterator[tuple[str, Item]]:
+        """Cursor and CloudEvent of each event behind ``since`` ("now": from here on) until the stream breaks."""
+        line = self._connect(STREAM_WAIT_S)
+        try:
+            line.request("GET", f"/api/v1/events?since={since}", headers=self._headers())
+            answer = line.getresponse()
+            if answer.status != http.client.OK:
+                raise OSError(f"the event stream answered {answer.status}")
+            cursor = ""
+            for raw in answer:
+                key, _, value = raw.decode().rstrip("\n").partition(": ")
+                if key == "id":
+                    cursor = value
+                elif key == "data" and value.startswith('{"specversion"'):
+                    yield cursor, json.loads(value)
+        finally:
+            line.close()
+
+    def _connect(self, wait_s: float) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(str(self.run["http"]), timeout=wait_s)
+
+    def _headers(self) -> dict[str, str]:
+        token = places.find_file(self._data, places.TOKEN).read_text().strip()
+        return {"Authorization": f"Bearer {token}"}
+
+    def _get(self, line: http.client.HTTPConnection, path: str) -> Any:
+        line.request("GET", path, headers=self._headers())
+        answer = line.getresponse()
+        body = answer.read()
+        if answer.status != http.client.OK:
+            raise OSError(f"{path} answered {answer.status}")
+        return json.loads(body)
+
+
+def _room(room: Item) -> Room:
+    points = [point["id"] for point in room["points"]]
+    gas = []
+    for detector in room["detectors"]:
+        indexes = [detector["h2"]] if detector["h2"] >= 0 else [detector["contact_1"], detector["contact_2"]]
+        gas += [points[index] for index in indexes if index >= 0]
+    strings: dict[str, list[str]] = {}
+    for alarm in room["alarms"]:
+        if alarm["rule"].startswith("string_"):
+            strings.setdefault(alarm["subject"], ["", ""])
+    for row in room["limits"]:
+        alarm = room["alarms"][row["alarm"]]
+        if alarm["subject"] in strings and row["point"] >= 0:
+            strings[alarm["subject"]]["voltage" in alarm["rule"]] = points[row["point"]]
+    found = tuple((name, current, voltage) for name, (current, voltage) in strings.items())
+    return Room(room["id"], room["name"], tuple(gas), found)
