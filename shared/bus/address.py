@@ -40,13 +40,13 @@ class Credentials:
 
 def parse_url(url: str) -> BrokerAddress:
     """The address; raises ConfigError with what is wrong and what is allowed."""
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url):
+        raise _wrong(url, "there is a space or a control character in it")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise _wrong(url, str(error)) from None
-    if any(ord(char) <= 32 or ord(char) == 127 for char in url):
-        raise _wrong(url, "there is a space or a control character in it")
     if parts.scheme not in _PORTS:
         raise _wrong(url, f"its scheme is {parts.scheme!r}")
     if parts.username is not None or parts.password is not None:

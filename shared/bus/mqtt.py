@@ -30,6 +30,8 @@ from shared.bus.address import BrokerAddress, Credentials
 from shared.domain.errors import AmpwardError
 
 CONNECT_S = 5.0
+ANSWER_S = 3.0
+"""From CONNECT to the answer. A broker that does not know MQTT 5 may wait for more bytes instead of refusing."""
 KEEPALIVE_S = 10
 """A dead link is noticed after one and a half of it."""
 WINDOW = 100
@@ -82,20 +84,25 @@ async def connect(
     will: Message | None = None,
     will_delay_s: int = 0,
     window: int = WINDOW,
+    speak: str = "5",
 ) -> "Connection":
-    """An open connection; raises LinkDown. Takes at most two times CONNECT_S."""
-    newest = Connection(MQTTv5, client_id, window)
-    try:
-        await newest.open(address, credentials, will, will_delay_s)
-        return newest
-    except _SpeaksNoFive:
-        older = Connection(MQTTv311, client_id, window)
-        await older.open(address, credentials, will, will_delay_s)
-        return older
+    """An open connection; raises LinkDown. ``speak`` is the version to begin with: what worked the last time.
+
+    Takes at most two times CONNECT_S and ANSWER_S.
+    """
+    versions = [MQTTv5, MQTTv311] if speak == "5" else [MQTTv311, MQTTv5]
+    for version in versions:
+        made = Connection(version, client_id, window)
+        try:
+            await made.open(address, credentials, will, will_delay_s)
+            return made
+        except _NotUnderstood as not_understood:
+            why = str(not_understood)
+    raise LinkDown(why)
 
 
-class _SpeaksNoFive(LinkDown):
-    """The broker hung up on MQTT 5, or said that it does not know it."""
+class _NotUnderstood(LinkDown):
+    """The broker hung up on this version of MQTT, was silent, or said that it does not know it."""
 
 
 class Connection:
@@ -144,49 +151,51 @@ class Connection:
         self, address: BrokerAddress, credentials: Credentials, will: Message | None, will_delay_s: int
     ) -> None:
         """Connect and wait for the broker's yes. Raises LinkDown."""
-        client = self._client
+        connecting = asyncio.ensure_future(asyncio.to_thread(self._connect, address, credentials, will, will_delay_s))
         try:
-            if address.tls:
-                client.tls_set_context(_tls_context(credentials))
-            if credentials.user:
-                client.username_pw_set(credentials.user, credentials.password or None)
-            if will is not None:
-                client.will_set(
-                    will.topic, will.payload, will.qos, will.retain, self._will_properties(will, will_delay_s)
-                )
-            await asyncio.to_thread(self._connect, address)
+            await asyncio.shield(connecting)
         except (OSError, ValueError) as error:
             raise LinkDown(f"{address}: {_why(error)}") from None
-        client.loop_start()
+        except asyncio.CancelledError:
+            connecting.add_done_callback(lambda _: self._drop())
+            raise
+        self._client.loop_start()
         try:
             await self._wait_for_answer(address)
         except BaseException:
             await self._end()
             raise
 
-    def _connect(self, address: BrokerAddress) -> None:
+    def _connect(self, address: BrokerAddress, credentials: Credentials, will: Message | None, delay_s: int) -> None:
+        """In a thread: names are resolved, certificates read and checked."""
+        client = self._client
+        if address.tls:
+            client.tls_set_context(_tls_context(credentials))
+        if credentials.user:
+            client.username_pw_set(credentials.user, credentials.password or None)
+        if will is not None:
+            client.will_set(will.topic, will.payload, will.qos, will.retain, self._will_properties(will, delay_s))
         if self._protocol == MQTTv311:
-            self._client.connect(address.host, address.port, KEEPALIVE_S)
+            client.connect(address.host, address.port, KEEPALIVE_S)
         else:
             properties = _connect_properties()
-            self._client.connect(address.host, address.port, KEEPALIVE_S, clean_start=False, properties=properties)
+            client.connect(address.host, address.port, KEEPALIVE_S, clean_start=False, properties=properties)
 
     async def _wait_for_answer(self, address: BrokerAddress) -> None:
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(ANSWER_S):
                 await _first(self._answer, self.closed)
         except TimeoutError:
-            raise LinkDown(f"{address}: no answer within {CONNECT_S:g} s") from None
-        newest = self._protocol == MQTTv5
+            raise _NotUnderstood(f"{address}: no answer within {ANSWER_S:g} s") from None
         if not self._answer.done():
-            words = f"{address}: the broker hung up"
-            raise _SpeaksNoFive(words) if newest else LinkDown(words)
+            raise _NotUnderstood(f"{address}: the broker hung up")
         reason, properties = self._answer.result()
         if reason.is_failure:
-            if newest and "protocol version" in str(reason).lower():
-                raise _SpeaksNoFive(f"{address}: {reason}")
+            if "protocol version" in str(reason).lower():
+                raise _NotUnderstood(f"{address}: the broker said no: {reason}")
             raise LinkDown(f"{address}: the broker said no: {reason}")
-        allowed = int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM)) if newest else WINDOW_OLD
+        is_newest = self._protocol == MQTTv5
+        allowed = int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM)) if is_newest else WINDOW_OLD
         if allowed < self._window:
             self._window = allowed
             self._slots = asyncio.Semaphore(allowed)
