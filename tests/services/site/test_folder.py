@@ -1,0 +1,61 @@
+"""The lock, the token, the text log of a data folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services.site import folder
+from shared.domain.errors import Busy
+from shared.runtime import places
+from tests.testkit.disk import read_only, small_disk
+
+
+def test_a_locked_folder_is_refused_with_the_pid_of_its_holder(tmp_path: Path) -> None:
+    """Two runs on the same data would be two writers."""
+    held = folder.lock(tmp_path)
+    with pytest.raises(Busy, match=f"locked by pid {os.getpid()}"):
+        folder.lock(tmp_path)
+    os.close(held)
+    os.close(folder.lock(tmp_path))
+
+
+def test_a_read_only_folder_is_locked_too(tmp_path: Path) -> None:
+    """Where no file can be made the folder itself is what is locked."""
+    with small_disk(tmp_path / "disk", 1) as data, read_only(data):
+        held = folder.lock(data)
+        with pytest.raises(Busy):
+            folder.lock(data)
+        os.close(held)
+
+
+def test_the_token_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
+    """Random, 0600, and the same at the next start."""
+    token = folder.ensure_token(tmp_path).read_text()
+    assert len(token.strip()) >= 32
+    assert (tmp_path / places.TOKEN).stat().st_mode & 0o777 == 0o600
+    assert folder.ensure_token(tmp_path).read_text() == token
+
+
+def test_a_token_from_a_read_only_time_is_kept_when_the_disk_returns(tmp_path: Path) -> None:
+    """Programs that have it go on."""
+    with small_disk(tmp_path / "disk", 1) as data:
+        with read_only(data):
+            token = folder.ensure_token(data).read_text()
+        assert folder.ensure_token(data) == data / places.TOKEN
+        assert (data / places.TOKEN).read_text() == token
+        places.memory_folder(data).rmdir()
+
+
+def test_the_text_log_keeps_one_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounded by rotation, and whole lines in each."""
+    monkeypatch.setattr(folder, "TEXT_LOG_BYTES_MAX", 1000)
+    log = folder.TextLog(tmp_path)
+    for number in range(100):
+        log.write(b"line %03d %s\n" % (number, b"x" * 40))
+    log.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ampward.log", "ampward.log.1"]
+    lines = (tmp_path / "ampward.log.1").read_text().splitlines() + (tmp_path / "ampward.log").read_text().splitlines()
+    assert lines[-1].startswith("line 099")
+    assert all(line.startswith("line ") for line in lines)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3000
