@@ -96,7 +96,7 @@ class Command(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The decision version from here on, for one room; what the new plan still has keeps its state by id (or ``was``)."""
+    """The decision version from here on, for one room; what is in both plans keeps its state by id (or ``was``)."""
 
     version: str
     plan: RoomPlan

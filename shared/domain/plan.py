@@ -1,8 +1,8 @@
 """What a checked site file becomes for the core: flat tables of integers, one RoomPlan a room.
 
 A plan is pure data, written and read as JSON by shared.wire. Its hash, with the device profiles' and the core's
-version, is the decision version. Tables refer to one another by position: ``point`` is an index into RoomPlan.points, ``alarm``
-into RoomPlan.alarms, ``detector`` into RoomPlan.detectors, ``output`` into RoomPlan.outputs, ``battery`` into
+version, is the decision version. Tables refer to one another by position: ``point`` is an index into RoomPlan.points,
+``alarm`` into RoomPlan.alarms, ``detector`` into RoomPlan.detectors, ``output`` into RoomPlan.outputs, ``battery`` into
 RoomPlan.batteries, ``scan`` into RoomPlan.scans. -1 means "none" in such an index and nowhere else.
 All values are integers scaled as shared.domain.units says; all times are milliseconds.
 

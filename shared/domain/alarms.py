@@ -1,0 +1,262 @@
+"""Alarms of a room: conditions of rows become transitions of the alarm machine, and their events.
+
+Each RAISED has exactly one close: CLEARED, SUPERSEDED or RETIRED. An event's ``reason`` says what keeps it from being
+announced ("shelved", "out_of_service", "suppressed by ..."), empty when nothing does. Nothing hides a new alarm that is
+critical: a shelving ends with it, and its events are never marked.
+"""
+
+from shared.domain.alarm_machine import (
+    ACTIVE,
+    Override,
+    OverrideTrigger,
+    State,
+    Trigger,
+    after,
+    override_after,
+)
+from shared.domain.conditions import NOTHING_MEASURED, TRUE, Measured
+from shared.domain.events import EventType
+from shared.domain.index import covers
+from shared.domain.measures import measure
+from shared.domain.plan import NONE, Mode, Severity
+from shared.domain.rows import is_unknown
+from shared.domain.state import AlarmRecord, RoomState
+from shared.domain.trip import FAR_MS
+from shared.domain.turn import Turn, Wake
+
+
+def process(turn: Turn, a: int) -> None:
+    """Bring one alarm up to the conditions of its rows."""
+    state = turn.state
+    cond, rows = state.columns.cond, state.index.rows
+    record = state.records.get(a)
+    active = record is not None and record.state in ACTIVE
+    top = NONE
+    for row in state.index.alarm_rows[a]:
+        if cond[row] == TRUE and (top == NONE or rows[row].severity > rows[top].severity):
+            top = row
+    if top == NONE:
+        if active:
+            _return(turn, a)
+    elif not active:
+        _raise(turn, a, top)
+    elif record is not None:
+        if rows[top].severity > record.severity:
+            record.severity = rows[top].severity
+            _break_through(turn, a, record)
+            move(turn, a, Trigger.ROSE)
+            _announce(turn, a, EventType.ALARM_ESCALATED, measured=measure(state, top))
+        else:
+            record.severity = rows[top].severity
+
+
+def is_latched(record: AlarmRecord | None) -> bool:
+    """The latch holds although the condition may be over."""
+    return record is not None and record.state in (State.E, State.F)
+
+
+def move(turn: Turn, a: int, trigger: Trigger) -> bool:
+    """Follow an arrow of the process region; False when there is none."""
+    record = turn.state.records[a]
+    then = after(record.state, trigger)
+    if then is None:
+        return False
+    record.state = then
+    record.since_ms, record.since_at_ms = turn.now, turn.entry.at_ms
+    realarm_ms = turn.state.plan.alarms[a].realarm_ms
+    record.realarm_ms = turn.now + realarm_ms if then is State.C and realarm_ms > 0 else FAR_MS
+    wake(turn, a)
+    turn.outputs_dirty = True
+    return True
+
+
+def tell(turn: Turn, a: int, kind: EventType, *, measured: Measured = NOTHING_MEASURED, reason: str = "",
+         actor: str = "", until_ms: int = 0) -> None:  # fmt: skip
+    """One event about an alarm as it is now."""
+    plan, record = turn.state.plan.alarms[a], turn.state.records[a]
+    turn.emit(
+        kind,
+        plan.id,
+        occurrence=record.occurrence,
+        rule=plan.rule,
+        severity=record.severity.label,
+        state=record.state.value,
+        measured=measured,
+        reason=reason,
+        actor=actor,
+        until_ms=until_ms,
+    )
+
+
+def close_if_normal(turn: Turn, a: int, *, actor: str = "") -> None:
+    """Close the occurrence when the alarm has come back to A."""
+    record = turn.state.records[a]
+    if record.state is State.A and record.occurrence:
+        tell(turn, a, EventType.ALARM_CLEARED, actor=actor)
+        record.occurrence = ""
+        if record.override is Override.SUPPRESSED:
+            record.override = Override.NONE
+    drop_if_plain(turn, a)
+
+
+def drop_if_plain(turn: Turn, a: int) -> None:
+    """Forget the record of an alarm that is normal and under no override."""
+    record = turn.state.records[a]
+    if record.state is State.A and record.override is Override.NONE:
+        del turn.state.records[a]
+
+
+def wake(turn: Turn, a: int) -> None:
+    turn.wake(Wake.ALARM, a, due_ms(turn.state, a))
+
+
+def due_ms(state: RoomState, a: int) -> int:
+    """When the alarm's override ends or it is announced again."""
+    record = state.records.get(a)
+    if record is None:
+        return FAR_MS
+    return min(record.realarm_ms, record.until_ms or FAR_MS)
+
+
+def fire(turn: Turn, a: int) -> None:
+    """A timer of the alarm has ended."""
+    record = turn.state.records[a]
+    if record.realarm_ms <= turn.now:
+        move(turn, a, Trigger.REALARM)
+        _announce(turn, a, EventType.ALARM_REANNOUNCED)
+    if record.until_ms and record.until_ms <= turn.now:
+        end_override(turn, a, OverrideTrigger.EXPIRE, reason="time is over", actor="")
+
+
+def begin_override(turn: Turn, a: int, trigger: OverrideTrigger, *, why: str, actor: str, for_ms: int) -> None:
+    """A person shelves an alarm or takes it out of service."""
+    record = turn.state.records.setdefault(a, AlarmRecord(severity=turn.state.plan.alarms[a].severity))
+    then = override_after(record.override, trigger)
+    assert then is not None, "the command was checked"
+    record.override = then
+    record.why = why
+    record.until_ms = turn.now + for_ms if for_ms else 0
+    kind = EventType.ALARM_SHELVED if then is Override.SHELVED else EventType.ALARM_OUT_OF_SERVICE
+    tell(turn, a, kind, reason=why, actor=actor, until_ms=record.until_ms)
+    wake(turn, a)
+
+
+def end_override(turn: Turn, a: int, trigger: OverrideTrigger, *, reason: str, actor: str) -> None:
+    """A shelving or an out-of-service ends; an alarm that is active then is announced again."""
+    record = turn.state.records[a]
+    was = record.override
+    then = override_after(was, trigger)
+    assert then is not None, "only what began can end"
+    record.override, record.until_ms, record.why = then, 0, ""
+    kind = EventType.ALARM_UNSHELVED if was is Override.SHELVED else EventType.ALARM_IN_SERVICE
+    tell(turn, a, kind, reason=reason, actor=actor)
+    suppress(turn, a)
+    if record.state in ACTIVE or record.state is State.E:
+        _announce(turn, a, EventType.ALARM_REANNOUNCED)
+    drop_if_plain(turn, a)
+
+
+def suppress(turn: Turn, a: int) -> None:
+    """Begin or end the suppression by design of an open alarm."""
+    record = turn.state.records.get(a)
+    if record is None or record.override in (Override.SHELVED, Override.OUT_OF_SERVICE):
+        return
+    why = suppressor(turn, a) if record.state is not State.A else ""
+    if why and record.override is Override.NONE:
+        record.override, record.why = Override.SUPPRESSED, why
+        tell(turn, a, EventType.ALARM_SUPPRESSED, reason=why)
+    elif not why and record.override is Override.SUPPRESSED:
+        record.override, record.why = Override.NONE, ""
+        tell(turn, a, EventType.ALARM_UNSUPPRESSED)
+        if record.state in ACTIVE:
+            _announce(turn, a, EventType.ALARM_REANNOUNCED)
+        drop_if_plain(turn, a)
+
+
+def suppress_children(turn: Turn, a: int) -> None:
+    """After an alarm became active or ceased to be: those that it suppresses by design."""
+    for child in turn.state.index.suppresses.get(a, ()):
+        suppress(turn, child)
+
+
+def suppress_open(turn: Turn) -> None:
+    """After a mode or a maintenance changed: every open alarm."""
+    for a in sorted(turn.state.records):
+        suppress(turn, a)
+
+
+def suppressor(turn: Turn, a: int) -> str:
+    """What suppresses an alarm by design now; empty when nothing does, or when that is itself unknown."""
+    state = turn.state
+    plan = state.plan.alarms[a]
+    for s in plan.suppressed_by:
+        by = state.records.get(s)
+        if by is not None and by.state in ACTIVE:
+            return f"suppressed by {state.plan.alarms[s].id}"
+    if plan.suppressed_in and plan.battery != NONE:
+        mode = state.batteries[plan.battery].mode
+        if mode is not Mode.UNKNOWN and mode in plan.suppressed_in:
+            return f"suppressed in mode {mode}"
+    if plan.severity is not Severity.CRITICAL:
+        for subject in sorted(state.maintenance):
+            if covers(state.plan, subject)(plan.id):
+                return f"suppressed by maintenance of {subject}"
+    return ""
+
+
+def has_unknown_raw(turn: Turn, a: int) -> bool:
+    """Some value that the alarm rests on cannot be seen now."""
+    return any(is_unknown(turn, row) for row in turn.state.index.alarm_rows[a])
+
+
+def _raise(turn: Turn, a: int, row: int) -> None:
+    state = turn.state
+    plan = state.plan.alarms[a]
+    record = state.records.setdefault(a, AlarmRecord())
+    if record.occurrence:
+        tell(turn, a, EventType.ALARM_SUPERSEDED)
+    record.occurrence = turn.new_occurrence(plan.id)
+    record.severity = state.index.rows[row].severity
+    move(turn, a, Trigger.TRUE)
+    if record.override is not Override.NONE or plan.suppressed_by or plan.suppressed_in or state.maintenance:
+        suppress(turn, a)
+        _break_through(turn, a, record)
+    _announce(turn, a, EventType.ALARM_RAISED, measured=measure(state, row))
+    if a in state.index.suppresses:
+        suppress_children(turn, a)
+    if a in state.index.counts_of:
+        turn.rows_dirty.update(state.index.counts_of[a])
+
+
+def _return(turn: Turn, a: int) -> None:
+    state = turn.state
+    move(turn, a, Trigger.LATCHED if state.plan.alarms[a].latch else Trigger.FALSE)
+    rows = state.index.alarm_rows[a]
+    tell(turn, a, EventType.ALARM_RETURNED, measured=measure(state, rows[0]), reason=hidden_by(state.records[a]))
+    close_if_normal(turn, a)
+    if a in state.index.suppresses:
+        suppress_children(turn, a)
+    if a in state.index.counts_of:
+        turn.rows_dirty.update(state.index.counts_of[a])
+
+
+def hidden_by(record: AlarmRecord) -> str:
+    """What keeps an alarm's events from being announced, empty when nothing does."""
+    if record.override is Override.NONE or record.severity is Severity.CRITICAL:
+        return ""
+    return record.why if record.override is Override.SUPPRESSED else record.override.value
+
+
+def _break_through(turn: Turn, a: int, record: AlarmRecord) -> None:
+    """A new critical alarm is never hidden by a shelving."""
+    if record.override is Override.SHELVED and record.severity is Severity.CRITICAL:
+        record.override, record.until_ms, record.why = Override.NONE, 0, ""
+        tell(turn, a, EventType.ALARM_UNSHELVED, reason="a new critical alarm ends the shelving")
+
+
+def _announce(turn: Turn, a: int, kind: EventType, *, measured: Measured = NOTHING_MEASURED) -> None:
+    """An event that asks for attention: a silenced buzzer sounds again."""
+    record = turn.state.records[a]
+    for o in turn.state.index.alarm_outputs.get(a, ()):
+        turn.state.outputs[o].silenced = False
+    tell(turn, a, kind, measured=measured, reason=hidden_by(record))

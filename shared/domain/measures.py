@@ -1,0 +1,43 @@
+"""What an event says about a condition: the value, its unit and limit as decimal strings, and its quality."""
+
+from shared.domain.conditions import NOTHING_MEASURED, Measured, RowKind
+from shared.domain.plan import NONE
+from shared.domain.state import RoomState
+from shared.domain.units import NoData, Quality, Unit, format_value
+
+
+def measure(state: RoomState, row: int) -> Measured:
+    """Of one row, from the present values."""
+    kind, at, _, _, point = state.index.rows[row]
+    if row < state.index.column_rows:
+        return _of_point(state, point, state.columns.measure(row), state.columns.limit(row))
+    if kind is RowKind.COUNT:
+        count = state.plan.counts[at]
+        return Measured(str(count_true(state, count.of)), "", str(count.at_least), Quality.GOOD)
+    if point == NONE:
+        return NOTHING_MEASURED
+    value = state.columns.value(point)
+    shown = 0 if isinstance(value, NoData) else value
+    if kind is RowKind.GAS_1:
+        return _of_point(state, point, shown, state.plan.detectors[at].limit_1)
+    if kind is RowKind.GAS_2:
+        return _of_point(state, point, shown, state.plan.detectors[at].limit_2)
+    if kind is RowKind.RATE:
+        return _of_point(state, point, shown, state.plan.rates[at].limit)
+    return _of_point(state, point, shown, None)
+
+
+def count_true(state: RoomState, alarms: tuple[int, ...]) -> int:
+    """How many of these alarms have a TRUE condition."""
+    return sum(1 for a in alarms if a in state.records and state.records[a].state in "BC")
+
+
+def _of_point(state: RoomState, point: int, value: int, limit: int | None) -> Measured:
+    unit = state.plan.points[point].unit
+    bad = bool(state.columns.reasons[point])
+    return Measured(
+        "" if bad else format_value(value, unit),
+        "" if unit is Unit.STATE else unit.value,
+        "" if limit is None else format_value(limit, unit),
+        Quality.BAD.value if bad else Quality.GOOD.value,
+    )

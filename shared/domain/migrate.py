@@ -1,0 +1,147 @@
+"""A new rule set: what is still in the plan keeps its state by id, or by the id that it had before.
+
+Points, scans, detectors, batteries and outputs keep theirs by id; a condition row by its alarm, its kind and its place
+among the alarm's rows of that kind. An open alarm whose rule is gone is closed as retired. A condition that was TRUE
+stays TRUE until a good value says otherwise, whatever its rule was before. A renamed room takes the state of the old
+one and counts its events anew.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from shared.domain import alarms, modes, timers
+from shared.domain.alarm_machine import ACTIVE
+from shared.domain.columns import copy_points
+from shared.domain.conditions import FALSE, TRUE, RowKind
+from shared.domain.events import EventType
+from shared.domain.index import Index
+from shared.domain.inputs import Rules
+from shared.domain.snapshot import fresh
+from shared.domain.state import RoomState
+from shared.domain.trip import FAR_MS
+from shared.domain.turn import Turn
+
+RowKey = tuple[str, RowKind, int]
+
+
+def migrate(turn: Turn, rules: Rules) -> None:
+    """Put the room under a new plan."""
+    old = turn.state
+    plan = rules.plan
+    new = fresh(plan, rules.version, old.log_id, turn.now)
+    new.room_no = old.room_no if plan.id == old.plan.id else 0
+    new.site_seq, new.boot, new.begun = old.site_seq, old.boot, old.begun
+    before = _renamer(old, new)
+    points = _pairs((p.id for p in old.plan.points), (before(p.id) for p in plan.points))
+    copy_points(old.columns, new.columns, points)
+    for o, n in _pairs((s.device for s in old.plan.scans), (s.device for s in plan.scans)):
+        new.scans[n] = old.scans[o]
+    for o, n in _pairs((d.id for d in old.plan.detectors), (before(d.id) for d in plan.detectors)):
+        new.detectors[n] = old.detectors[o]
+    batteries = _pairs((b.id for b in old.plan.batteries), (before(b.id) for b in plan.batteries))
+    for o, n in batteries:
+        new.batteries[n] = old.batteries[o]
+        modes.apply_limits(new, n)
+    outputs = _pairs((x.id for x in old.plan.outputs), (before(x.id) for x in plan.outputs))
+    for o, n in outputs:
+        new.outputs[n] = old.outputs[o]
+    point_of, battery_of = dict(points), dict(batteries)
+    new.histograms = {
+        (point_of[p], battery_of[b]): x for (p, b), x in old.histograms.items() if p in point_of and b in battery_of
+    }
+    new.maintenance = old.maintenance
+    turn.state = new
+    turn.emit(EventType.RULES_CHANGED, f"{plan.site}/{plan.id}", reason=rules.version, actor=rules.actor)
+    kept = _pairs((a.id for a in old.plan.alarms), (a.was or before(a.id) for a in plan.alarms))
+    _carry_rows(old, new, dict(kept))
+    _carry_records(turn, old, dict(kept))
+    _release(turn, old, {o for o, _ in outputs})
+    timers.set_all(new)
+    alarms.suppress_open(turn)
+    turn.dirty.update(new.records)
+    turn.rows_dirty.update(r for counts in new.index.counts_of.values() for r in counts)
+    turn.outputs_dirty = True
+
+
+def _renamer(old: RoomState, new: RoomState) -> Callable[[str], str]:
+    """From an id of the new plan to what it was in the old one, for a renamed room."""
+    prefix, was = f"{new.plan.site}/{new.plan.id}/", f"{old.plan.site}/{old.plan.id}/"
+    return lambda name: was + name.removeprefix(prefix) if name.startswith(prefix) else name
+
+
+def _pairs(old: Iterable[str], new: Iterable[str]) -> list[tuple[int, int]]:
+    """Positions of what is in both, (old, new)."""
+    places = {name: i for i, name in enumerate(old)}
+    return [(places[name], n) for n, name in enumerate(new) if name in places]
+
+
+def _keys(index: Index) -> list[tuple[int, RowKind, int]]:
+    """(alarm, kind, place among the alarm's rows of the kind) of each row."""
+    counts: dict[tuple[int, RowKind], int] = defaultdict(int)
+    keys = []
+    for kind, _, alarm, _, _ in index.rows:
+        keys.append((alarm, kind, counts[(alarm, kind)]))
+        counts[(alarm, kind)] += 1
+    return keys
+
+
+def _carry_rows(old: RoomState, new: RoomState, alarm_of: dict[int, int]) -> None:
+    """Conditions and delays of rows whose alarm is in both plans."""
+    places = {key: row for row, key in enumerate(_keys(new.index))}
+    for row, (alarm, kind, place) in enumerate(_keys(old.index)):
+        then = places.get((alarm_of.get(alarm, -1), kind, place))
+        if then is None:
+            continue
+        new.columns.cond[then] = old.columns.cond[row]
+        new.columns.pend[then] = old.columns.pend[row]
+        if row in old.rises:
+            new.rises[then] = old.rises[row]
+        for marks, kept in ((old.unknown, new.unknown), (old.silent, new.silent)):
+            if row in marks:
+                kept.add(then)
+        if kind is RowKind.RATE and old.index.rows[row].at in old.rates:
+            new.rates[new.index.rows[then].at] = old.rates[old.index.rows[row].at]
+        if row in old.pending:
+            pending = old.pending[row]
+            plan = new.plan.alarms[new.index.rows[then].alarm]
+            if pending.due_ms < FAR_MS:
+                pending.due_ms = pending.since_ms + (plan.on_delay_ms if pending.on else plan.off_delay_ms)
+            new.pending[then] = pending
+    for row in range(new.index.column_rows):
+        new.columns.bound(row)
+
+
+def _carry_records(turn: Turn, old: RoomState, alarm_of: dict[int, int]) -> None:
+    """Open alarms and overrides; those without a place any more are retired."""
+    new = turn.state
+    for a, record in sorted(old.records.items()):
+        then = alarm_of.get(a)
+        if then is not None:
+            new.records[then] = record
+            rows = new.index.alarm_rows[then]
+            if record.state in ACTIVE and rows and all(new.columns.cond[row] != TRUE for row in rows):
+                new.columns.cond[rows[0]] = TRUE
+                new.pending.pop(rows[0], None)
+                new.columns.pend[rows[0]] = FALSE
+                if rows[0] < new.index.column_rows:
+                    new.columns.bound(rows[0])
+        elif record.occurrence:
+            plan = old.plan.alarms[a]
+            turn.emit(
+                EventType.ALARM_RETIRED,
+                plan.id,
+                occurrence=record.occurrence,
+                rule=plan.rule,
+                severity=record.severity.label,
+                state="A",
+                reason="its rule is no longer in the rule set",
+            )
+
+
+def _release(turn: Turn, old: RoomState, kept: set[int]) -> None:
+    """Outputs that are gone are demanded no more."""
+    for o, output in enumerate(old.outputs):
+        if output.on and o not in kept:
+            turn.emit(
+                EventType.OUTPUT_RELEASED, old.plan.outputs[o].id, state="off", reason="it is no longer in the plan"
+            )

@@ -1,0 +1,43 @@
+"""Reports, what the world did that cannot be derived: they feed report rows, outputs and the record of it all."""
+
+from shared.domain import outputs, rows
+from shared.domain.conditions import FALSE, TRUE
+from shared.domain.events import EventType
+from shared.domain.inputs import Report, ReportKind
+from shared.domain.settle import settle
+from shared.domain.turn import Turn
+
+QUIET = frozenset({ReportKind.WRITE, ReportKind.READ_BACK})
+"""Their effect is told by the output's own events; a write is recorded only when it did not succeed."""
+WRITTEN = frozenset({"", "ok"})
+"""Details of a write that succeeded."""
+
+
+def take(turn: Turn, report: Report) -> None:
+    """Take one Report."""
+    state = turn.state
+    bound = state.index.report_rows.get((report.kind, report.subject), ())
+    for row in bound:
+        rows.observe(turn, row, TRUE if report.on else FALSE)
+    if report.on and report.pulse:
+        settle(turn)
+        for row in bound:
+            rows.observe(turn, row, FALSE)
+    o = next((o for o, plan in enumerate(state.plan.outputs) if plan.id == report.subject), None)
+    if report.kind == ReportKind.GUARD_STARTED:
+        outputs.expect_renewal(turn)
+    elif o is not None and report.kind == ReportKind.LOCAL_TRIP:
+        outputs.local_trip(turn, o, on=report.on, cause=report.detail)
+    elif o is not None and report.kind == ReportKind.READ_BACK:
+        state.outputs[o].read_back = int(report.on)
+    elif o is not None and report.kind == ReportKind.OUTPUT_CONTESTED and report.on:
+        turn.emit(EventType.OUTPUT_CONTESTED, report.subject, state="on", reason=report.detail)
+    is_quiet = report.kind in QUIET and (report.kind != ReportKind.WRITE or report.detail in WRITTEN)
+    if not bound and not is_quiet:
+        turn.emit(
+            EventType.REPORT_RECORDED,
+            report.subject,
+            rule=report.kind,
+            state="on" if report.on else "off",
+            reason=report.detail,
+        )

@@ -1,0 +1,153 @@
+"""A room's state as plain data and back: integers, strings, lists and dicts in one fixed order, ready for any codec.
+
+A state that comes back goes on exactly as the one that was taken: what is left out (the index, limits by mode, the heap
+of wakes) follows from the plan and from what is kept. Refuses data of another form or room by ValueError.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+from shared.domain import modes, timers
+from shared.domain.alarm_machine import Override, State
+from shared.domain.columns import Columns, as_lists, restore_lists
+from shared.domain.index import build
+from shared.domain.plan import Mode, RoomPlan, Severity
+from shared.domain.state import (
+    AlarmRecord,
+    BatteryState,
+    Histogram,
+    Maintenance,
+    OutputState,
+    Pending,
+    RoomState,
+    ScanState,
+)
+from shared.domain.trip import TripState
+
+FORM = 1
+"""Raised when the shape of the data changes; older shapes are read by upcasting here."""
+
+
+def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomState:
+    """The state before the first input: everything unknown."""
+    index = build(plan)
+    return RoomState(
+        plan=plan,
+        version=version,
+        log_id=log_id,
+        index=index,
+        columns=Columns(index, now_ms),
+        tick_ms=now_ms,
+        scans=[ScanState(answered_ms=now_ms) for _ in plan.scans],
+        detectors=[TripState() for _ in plan.detectors],
+        batteries=[modes.fresh(now_ms) for _ in plan.batteries],
+        outputs=[OutputState() for _ in plan.outputs],
+    )
+
+
+def state_to_data(state: RoomState) -> dict[str, Any]:
+    """The whole state as plain data."""
+    return {
+        "form": FORM,
+        "room": f"{state.plan.site}/{state.plan.id}",
+        "version": state.version,
+        "log_id": state.log_id,
+        "room_no": state.room_no,
+        "site_seq": state.site_seq,
+        "tick_ms": state.tick_ms,
+        "boot": state.boot,
+        "begun": int(state.begun),
+        "columns": as_lists(state.columns),
+        "scans": [_pack(x) for x in state.scans],
+        "detectors": [[int(x) for x in detector] for detector in state.detectors],
+        "batteries": [_pack(x) for x in state.batteries],
+        "outputs": [_pack(x) for x in state.outputs],
+        "records": [[a, *_pack(x)] for a, x in sorted(state.records.items())],
+        "pending": [[row, *_pack(x)] for row, x in sorted(state.pending.items())],
+        "rises": [[row, *ticks] for row, ticks in sorted(state.rises.items())],
+        "unknown": sorted(state.unknown),
+        "silent": sorted(state.silent),
+        "rates": [[at, *(list(s) for s in samples)] for at, samples in sorted(state.rates.items())],
+        "histograms": [
+            [*key, x.next_ms, x.day_ms, x.median, *([list(i) for i in sorted(day.items())] for day in x.days)]
+            for key, x in sorted(state.histograms.items())
+        ],
+        "maintenance": [[subject, *_pack(x)] for subject, x in sorted(state.maintenance.items())],
+    }
+
+
+def state_from_data(plan: RoomPlan, version: str, data: dict[str, Any]) -> RoomState:
+    """The state that :func:`state_to_data` took, under the same plan."""
+    room = f"{plan.site}/{plan.id}"
+    if data.get("form") != FORM or data.get("room") != room:
+        raise ValueError(f"form {data.get('form')} of {data.get('room')} is not form {FORM} of {room}")
+    state = fresh(plan, version, data["log_id"])
+    state.room_no, state.site_seq, state.tick_ms = data["room_no"], data["site_seq"], data["tick_ms"]
+    state.boot, state.begun = data["boot"], bool(data["begun"])
+    state.scans = [_scan(x) for x in data["scans"]]
+    state.detectors = [_detector(x) for x in data["detectors"]]
+    state.batteries = [_battery(x) for x in data["batteries"]]
+    state.outputs = [_output(x) for x in data["outputs"]]
+    state.records = {a: _record(x) for a, *x in data["records"]}
+    state.pending = {row: Pending(bool(on), since, due) for row, on, since, due in data["pending"]}
+    state.rises = {row: tuple(ticks) for row, *ticks in data["rises"]}
+    state.unknown, state.silent = set(data["unknown"]), set(data["silent"])
+    state.rates = {at: [(bucket, value) for bucket, value in samples] for at, *samples in data["rates"]}
+    state.histograms = {(x[0], x[1]): _histogram(x[2:]) for x in data["histograms"]}
+    state.maintenance = {x[0]: Maintenance(*x[1:]) for x in data["maintenance"]}
+    for b in range(len(plan.batteries)):
+        modes.apply_limits(state, b)
+    restore_lists(state.columns, data["columns"])
+    timers.set_all(state)
+    return state
+
+
+def _pack(record: Any) -> list[Any]:
+    """A dataclass's fields in their order, as integers, strings and lists."""
+    return [_plain(getattr(record, f.name)) for f in fields(record)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _unpack(make: Callable[..., Any], values: Iterable[Any], converters: dict[int, Callable[[Any], Any]]) -> Any:
+    return make(*(converters[i](v) if i in converters else v for i, v in enumerate(values)))
+
+
+def _scan(values: list[Any]) -> ScanState:
+    made: ScanState = _unpack(ScanState, values, {3: bool})
+    return made
+
+
+def _detector(values: list[Any]) -> TripState:
+    flags = {i for i, x in enumerate(TripState()) if isinstance(x, bool)}
+    made: TripState = _unpack(TripState, values, dict.fromkeys(flags, bool))
+    return made
+
+
+def _battery(values: list[Any]) -> BatteryState:
+    made: BatteryState = _unpack(BatteryState, values, {0: Mode, 1: Mode, 4: bool})
+    return made
+
+
+def _output(values: list[Any]) -> OutputState:
+    flags = {i for i, f in enumerate(fields(OutputState)) if f.type is bool}
+    made: OutputState = _unpack(OutputState, values, {**dict.fromkeys(flags, bool), 1: tuple})
+    return made
+
+
+def _record(values: list[Any]) -> AlarmRecord:
+    made: AlarmRecord = _unpack(AlarmRecord, values, {0: State, 1: Override, 3: Severity})
+    return made
+
+
+def _histogram(values: list[Any]) -> Histogram:
+    next_ms, day_ms, median, *days = values
+    return Histogram(next_ms, day_ms, [dict(day) for day in days], median)

@@ -1,0 +1,144 @@
+"""The state of a room: a fold over its inputs, owned and changed in place by step().
+
+Only what has left its resting place is recorded one by one: an alarm that is normal, shown and not delayed has no
+record. Everything that a timer needs is in the state itself; the heap of wakes is only an index of it and is made anew
+from it.
+"""
+
+from dataclasses import dataclass, field
+
+from shared.domain.alarm_machine import Override, State
+from shared.domain.columns import Columns
+from shared.domain.index import Index
+from shared.domain.plan import Mode, RoomPlan, Severity
+from shared.domain.trip import FAR_MS, NEVER_MS, TripState
+
+
+@dataclass(slots=True)
+class AlarmRecord:
+    """An alarm that is not plainly normal, or is under an override."""
+
+    state: State = State.A
+    override: Override = Override.NONE
+    occurrence: str = ""
+    severity: Severity = Severity.WARNING
+    since_ms: int = 0
+    since_at_ms: int = 0
+    """Wall clock's stamp of the same moment; nothing is decided by it."""
+    until_ms: int = 0
+    """End of a shelving or an out-of-service; 0 when it has none."""
+    realarm_ms: int = FAR_MS
+    why: str = ""
+    """What suppresses it, or the reason of the person who overrode it."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A delay that runs: of a row that would become TRUE (on) or FALSE."""
+
+    on: bool
+    since_ms: int
+    due_ms: int
+    """FAR_MS when it has elapsed while the value was unknown: it fires at the next sample that is TRUE."""
+
+
+@dataclass(slots=True)
+class ScanState:
+    """One device's scans as this room sees them."""
+
+    boot: str = ""
+    device_seq: int = 0
+    answered_ms: int = 0
+    lost: bool = False
+    """All its points have been said to be lost, in one event."""
+
+
+@dataclass(slots=True)
+class BatteryState:
+    mode: Mode = Mode.UNKNOWN
+    candidate: Mode = Mode.UNKNOWN
+    candidate_ms: int = 0
+    recovery_until_ms: int = NEVER_MS
+    boosting: bool = False
+    """In boost, or unknown since: gas may be made."""
+    boost_ms: int = NEVER_MS
+    """Last moment at which boost was so or could not be excluded: run-on counts from here."""
+
+
+@dataclass(slots=True)
+class OutputState:
+    on: bool = False
+    by: tuple[str, ...] = ()
+    confirmed: bool = False
+    failed: bool = False
+    proof_due_ms: int = FAR_MS
+    proved: bool = False
+    """Airflow has been seen since the demand began."""
+    read_back: int = -1
+    """From Reports, when no point shows it: 0, 1, or -1 for unknown."""
+    silenced: bool = False
+    local: str = ""
+    """Cause of the trip that guard made by itself and has not ended."""
+    local_until_ms: int = FAR_MS
+    """guard was started anew and must say its trip again until then."""
+    local_gas_ms: int = NEVER_MS
+    test_until_ms: int = NEVER_MS
+    falling_due_ms: int = FAR_MS
+    falling_from: int = 0
+    """Highest gas value when the present look at its fall began."""
+    due_ms: int = FAR_MS
+
+
+@dataclass(slots=True)
+class Maintenance:
+    until_ms: int
+    actor: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Seven days of |value| in float, one count a minute (shared.domain.medians)."""
+
+    next_ms: int = NEVER_MS
+    day_ms: int = NEVER_MS
+    days: list[dict[int, int]] = field(default_factory=list)
+    median: int = 0
+    """Of all samples; 0 until there are enough of them."""
+
+
+@dataclass(slots=True)
+class RoomState:
+    """Everything that step() remembers of one room."""
+
+    plan: RoomPlan
+    version: str
+    log_id: str
+    index: Index
+    columns: Columns
+    room_no: int = 0
+    """Number of the last event: dense per room, from 1."""
+    site_seq: int = 0
+    tick_ms: int = 0
+    boot: str = ""
+    scans: list[ScanState] = field(default_factory=list)
+    detectors: list[TripState] = field(default_factory=list)
+    batteries: list[BatteryState] = field(default_factory=list)
+    outputs: list[OutputState] = field(default_factory=list)
+    records: dict[int, AlarmRecord] = field(default_factory=dict)
+    pending: dict[int, Pending] = field(default_factory=dict)
+    rises: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    unknown: set[int] = field(default_factory=set)
+    """Rows that are no columns and whose last raw was UNKNOWN."""
+    silent: set[int] = field(default_factory=set)
+    """Lost and stale rows whose raw is TRUE."""
+    unrest: set[int] = field(default_factory=set)
+    """Stale rows that the next good value of their point changes; follows from the rest of the state."""
+    begun: bool = False
+    """An input was taken: before the first, no time has passed."""
+    rates: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Of each rate row: (bucket, first good value in it), the oldest first."""
+    histograms: dict[tuple[int, int], Histogram] = field(default_factory=dict)
+    maintenance: dict[str, Maintenance] = field(default_factory=dict)
+    heap: list[tuple[int, int, int]] = field(default_factory=list)
+    wakes: dict[tuple[int, int], int] = field(default_factory=dict)

@@ -1,0 +1,129 @@
+"""The timers of a room: what each wake is for, and how they are set anew for a state that has none."""
+
+from heapq import heappop
+
+from shared.domain import alarms, detectors, modes, outputs, rows, rules, signals
+from shared.domain.commands import end_maintenance
+from shared.domain.conditions import RowKind
+from shared.domain.settle import settle
+from shared.domain.state import RoomState
+from shared.domain.trip import FAR_MS
+from shared.domain.turn import Turn, Wake, set_wake
+
+
+def run(turn: Turn) -> None:
+    """Let everything happen that time alone has made due, in the order in which it was due."""
+    state = turn.state
+    heap, wakes = state.heap, state.wakes
+    while heap and heap[0][0] <= turn.now:
+        due, number, index = heappop(heap)
+        if wakes.get((number, index)) != due:
+            continue
+        del wakes[(number, index)]
+        kind = Wake(number)
+        if due_ms(state, kind, index) <= due:
+            _fire(turn, kind, index, due)
+            settle(turn)
+        turn.wake(kind, index, due_ms(state, kind, index))
+
+
+def next_due_ms(state: RoomState) -> int:
+    """No timer is due before this; FAR_MS when none is set."""
+    while state.heap and state.wakes.get(state.heap[0][1:]) != state.heap[0][0]:
+        heappop(state.heap)
+    return state.heap[0][0] if state.heap else FAR_MS
+
+
+def due_ms(state: RoomState, kind: Wake, index: int) -> int:
+    """When the thing that a wake is for is really due."""
+    match kind:
+        case Wake.POINTS:
+            return state.columns.expire_ms()
+        case Wake.STALES:
+            return rules.stale_due_ms(state, index)
+        case Wake.LOST:
+            return rules.lost_due_ms(state, index)
+        case Wake.ROW:
+            return rows.due_ms(state, index)
+        case Wake.DETECTOR:
+            return detectors.due_ms(state, index)
+        case Wake.BATTERY:
+            return modes.due_ms(state, index)
+        case Wake.OUTPUT:
+            return state.outputs[index].due_ms
+        case Wake.ALARM:
+            return alarms.due_ms(state, index)
+        case Wake.MAINTENANCE:
+            return min((m.until_ms for m in state.maintenance.values()), default=FAR_MS)
+
+
+def _fire(turn: Turn, kind: Wake, index: int, due: int) -> None:
+    match kind:
+        case Wake.POINTS:
+            _expire(turn, due)
+        case Wake.STALES | Wake.LOST:
+            rules.lose(turn, index)
+        case Wake.ROW:
+            rows.fire(turn, index)
+        case Wake.DETECTOR:
+            detectors.fire(turn, index)
+        case Wake.BATTERY:
+            modes.evaluate(turn, index)
+        case Wake.OUTPUT:
+            outputs.evaluate(turn)
+        case Wake.ALARM:
+            alarms.fire(turn, index)
+        case Wake.MAINTENANCE:
+            for subject in sorted(turn.state.maintenance):
+                if turn.state.maintenance[subject].until_ms <= due:
+                    end_maintenance(turn, subject, reason="time is over", actor="")
+
+
+def _expire(turn: Turn, due: int) -> None:
+    """Points go stale: nothing that rests on them is known any more."""
+    state = turn.state
+    gone = state.columns.expire(due)
+    signals.lose(turn, gone)
+    rows.cancel_unknown(turn)
+    for s in sorted({state.index.point_scan[p] for p in gone} - {-1}):
+        look_at(turn, s)
+        for d in state.index.scan_detectors[s]:
+            detectors.go_blind(turn, d)
+
+
+def look_at(turn: Turn, s: int) -> None:
+    """Everything that is no column and rests on this scan's points."""
+    index = turn.state.index
+    for row in index.scan_rows[s]:
+        rules.look(turn, row)
+    for b in index.scan_batteries[s]:
+        modes.evaluate(turn, b)
+    if index.scan_outputs[s]:
+        turn.outputs_dirty = True
+
+
+def set_all(state: RoomState) -> None:
+    """Make the heap anew from the state."""
+    state.heap.clear()
+    state.wakes.clear()
+    set_wake(state, Wake.POINTS, 0, state.columns.expire_ms())
+    state.unrest.clear()
+    for row, (kind, *_) in enumerate(state.index.rows):
+        if kind is RowKind.LOST:
+            set_wake(state, Wake.LOST, row, rules.lost_due_ms(state, row))
+        elif kind is RowKind.STALE:
+            set_wake(state, Wake.STALES, row, rules.stale_due_ms(state, row))
+            if not rules.is_at_rest(state, row):
+                state.unrest.add(row)
+    for row, pending in state.pending.items():
+        set_wake(state, Wake.ROW, row, pending.due_ms)
+    for d in range(len(state.detectors)):
+        set_wake(state, Wake.DETECTOR, d, detectors.due_ms(state, d))
+    for b in range(len(state.batteries)):
+        set_wake(state, Wake.BATTERY, b, modes.due_ms(state, b))
+    for o, output in enumerate(state.outputs):
+        set_wake(state, Wake.OUTPUT, o, output.due_ms)
+    for a in state.records:
+        set_wake(state, Wake.ALARM, a, alarms.due_ms(state, a))
+    for maintenance in state.maintenance.values():
+        set_wake(state, Wake.MAINTENANCE, 0, maintenance.until_ms)
