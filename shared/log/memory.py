@@ -111,6 +111,9 @@ class MemoryLog:
         chosen = [seq for seq in self._snapshots if seq <= limit]
         return self._snapshots[max(chosen)] if chosen else None
 
+    def folded_to(self) -> int:
+        return max((made.last_seq for made, folded in self._stretches if folded), default=self.start_after)
+
     def snapshots(self) -> tuple[tuple[int, bytes], ...]:
         return tuple((seq, states_hash(self._snapshots[seq].states)) for seq in sorted(self._snapshots))
 

@@ -130,6 +130,10 @@ class Reading(Protocol):
         """The newest one, or the newest at or before this site_seq; LogDamaged when its bytes are not its hash's."""
         ...
 
+    def folded_to(self) -> int:
+        """The last number of the folded intervals, the oldest ones; the one before ``first_seq`` when there is none."""
+        ...
+
     def snapshots(self) -> tuple[tuple[int, bytes], ...]:
         """(site_seq, hash) of all that are kept, in order."""
         ...

@@ -224,6 +224,9 @@ class SqliteLog:
     def snapshot(self, at_or_before: int | None = None) -> Snapshot | None:
         return self._read.snapshot(at_or_before)
 
+    def folded_to(self) -> int:
+        return self._read.folded_to()
+
     def snapshots(self) -> tuple[tuple[int, bytes], ...]:
         return self._read.snapshots()
 

@@ -6,7 +6,7 @@ A reader belongs to one thread at a time. Limits: an answer holds at most one se
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,10 +35,10 @@ class SqliteReader:
             raise LogDamaged(0, f"the log's own description is not readable: {fault}") from fault
 
     @staticmethod
-    def open(path: Path, *, immutable: bool = False) -> "SqliteReader":
+    def open(path: Path, connect: Callable[[Path], sqlite3.Connection] = connect_reader) -> "SqliteReader":
         """A reader of its own connection; raises LogBroken, LogDamaged, LogNewer."""
         with translated():
-            connection = connect_reader(path, immutable=immutable)
+            connection = connect(path)
         try:
             return SqliteReader(connection)
         except BaseException:
@@ -47,6 +47,13 @@ class SqliteReader:
 
     def close(self) -> None:
         self._connection.close()
+
+    def check(self) -> None:
+        """Walks the whole file for structure; raises LogDamaged."""
+        with self._moment() as at:
+            answer = at.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise LogDamaged(0, f"integrity_check: {answer}")
 
     def meta(self, key: str) -> str:
         """What the file said of itself when it was opened; "" for what it does not say."""
@@ -145,7 +152,7 @@ class SqliteReader:
         return self._one("SELECT value FROM positions WHERE name = ?", name)
 
     def ruleset(self, version: str) -> bytes | None:
-        return inflate(self._one("SELECT data FROM rulesets WHERE version = ?", version), "rule set")
+        return inflate(self._one("SELECT data FROM rulesets WHERE version = ?", version), 0, "a rule set")
 
     def dead_letter(self, sha256: str) -> bytes | None:
         return self._one("SELECT data FROM dead_letters WHERE sha256 = ?", sha256)
@@ -164,10 +171,15 @@ class SqliteReader:
             return None
         seq, log_id, digest, data = row
         try:
-            states = decode_states(inflate(data, "snapshot") or b"")
+            states = decode_states(inflate(data, seq, "the snapshot after this record") or b"")
         except WireError as fault:
             raise LogDamaged(seq, f"the snapshot after this record: {fault}") from fault
         return check_snapshot(Snapshot(log_id, seq, states), bytes(digest))
+
+    def folded_to(self) -> int:
+        with self._moment() as at:
+            last = at.execute("SELECT max(last_seq) FROM segments WHERE folded = 1").fetchone()[0]
+        return self._start_after if last is None else int(last)
 
     def snapshots(self) -> tuple[tuple[int, bytes], ...]:
         with self._moment() as at:
@@ -218,11 +230,11 @@ class SqliteReader:
         return Stretch(first, last, (last,), digest, folded=False, inputs=input_rows, events=event_rows, bad=0)
 
 
-def inflate(data: bytes | None, what: str) -> bytes | None:
+def inflate(data: bytes | None, record: int, what: str) -> bytes | None:
     """Decompressed; raises LogDamaged when it cannot be."""
     if data is None:
         return None
     try:
         return zlib.decompress(data)
     except zlib.error as fault:
-        raise LogDamaged(0, f"a {what} does not unpack: {fault}") from fault
+        raise LogDamaged(record, f"{what} does not unpack: {fault}") from fault

@@ -41,12 +41,10 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT,
 _PLAIN_ERROR = 1
 
 
-def connect_writer(path: Path, *, exclusive: bool = False) -> sqlite3.Connection:
-    """The writer's connection. ``exclusive`` needs no shared-memory file: for a disk with no room for one."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The writer's connection; makes the file when there is none."""
+    connection = _connect(path, "mode=rwc")
     try:
-        if exclusive:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_MAX}")
@@ -58,18 +56,31 @@ def connect_writer(path: Path, *, exclusive: bool = False) -> sqlite3.Connection
     return connection
 
 
-def connect_reader(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
-    """A connection that cannot write. ``immutable`` reads without any lock or WAL: for a read-only disk."""
-    mode = "immutable=1" if immutable else "mode=ro"
-    connection = sqlite3.connect(
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    return _connect(path, "mode=ro")
+
+
+def connect_exclusive(path: Path) -> sqlite3.Connection:
+    """A reader that keeps the index of the WAL in its own memory: for a disk with no room for the shared one."""
+    connection = _connect(path, "mode=rw")
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return connection
+
+
+def connect_immutable(path: Path) -> sqlite3.Connection:
+    """A reader that takes no lock and sees no WAL: for a read-only disk on which nothing else is left."""
+    return _connect(path, "immutable=1")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
         f"file:{quote(str(path))}?{mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         timeout=BUSY_MS / 1000,
     )
-    connection.execute("PRAGMA cache_size=-4096")
-    return connection
 
 
 def create(connection: sqlite3.Connection, start_after: int, follows: bytes) -> None:

@@ -33,7 +33,16 @@ from shared.log.memory import MemoryLog
 from shared.log.port import Group, Head, Log, Reading
 from shared.log.sqlite import SqliteLog, Step, no_step
 from shared.log.sqlite_read import SqliteReader
-from shared.log.sqlite_schema import connect_writer, create, has_tables, read_meta, translated
+from shared.log.sqlite_schema import (
+    connect_exclusive,
+    connect_immutable,
+    connect_reader,
+    connect_writer,
+    create,
+    has_tables,
+    read_meta,
+    translated,
+)
 from shared.wire.packing import Mark
 
 DATABASE = "log.db"
@@ -81,6 +90,8 @@ class Store(Protocol):
 
     def write_head(self, head: Head) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class MemoryStore:
     """A store without a disk: the same log object at each opening."""
@@ -114,6 +125,9 @@ class MemoryStore:
 
     def write_head(self, head: Head) -> None:
         """Nothing to compare with later."""
+
+    def close(self) -> None:
+        """The log stays for the next opening."""
 
 
 class SqliteStore:
@@ -162,16 +176,8 @@ class SqliteStore:
         self._lock = handle
 
     def _open_writer(self) -> SqliteLog:
-        """The writer; on a disk with no room for the shared-memory file, without it."""
-        try:
-            self._log = self._open_with(exclusive=False)
-        except (LogFull, LogBroken):
-            self._log = self._open_with(exclusive=True)
-        return self._log
-
-    def _open_with(self, *, exclusive: bool) -> SqliteLog:
         with translated():
-            connection = connect_writer(self.path, exclusive=exclusive)
+            connection = connect_writer(self.path)
         try:
             if has_tables(connection):
                 read_meta(connection)
@@ -180,10 +186,11 @@ class SqliteStore:
                 with translated():
                     create(connection, 0, GENESIS)
             _probe(connection)
-            return SqliteLog(connection, self.path, self._step)
+            self._log = SqliteLog(connection, self.path, self._step)
         except BaseException:
             connection.close()
             raise
+        return self._log
 
     def _check(self, connection: sqlite3.Connection) -> None:
         if self.path.stat().st_size > CHECK_BYTES_MAX:
@@ -194,10 +201,14 @@ class SqliteStore:
             raise LogDamaged(0, f"quick_check: {answer}")
 
     def _readable(self) -> Reading | None:
-        """What of the log can be read when it cannot be written, or None."""
-        for immutable in (False, True):
+        """What of the log can be read when it cannot be written, or None.
+
+        A disk without room for the shared-memory file needs the exclusive way; a read-only one that has lost it is
+        read without what stands in the WAL only.
+        """
+        for connect in (connect_reader, connect_exclusive, connect_immutable):
             with suppress(LogError):
-                reader = SqliteReader.open(self.path, immutable=immutable)
+                reader = SqliteReader.open(self.path, connect)
                 try:
                     reader.head()
                 except LogDamaged:

@@ -36,7 +36,7 @@ _encoder = msgspec.msgpack.Encoder()
 _packed = msgspec.msgpack.Decoder(Packed)
 _states = msgspec.msgpack.Decoder(dict[str, bytes])
 _mark = msgspec.json.Decoder(Mark)
-_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def encode_packed(packed: Packed) -> bytes:
@@ -47,7 +47,7 @@ def decode_packed(data: bytes) -> Packed:
     """Raises WireError; the columns that belong together are equally long."""
     try:
         packed = _packed.decode(data)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         raise WireError(f"segment: {fault}") from fault
     inputs = {len(packed.seqs), len(packed.kinds), len(packed.sums), len(packed.inputs)}
     events = {len(packed.event_seqs), len(packed.ordinals), len(packed.event_sums), len(packed.events)}
@@ -64,7 +64,7 @@ def decode_states(data: bytes) -> dict[str, bytes]:
     """Raises WireError."""
     try:
         return _states.decode(data)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         raise WireError(f"states: {fault}") from fault
 
 
@@ -76,5 +76,5 @@ def decode_mark(data: bytes) -> Mark:
     """Raises WireError."""
     try:
         return _mark.decode(data)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         raise WireError(f"mark: {fault}") from fault

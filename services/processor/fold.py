@@ -1,0 +1,168 @@
+"""Room states as a fold over inputs: what routes an input to its rooms and gives it to step().
+
+The one place where runner, restore, replay and verify meet, so that they cannot differ. A frame goes to the rooms of
+its device, a command or Report to the room in its subject (a site-wide one to every room, any other to the box's own),
+a Start or rule set to all. A room that a rule set no longer has goes on with an empty plan: its numbers never come again.
+
+After a hole in site_seq (inputs lost while undurable, DESIGN.md section 4) no room is stepped until its Resync.
+Promises: the same inputs give the same events. Raises WireError or LogDamaged for a rule set whose body is not there.
+"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from shared.devices.columns import ScanDecoder
+from shared.devices.frame import Frame
+from shared.devices.plan import DecisionPlan
+from shared.domain import core
+from shared.domain.errors import LogDamaged
+from shared.domain.events import Event
+from shared.domain.ids import SITE_ROOM
+from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Start, Tick, Undecodable
+from shared.domain.plan import RoomPlan
+from shared.domain.state import RoomState
+from shared.log.port import Snapshot
+from shared.wire.inputs import Input, RuleSet
+from shared.wire.plans import decode_decision
+from shared.wire.states import decode_state, encode_state
+
+DECISION = ""
+"""The name under which a snapshot keeps the decision version; no room is called so."""
+
+RuleSets = Callable[[str], bytes | None]
+
+
+class Fold:
+    """The rooms of one site. Owns their states: nobody else may keep a reference over ``apply``."""
+
+    def __init__(self, rulesets: RuleSets) -> None:
+        self.rulesets = rulesets
+        self.states: dict[str, RoomState] = {}
+        self.decision: DecisionPlan | None = None
+        self.version = ""
+        self.log_id = ""
+        self.site_seq = 0
+        self.tick_ms = 0
+        self.lost: set[str] = set()
+        """Rooms whose state is not known since a hole, until their Resync."""
+        self._is_blind = False
+        """The log begins after another that was set aside: its rooms come with a Resync each."""
+        self._devices: dict[str, tuple[ScanDecoder, tuple[str, ...]]] = {}
+
+    def apply(self, entry: Input) -> list[Event]:
+        """The events of one input, over all its rooms, in order."""
+        if self.site_seq == 0:
+            self._is_blind = isinstance(entry.body, Start) and entry.body.previous_log_id != ""
+        elif entry.site_seq != self.site_seq + 1:
+            self.lost = set(self.states)
+        self.site_seq = entry.site_seq
+        self.tick_ms = entry.tick_ms
+        body = entry.body
+        match body:
+            case Frame():
+                return self._frame(entry, body)
+            case Tick(room=room):
+                return self._step([room], entry, body)
+            case Report(subject=subject) | Command(subject=subject):
+                return self._step(self.rooms_of(subject), entry, body)
+            case RuleSet():
+                return self.change_rules(entry, body)
+            case Start():
+                self.log_id = body.log_id
+                return self._step(list(self.states), entry, body)
+            case Resync(room=room):
+                self.lost.discard(room)
+                return self._step([room], entry, body)
+            case Undecodable():
+                return self._step([SITE_ROOM], entry, body)
+            case _:
+                assert_never(body)
+
+    def rooms_of(self, subject: str) -> list[str]:
+        """Where a command or Report with this subject goes."""
+        parts = subject.split("/")
+        if len(parts) == 1:
+            return list(self.states)
+        return [parts[1] if parts[1] in self.states else SITE_ROOM]
+
+    def rooms_of_device(self, device: str) -> tuple[str, ...]:
+        """The rooms that see this device's frames."""
+        known = self._devices.get(device)
+        return () if known is None else known[1]
+
+    def knows(self, device: str) -> bool:
+        """Whether frames of this device belong to the site."""
+        return device in self._devices
+
+    def _frame(self, entry: Input, frame: Frame) -> list[Event]:
+        known = self._devices.get(frame.device)
+        if known is None:
+            return []
+        decoder, rooms = known
+        events: list[Event] = []
+        for room in rooms:
+            events += self._step([room], entry, decoder.decode(frame))
+        return events
+
+    def _step(self, rooms: list[str], entry: Input, body: Body) -> list[Event]:
+        events: list[Event] = []
+        taken = Entry(entry.log_id, entry.site_seq, entry.tick_ms, entry.at_ms, body)
+        for room in rooms:
+            if room in self.lost or room not in self.states:
+                continue
+            self.states[room], made = core.step(self.states[room], taken)
+            events += made
+        return events
+
+    def change_rules(self, entry: Input, change: RuleSet) -> list[Event]:
+        """Every room goes over to the rule set, at the place of ``entry``."""
+        self.use_rules(change.version, entry.site_seq)
+        assert self.decision is not None
+        events: list[Event] = []
+        old, self.states = self.states, {}
+        for plan in self.decision.rooms:
+            state = old.pop(plan.id, None) or old.pop(plan.was, None)
+            if (state is None and self._is_blind) or plan.was in self.lost:
+                self.lost.add(plan.id)
+            self.states[plan.id] = state or core.initial(plan, change.version, self.log_id)
+            events += self._step([plan.id], entry, Rules(change.version, plan, change.actor))
+        for room, state in old.items():
+            self.states[room] = state
+            events += self._step([room], entry, Rules(change.version, self._empty(room), change.actor))
+        self._is_blind = False
+        return events
+
+    def use_rules(self, version: str, site_seq: int = 0) -> None:
+        """Decide by this version from here on; the rooms' states are not touched."""
+        body = self.rulesets(version)
+        if body is None:
+            raise LogDamaged(site_seq, f"the body of rule set {version} is missing")
+        self.decision = decode_decision(body)
+        self.version = version
+        self._devices = {each.id: (ScanDecoder(each), tuple(map(str, each.rooms))) for each in self.decision.devices}
+
+    def _empty(self, room: str) -> RoomPlan:
+        assert self.decision is not None
+        return RoomPlan(id=SITE_ROOM.__class__(room), site=self.decision.site, name="")
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The whole state: rooms by name, and the decision version under ``DECISION``."""
+        states = {room: encode_state(core.state_to_data(state)) for room, state in self.states.items()}
+        return {**states, DECISION: self.version.encode()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Stand where the snapshot stood."""
+        version = snapshot.states[DECISION].decode()
+        if version:
+            self.use_rules(version, snapshot.site_seq)
+        plans = {str(plan.id): plan for plan in self.decision.rooms} if self.decision else {}
+        self.states = {
+            room: core.state_from_data(plans.get(room) or self._empty(room), version, decode_state(data))
+            for room, data in snapshot.states.items()
+            if room != DECISION
+        }
+        ordered = [*plans, *(room for room in self.states if room not in plans)]
+        self.states = {room: self.states[room] for room in ordered if room in self.states}
+        self.log_id = snapshot.log_id
+        self.site_seq = snapshot.site_seq
+        self.lost = set()

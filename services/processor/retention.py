@@ -1,0 +1,92 @@
+"""Which inputs of an old interval stay when its frames and Ticks go.
+
+Kept for ever: commands, rule sets, Starts, Reports, Resyncs, undecodables, and every event. Frames and Ticks go, but
+for 15 minutes around each raised or escalated alarm (shared.devices.plan.LogLimits.keep_around_alarm_ms), also of the
+intervals beside. Only whole intervals between two snapshots are folded, oldest first, one at a time.
+"""
+
+import json
+from typing import NamedTuple
+
+from shared.domain.events import EventType
+from shared.domain.inputs import Report, ReportKind
+from shared.log.chain import kept_root
+from shared.log.port import EventRow, Folding, InputRow, Reading
+from shared.wire.events import decode_event
+from shared.wire.inputs import decode_input, report
+
+PASSING = {"frame", "tick"}
+RAISES = {EventType.ALARM_RAISED.value, EventType.ALARM_ESCALATED.value}
+
+
+class Due(NamedTuple):
+    """An interval that is to be folded, and the Report that says so."""
+
+    folding: Folding
+    report: Report
+
+
+def due(reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, subject: str) -> Due | None:
+    """The oldest interval that is older than ``keep_ms``, or None."""
+    last = _oldest_end(reading, now_tick_ms - keep_ms - around_ms)
+    if last is None:
+        return None
+    first = reading.folded_to() + 1
+    raises = _raises(reading, first - 1, last, around_ms)
+    inputs: list[InputRow] = []
+    events: list[EventRow] = []
+    deleted = 0
+    digest = b""
+    for stretch in reading.stretches(first - 1):
+        if stretch.first_seq > last:
+            break
+        for row in stretch.inputs:
+            if row.kind in PASSING and not _is_near(row, raises, around_ms):
+                deleted += 1
+            else:
+                inputs.append(row)
+        events += stretch.events
+        digest = stretch.hash
+    told = {
+        "first": first,
+        "last": last,
+        "hash": digest.hex(),
+        "kept": len(inputs),
+        "deleted": deleted,
+        "root": kept_root(inputs, events).hex(),
+    }
+    folding = Folding(first, last, frozenset(row.site_seq for row in inputs))
+    return Due(folding, report(ReportKind.RETENTION, subject, pulse=True, detail=json.dumps(told)))
+
+
+def _oldest_end(reading: Reading, before_tick_ms: int) -> int | None:
+    """The site_seq of the oldest snapshot that ends an interval not folded yet, when it is old enough."""
+    for seq, _hash in reading.snapshots():
+        if seq <= reading.folded_to():
+            continue
+        row = next(reading.inputs(seq, 1), None)
+        if row is None or decode_input(row.data).tick_ms >= before_tick_ms:
+            return None
+        return seq
+    return None
+
+
+def _raises(reading: Reading, after: int, last: int, around_ms: int) -> list[int]:
+    """tick_ms of the raises in the interval, in the folded one before it, and in the 15 minutes after it."""
+    found = []
+    end_tick = None
+    for stretch in reading.stretches(max(after - 1, 0)):
+        if stretch.first_seq > last and stretch.inputs:
+            tick = decode_input(stretch.inputs[0].data).tick_ms
+            end_tick = tick if end_tick is None else end_tick
+            if tick > end_tick + around_ms:
+                break
+        found += [decode_event(row.data).tick_ms for row in stretch.events if row.type in RAISES]
+    return sorted(found)
+
+
+def _is_near(row: InputRow, raises: list[int], around_ms: int) -> bool:
+    if not raises:
+        return False
+    tick = decode_input(row.data).tick_ms
+    return any(abs(tick - raised) <= around_ms for raised in raises)

@@ -1,0 +1,439 @@
+"""The processor on the site's log: inputs are numbered, stepped, and committed with their events in one transaction.
+
+    bodies -> mint site_seq, tick_ms -> bytes -> fold (step per room) -> events -> group -> journal -> log
+
+Promises: what ``commit`` returns with ``durable`` is in an fsynced transaction; the states are the fold of the inputs,
+also after a restart; the same command id again gives the same answer and makes no second input. While the disk takes
+nothing it goes on undurable (shared.log.journal), says so as a Report, and writes what it holds as soon as it can.
+Raises: LogDamaged when the log, opened again after trouble, is not what was written (end the process: its next start
+sets the log aside); LogNewer and Busy from ``open``.
+Synchronous, one thread. Housekeeping is done in ``tick``, which wants to be called four times a second: Ticks for
+silent rooms, a snapshot an hour or every 20,000 inputs, retention, packing; one bounded piece a call.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from secrets import token_hex
+from typing import NamedTuple
+
+from services.processor import opening, retention
+from services.processor.fold import Fold
+from services.processor.restore import CLOSED, restore
+from services.processor.taker import Offered, Taken, Taker, Unreadable
+from shared.devices.plan import DecisionPlan, LogLimits
+from shared.domain.errors import LogError
+from shared.domain.events import Event
+from shared.domain.ids import SITE_ROOM
+from shared.domain.inputs import Command, ReportKind, Start, Tick
+from shared.domain.state import RoomState
+from shared.log.chain import states_hash
+from shared.log.journal import Journal
+from shared.log.port import Cursor, Folding, Group, Head, InputRow, Log, Reading
+from shared.log.sequencer import Minted, Moment, Sequencer
+from shared.log.sqlite import Step, no_step
+from shared.log.store import Store
+from shared.runtime.clocks import Clock
+from shared.wire.anchors import encode_anchor
+from shared.wire.events import decode_event, encode_event, stamp
+from shared.wire.inputs import RuleSet, WireBody, decode_input, report
+from shared.wire.plans import decision_version, encode_decision
+
+TICK_MS = 1_000
+SNAPSHOT_MS = 3_600_000
+SNAPSHOT_INPUTS = 20_000
+RETENTION_CHECK_MS = 3_600_000
+DISK_CHECK_MS = 10_000
+TIDY_MS = 1_000
+"""20 ms of packing a second: half a MiB of records, 40 GiB a day."""
+DAY_MS = 86_400_000
+MIB = 1 << 20
+
+__all__ = ["Committed", "Runner", "Unreadable"]
+
+
+class Committed(NamedTuple):
+    """What one call put into the log."""
+
+    first_seq: int
+    last_seq: int
+    """Both 0 when nothing was put in."""
+    events: tuple[Event, ...]
+    cursors: tuple[Cursor, ...]
+    """The place of each event."""
+    durable: bool
+    refusals: dict[str, Event]
+    """By command id: the rejection, also of a command that was refused before."""
+    repeated: frozenset[str] = frozenset()
+    """Commands that were answered before and made no input now."""
+
+
+class Runner:
+    """See the module. ``open`` first, ``close`` last."""
+
+    def __init__(
+        self,
+        store: Store,
+        decision: DecisionPlan,
+        clock: Clock,
+        *,
+        limits: LogLimits | None = None,
+        new_id: Callable[[], str] = lambda: token_hex(16),
+        step: Step = no_step,
+    ) -> None:
+        self._store = store
+        self._decision = decision
+        self._clock = clock
+        self._limits = limits or LogLimits()
+        self._new_id = new_id
+        self._step = step
+        self._bodies = {self._version_of(decision): encode_decision(decision)}
+        self.version = self._version_of(decision)
+        self.log_id = ""
+        self.undurable = False
+        self._aside: Callable[[Sequence[Group]], Log] | None = None
+        self._last_input: dict[str, int] = {}
+        self._since_snapshot = 0
+        self._next_snapshot = self._next_retention = self._next_disk = self._next_tidy = 0
+        self._disk_low = False
+        self._durable_seq = 0
+        self._pending: list[Committed] = []
+
+    @staticmethod
+    def _version_of(decision: DecisionPlan) -> str:
+        return str(decision_version(encode_decision(decision)))
+
+    def open(self, boot: str, on_recovered: Callable[[Mapping[str, RoomState]], None] | None = None) -> Committed:
+        """Restores the state and writes the Start. ``on_recovered`` sees the states as the log last knew them."""
+        opened = self._store.open()
+        found = opening.look(opened)
+        self._bodies = {**found.rulesets, **self._bodies}
+        if opened.last is not None and opened.last is not opened.log:
+            opened.last.close()
+        log = opened.log if found.damage is None else None
+        self._journal = Journal(log, self._open_log, self._store.free_ballast)
+        self._journal.trouble = str(opened.trouble or "")
+        now = self._now()
+        self._sequencer = Sequencer.resume(found.start_after, found.anchor, now)
+        self._durable_seq = found.restored.site_seq
+        self.log_id = self._new_id()
+        fold = opening.fold_for(found)
+        fold.rulesets = self._ruleset
+        if on_recovered is not None:
+            on_recovered(found.restored.fold.states)
+        start = opening.start_body(found, self.log_id, boot)
+        bodies = opening.first_bodies(found, start, self.version, self._first_reports(found))
+        self._taker = Taker(fold, self._mint, self._rebuild)
+        self._since_snapshot = found.restored.since_snapshot
+        first = self._append(bodies, rulesets=self._bodies_for(bodies))
+        self._store.take_ballast()
+        self._write_head()
+        tick = self._sequencer.tick_ms
+        self._next_snapshot, self._next_retention = tick + SNAPSHOT_MS, tick
+        self._last_input = dict.fromkeys(self.states, tick)
+        if self._journal.log is not None and self._journal.position("undurable") == b"1":
+            self._append([self._undurable_report(on=False)], {"undurable": b""})
+        return self._all(first)
+
+    def _first_reports(self, found: opening.Found) -> list[WireBody]:
+        reports: list[WireBody] = []
+        subject = self._subject("log")
+        if found.damage is not None:
+            name = self._aside_name()
+            follows, after = found.follows, found.start_after
+            self._aside = lambda groups: self._store.replace(after, follows, name, groups)
+            reports.append(opening.damage_report(found, subject, name))
+        reports += [report(ReportKind.LOG_DAMAGED, subject, pulse=True, detail=note) for note in found.notes]
+        if self._sequencer.clock_fault:
+            detail = self._sequencer.clock_fault
+            reports.append(report(ReportKind.CLOCK_STEP, self._subject("clock"), pulse=True, detail=detail))
+        return reports
+
+    def _aside_name(self) -> str:
+        return "damaged-" + stamp(self._clock.wall_ms()).replace(":", "").replace(".", "")
+
+    def _open_log(self, groups: Sequence[Group]) -> Log:
+        """The log again, with these groups written; a damaged one is first set aside."""
+        if self._aside is None:
+            return self._store.reopen(groups)
+        log = self._aside(groups)
+        self._aside = None
+        return log
+
+    def _bodies_for(self, bodies: Sequence[WireBody]) -> dict[str, bytes]:
+        return {body.version: self._bodies[body.version] for body in bodies if isinstance(body, RuleSet)}
+
+    def _subject(self, part: str) -> str:
+        return f"{self._decision.site}/{SITE_ROOM}/{part}"
+
+    @property
+    def states(self) -> dict[str, RoomState]:
+        """The rooms as they are now; not to be kept over the next call."""
+        return self._taker.fold.states
+
+    @property
+    def head(self) -> Head:
+        """Where the log stands, durable or not; the hash is that of the durable part."""
+        log = self._journal.log
+        if log is not None:
+            return log.head()
+        return Head(self.log_id, self._sequencer.site_seq, self._sequencer.tick_ms, self._clock.wall_ms(), b"")
+
+    def reader(self) -> Reading | None:
+        """A reader for one other thread; None while the log cannot be opened."""
+        log = self._journal.log
+        return None if log is None else log.reader()
+
+    def position(self, name: str) -> bytes | None:
+        return self._journal.position(name)
+
+    def commit(self, bodies: Sequence[Offered], positions: Mapping[str, bytes] | None = None) -> Committed:
+        """One group: all bodies with their events, durable on return or (said so) undurable."""
+        fresh, repeated, refusals = self._without_repeats(bodies)
+        stored = dict(positions or {})
+        if not fresh:
+            if stored:
+                self._journal.append(Group((), (), positions=stored), self._now().mono_ms)
+            return Committed(0, 0, (), (), not self.undurable, refusals, frozenset(repeated))
+        made = self._all(self._append(fresh, stored))
+        return made._replace(refusals={**refusals, **made.refusals}, repeated=frozenset(repeated))
+
+    def _without_repeats(self, bodies: Sequence[Offered]) -> tuple[list[Offered], set[str], dict[str, Event]]:
+        fresh: list[Offered] = []
+        repeated: set[str] = set()
+        refusals: dict[str, Event] = {}
+        seen: set[str] = set()
+        for body in bodies:
+            if isinstance(body, Command):
+                answer = self._journal.position(f"command/{body.id}")
+                if answer is not None or body.id in seen:
+                    repeated.add(body.id)
+                    if answer:
+                        refusals[body.id] = decode_event(answer)
+                    continue
+                seen.add(body.id)
+            fresh.append(body)
+        return fresh, repeated, refusals
+
+    def change_rules(self, decision: DecisionPlan, actor: str) -> Committed:
+        """The decision version from here on; nothing happens when it is the present one."""
+        version = self._version_of(decision)
+        self._decision = decision
+        if version == self.version:
+            return Committed(0, 0, (), (), not self.undurable, {})
+        self._bodies = {self.version: self._bodies[self.version], version: encode_decision(decision)}
+        self.version = version
+        body = RuleSet(version, actor)
+        made = self._append([body], rulesets=self._bodies_for([body]))
+        tick = self._sequencer.tick_ms
+        self._last_input = {room: self._last_input.get(room, tick) for room in self.states}
+        return self._all(made)
+
+    def tick(self) -> Committed | None:
+        """What time brings: Ticks, checks of clock and disk, retries, and one piece of housekeeping."""
+        now = self._now()
+        tick_ms = self._sequencer.time(now)
+        bodies: list[WireBody] = [
+            Tick(room) for room, last in self._last_input.items() if tick_ms - last >= TICK_MS and room in self.states
+        ]
+        step = self._sequencer.wall_step(now)
+        if step:
+            detail = f"the wall clock stepped by {step} ms"
+            bodies.append(report(ReportKind.CLOCK_STEP, self._subject("clock"), pulse=True, detail=detail))
+        if tick_ms >= self._next_disk:
+            self._next_disk = tick_ms + DISK_CHECK_MS
+            bodies += self._disk_reports()
+        made = self._append(bodies) if bodies else None
+        if self.undurable:
+            self._try_again(now)
+        else:
+            kept = self._keep_house(tick_ms)
+            self._pending += [] if kept is None else [kept]
+        return self._all(made) if made is not None or self._pending else None
+
+    def _disk_reports(self) -> list[WireBody]:
+        free, low = self._store.free_bytes(), self._limits.disk_low_mib * MIB
+        self._store.take_ballast()
+        is_low = free < (low * 5 // 4 if self._disk_low else low)
+        if is_low == self._disk_low:
+            return []
+        self._disk_low = is_low
+        return [report(ReportKind.DISK_LOW, self._subject("disk"), on=is_low, detail=f"{free // MIB} MiB are free")]
+
+    def _keep_house(self, tick_ms: int) -> Committed | None:
+        if self._since_snapshot >= SNAPSHOT_INPUTS or tick_ms >= self._next_snapshot:
+            return self.snapshot()
+        if tick_ms >= self._next_retention:
+            made = self._retain(tick_ms)
+            if made is None:
+                self._next_retention = tick_ms + RETENTION_CHECK_MS
+            return made
+        log = self._journal.log
+        if log is not None and tick_ms >= self._next_tidy:
+            self._next_tidy = tick_ms + TIDY_MS
+            try:
+                log.tidy()
+            except LogError:
+                self._journal.suspect()
+        return None
+
+    def snapshot(self, why: str = "") -> Committed | None:
+        """Keeps the whole state, and its hash as a Report; None while undurable."""
+        if self.undurable:
+            return None
+        states = self._taker.fold.snapshot()
+        detail = f"{self._sequencer.site_seq} {states_hash(states).hex()} {why}".rstrip()
+        self._since_snapshot = 0
+        self._next_snapshot = self._sequencer.tick_ms + SNAPSHOT_MS
+        body = report(ReportKind.SNAPSHOT, self._subject("log"), pulse=True, detail=detail)
+        made = self._append([body], snapshots=states)
+        self._write_head()
+        return made
+
+    def _retain(self, tick_ms: int) -> Committed | None:
+        log = self._journal.log
+        if log is None:
+            return None
+        keep_ms, around_ms = self._limits.frames_days * DAY_MS, self._limits.keep_around_alarm_ms
+        due = retention.due(log, tick_ms, keep_ms=keep_ms, around_ms=around_ms, subject=self._subject("log"))
+        return None if due is None else self._append([due.report], folding=due.folding)
+
+    def close(self) -> None:
+        """A clean stop: the state is kept, so the next start has nothing to fold."""
+        self.snapshot(CLOSED)
+        self._journal.close()
+        self._store.close()
+
+    # How a group is made and kept
+
+    def _append(
+        self,
+        bodies: Sequence[Offered],
+        positions: Mapping[str, bytes] | None = None,
+        *,
+        rulesets: Mapping[str, bytes] | None = None,
+        snapshots: Mapping[str, bytes] | None = None,
+        folding: Folding | None = None,
+    ) -> Committed:
+        """Takes the bodies, appends their group, and says so when that changed what can be kept."""
+        taken, durable = self._put(bodies, positions or {}, rulesets, snapshots, folding)
+        if durable == self.undurable:
+            self._tell_change(durable=durable)
+        elif self.undurable and self._journal.wants_checkpoint(self._now().mono_ms):
+            self._checkpoint()
+        return _committed(taken, durable=durable)
+
+    def _put(
+        self,
+        bodies: Sequence[Offered],
+        positions: Mapping[str, bytes],
+        rulesets: Mapping[str, bytes] | None = None,
+        snapshots: Mapping[str, bytes] | None = None,
+        folding: Folding | None = None,
+        *,
+        is_checkpoint: bool = False,
+    ) -> tuple[Taken, bool]:
+        self._step("before append")
+        taken = self._taker.take(bodies, self.log_id)
+        if any(isinstance(body, Start) for body in bodies):
+            taken.log_id = self.log_id
+        group = taken.group({**positions, **self._own_positions(taken, bodies)}, rulesets or {})
+        if snapshots or folding:
+            group = replace(group, snapshots=dict(snapshots or {}), folding=folding)
+        durable = self._journal.append(group, self._now().mono_ms, is_checkpoint=is_checkpoint)
+        if durable:
+            self._durable_seq = self._sequencer.site_seq
+        self._since_snapshot += len(taken.inputs)
+        self._last_input.update(dict.fromkeys(taken.rooms & self._last_input.keys(), self._sequencer.tick_ms))
+        self._step("before acting")
+        return taken, durable
+
+    def _own_positions(self, taken: Taken, bodies: Sequence[Offered]) -> dict[str, bytes]:
+        now = self._now()
+        anchor = encode_anchor(self._sequencer.tick_ms, now.wall_ms, now.mono_ms, now.boot)
+        answers = {
+            f"command/{body.id}": encode_event(taken.refusals[body.id]) if body.id in taken.refusals else b""
+            for body in bodies
+            if isinstance(body, Command)
+        }
+        return {opening.CLOCK_POSITION: anchor, **answers}
+
+    def _tell_change(self, *, durable: bool) -> None:
+        """The log has just become undurable, or durable again: that is an input too."""
+        self.undurable = not durable
+        body = self._undurable_report(on=not durable)
+        mark = {"undurable": b"" if durable else b"1"}
+        taken, now_durable = self._put([body], mark)
+        self._pending.append(_committed(taken, durable=now_durable))
+        if now_durable == self.undurable:
+            self._tell_change(durable=now_durable)
+        elif self.undurable:
+            self._checkpoint()
+
+    def _undurable_report(self, *, on: bool) -> WireBody:
+        detail = self._journal.trouble if on else "what was kept in memory is written"
+        return report(ReportKind.LOG_UNDURABLE, self._subject("log"), on=on, detail=detail)
+
+    def _checkpoint(self) -> None:
+        """Resyncs in the ring: what is older may go, replay can start again here."""
+        bodies = opening.resyncs(self._taker.fold, "undurable", self._durable_seq + 1, self._sequencer.site_seq)
+        taken, durable = self._put(bodies, {}, is_checkpoint=True)
+        self._pending.append(_committed(taken, durable=durable))
+        if durable:
+            self._tell_change(durable=durable)
+
+    def _try_again(self, now: Moment) -> None:
+        if self._journal.retry_due(now.mono_ms) and self._journal.retry(now.mono_ms):
+            self._durable_seq = self._sequencer.site_seq
+            self._tell_change(durable=True)
+
+    def _all(self, first: Committed | None) -> Committed:
+        """What the call put in by itself, and what followed from it."""
+        parts = [part for part in (first, *self._pending) if part is not None and part.last_seq]
+        self._pending = []
+        if not parts:
+            return Committed(0, 0, (), (), not self.undurable, {})
+        parts.sort(key=lambda part: part.first_seq)
+        return Committed(
+            parts[0].first_seq,
+            parts[-1].last_seq,
+            tuple(event for part in parts for event in part.events),
+            tuple(cursor for part in parts for cursor in part.cursors),
+            all(part.durable for part in parts) and not self.undurable,
+            {name: event for part in parts for name, event in part.refusals.items()},
+        )
+
+    def _mint(self) -> Minted:
+        return self._sequencer.mint(self._now())
+
+    def _now(self) -> Moment:
+        clock = self._clock
+        return Moment(clock.monotonic_ms(), clock.wall_ms(), clock.synced(), clock.boot())
+
+    def _ruleset(self, version: str) -> bytes | None:
+        return self._bodies.get(version) or self._journal.ruleset(version)
+
+    def _rebuild(self, before: Sequence[InputRow]) -> Fold:
+        """The fold again, from the log and what is not in it yet."""
+        log = self._journal.committed
+        if log is None:
+            raise LogError("the state cannot be made again while the log cannot be read")
+        fold = restore(log, self._ruleset).fold
+        for row in (*self._journal.waiting(), *before):
+            fold.apply(decode_input(row.data))
+        return fold
+
+    def _write_head(self) -> None:
+        log = self._journal.log
+        if log is not None:
+            self._store.write_head(log.head())
+
+
+def _committed(taken: Taken, *, durable: bool) -> Committed:
+    return Committed(
+        taken.inputs[0].site_seq,
+        taken.inputs[-1].site_seq,
+        tuple(taken.events),
+        tuple(taken.cursors),
+        durable,
+        taken.refusals,
+    )

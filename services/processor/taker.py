@@ -1,0 +1,150 @@
+"""Turns bodies into one group: numbers, bytes, events; and finds a way round an input that nobody can take.
+
+An input that a decoder or step() raises on becomes an Undecodable whose bytes are kept as a dead letter; the room's
+state, which that step may have half changed, is made again from the log. So a poison record delays its neighbours by
+one restore (at most two seconds of work) and is never met again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+from services.processor.fold import Fold
+from shared.devices.frame import Frame
+from shared.domain.events import Event, EventType
+from shared.domain.inputs import Command, Report, Resync, Tick, Undecodable
+from shared.log.port import Cursor, EventRow, Group, InputRow
+from shared.log.sequencer import Minted
+from shared.wire.events import encode_event
+from shared.wire.inputs import KINDS, Input, WireBody, encode_input
+
+UNKNOWN_DEVICE = "a device that the site does not have"
+
+
+class Unreadable(NamedTuple):
+    """Bytes that came in and no decoder understood."""
+
+    data: bytes
+    source: str
+    reason: str
+
+
+Offered = WireBody | Unreadable
+
+
+@dataclass(slots=True)
+class Taken:
+    """A group in the making."""
+
+    inputs: list[InputRow] = field(default_factory=list)
+    rows: list[EventRow] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    cursors: list[Cursor] = field(default_factory=list)
+    dead_letters: dict[str, bytes] = field(default_factory=dict)
+    refusals: dict[str, Event] = field(default_factory=dict)
+    rooms: set[str] = field(default_factory=set)
+    """Rooms that had an input of their own, so that they need no Tick."""
+    commands: list[str] = field(default_factory=list)
+    log_id: str = ""
+
+    def group(self, positions: Mapping[str, bytes], rulesets: Mapping[str, bytes]) -> Group:
+        return Group(
+            inputs=tuple(self.inputs),
+            events=tuple(self.rows),
+            positions=dict(positions),
+            rulesets=dict(rulesets),
+            dead_letters=dict(self.dead_letters),
+            log_id=self.log_id,
+        )
+
+
+class Taker:
+    """``mint`` gives the next place; ``rebuild`` the fold as it was after the log, the ring and these inputs."""
+
+    def __init__(self, fold: Fold, mint: Callable[[], Minted], rebuild: Callable[[Sequence[InputRow]], Fold]) -> None:
+        self.fold = fold
+        self._mint = mint
+        self._rebuild = rebuild
+
+    def take(self, offered: Sequence[Offered], log_id: str) -> Taken:
+        """Numbers and steps every body in order."""
+        taken = Taken()
+        for body in offered:
+            self._take_one(taken, body, log_id)
+        return taken
+
+    def _take_one(self, taken: Taken, offered: Offered, log_id: str) -> None:
+        body = self._checked(taken, offered)
+        place = self._mint()
+        data = encode_input(log_id, place.site_seq, place.tick_ms, place.at_ms, body)
+        try:
+            events = self.fold.apply(Input(log_id, *place, body))
+        except Exception as fault:  # A poison record: kept, named, and gone round. See the module.
+            reason = f"{type(fault).__name__}: {fault}"
+            body = _dead(taken, data, source_of(body), reason)
+            data = encode_input(log_id, place.site_seq, place.tick_ms, place.at_ms, body)
+            self.fold = self._rebuild(taken.inputs)
+            events = self.fold.apply(Input(log_id, *place, body))
+        taken.inputs.append(InputRow(place.site_seq, KINDS[type(body)], data))
+        self._note_rooms(taken, body)
+        if events:
+            self._note_events(taken, body, events, log_id)
+
+    def _checked(self, taken: Taken, offered: Offered) -> WireBody:
+        """The body to be logged: what cannot belong to this site is a dead letter."""
+        if isinstance(offered, Unreadable):
+            return _dead(taken, offered.data, offered.source, offered.reason)
+        if not isinstance(offered, Frame):
+            return offered
+        fault = "" if self.fold.knows(offered.device) else UNKNOWN_DEVICE
+        data = b""
+        try:
+            if sum(len(block.words) for block in offered.blocks) != _size(offered):
+                fault = "the blocks' sizes are not their bytes"
+            if fault:
+                data = encode_input("", 0, 0, 0, offered)
+        except (TypeError, ValueError) as broken:
+            fault = f"{type(broken).__name__}: {broken}"
+        return _dead(taken, data, str(offered.device), fault) if fault else offered
+
+    def _note_rooms(self, taken: Taken, body: WireBody) -> None:
+        match body:
+            case Frame(device=device):
+                taken.rooms.update(self.fold.rooms_of_device(device))
+            case Tick(room=room) | Resync(room=room):
+                taken.rooms.add(room)
+            case Command(subject=subject) | Report(subject=subject):
+                taken.rooms.update(self.fold.rooms_of(subject))
+            case _:
+                pass
+
+    def _note_events(self, taken: Taken, body: WireBody, events: list[Event], log_id: str) -> None:
+        for ordinal, event in enumerate(events):
+            row = EventRow(event.site_seq, ordinal, event.room, event.room_no, event.type, encode_event(event))
+            taken.rows.append(row)
+            taken.cursors.append(Cursor(log_id, event.site_seq, ordinal))
+        taken.events += events
+        if isinstance(body, Command):
+            refused = (event for event in events if event.type == EventType.INPUT_REJECTED)
+            found = next(refused, None)
+            if found is not None:
+                taken.refusals[body.id] = found
+
+
+def source_of(body: WireBody) -> str:
+    """What an input came from, for a person who looks for it."""
+    for name in ("device", "subject", "room", "version", "cause", "source"):
+        if hasattr(body, name):
+            return str(getattr(body, name))
+    return KINDS[type(body)]
+
+
+def _dead(taken: Taken, data: bytes, source: str, reason: str) -> Undecodable:
+    digest = sha256(data).hexdigest()
+    taken.dead_letters[digest] = data
+    return Undecodable(digest, len(data), source, reason)
+
+
+def _size(frame: Frame) -> int:
+    return sum((block.size + 7) // 8 if block.table.is_bits else 2 * block.size for block in frame.blocks)
