@@ -2,7 +2,7 @@
 
 The one place where runner, restore, replay and verify meet, so that they cannot differ. A frame goes to the rooms of
 its device, a command or Report to the room in its subject (a site-wide one to every room, any other to the box's own),
-a Start or rule set to all. A room that a rule set no longer has goes on with an empty plan: its numbers never come again.
+a Start or rule set to all. A room that a rule set no longer has goes on with an empty plan, and its numbers with it.
 
 After a hole in site_seq (inputs lost while undurable, DESIGN.md section 4) no room is stepped until its Resync.
 Promises: the same inputs give the same events. Raises WireError or LogDamaged for a rule set whose body is not there.

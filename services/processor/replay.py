@@ -1,4 +1,4 @@
-"""Derives every event of a log again and compares byte for byte; or derives it with other rules and shows the difference.
+"""Derives every event of a log again and compares byte for byte; or with other rules, and shows the difference.
 
 Nothing is sent and nothing is moved: there is nobody here who could. Reads on a connection of its own while the site
 runs. Begins with the first input, or after the oldest snapshot when older frames are gone. A room whose state is not
@@ -162,13 +162,13 @@ class _Run:
         stored: dict[int, list[EventRow]] = {}
         for row in stretch.events:
             stored.setdefault(row.site_seq, []).append(row)
-        for row in stretch.inputs:
-            entry = read_input(row)
+        for taken in stretch.inputs:
+            entry = read_input(taken)
             derived = self._change(entry) if self._must_change else []
             lost = set(self.fold.lost)
             derived += self.fold.apply(entry)
             self.result.inputs += 1
-            self._compare(row.site_seq, stored.get(row.site_seq, []), derived, lost | self.fold.lost)
+            self._compare(entry.site_seq, stored.get(entry.site_seq, []), derived, lost | self.fold.lost)
 
     def _change(self, entry: Input) -> list[Event]:
         """The states that a snapshot gave go over to the other rules."""

@@ -2,8 +2,8 @@
 
 Covered: the bytes, numbers, kinds and order of all inputs and events, the chain from its genesis to the head, rule-set
 bodies and dead letters by their hash, snapshots by the hash that their Report names, folded intervals by the root that
-their retention Report names, and the structure of the file. Not shown by a log alone: a tail cut off at a link; the head
-file beside the log and the heads that left the box show that.
+their retention Report names, and the structure of the file. Not shown by a log alone: a tail cut off at a link; the
+head file beside the log and the heads that left the box show that.
 Works on a connection of its own while the site runs. Raises LogBroken when the log cannot be read, LogNewer.
 """
 
