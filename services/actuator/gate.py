@@ -79,5 +79,9 @@ class GatedBus:
                 return HELD_BACK
             return await self._line.writer.write_register(unit, address, value)
 
+    @property
+    def connections(self) -> int:
+        return self._line.reader.connections
+
     async def close(self) -> None:
         await self._line.reader.close()

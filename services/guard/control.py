@@ -55,6 +55,7 @@ class _Output:
     proof: ProofState = field(default_factory=ProofState)
     found: bool | None = None
     """The coil at the first contact."""
+    found_ms: int = NEVER_MS
     is_unexplained: bool = False
     """Found on, and the log was not heard yet."""
     unexplained_until_ms: int = NEVER_MS
@@ -160,7 +161,7 @@ class Control:
     def find(self, output_id: OutputId, on: bool) -> None:
         """The first read of a coil since start, before anything is written to it."""
         output = self.outputs[output_id]
-        output.found = on
+        output.found, output.found_ms = on, self._clock.monotonic_ms()
         self._teller.pulse(ReportKind.COILS_AT_START, output_id, on)
         if self._first_lease_ms == NEVER_MS:
             output.held_on = on
@@ -187,7 +188,7 @@ class Control:
         said = past.items.get(output.plan.id, Explanation(demanded=False, gas_at_limit=False))
         if said.demanded:
             return
-        silent_ms = max(past.away_ms, 0) + now_ms - self._started_ms
+        silent_ms = max(past.away_ms, 0) + output.found_ms - self._started_ms
         if silent_ms < _fallback_ms(output.bound) or said.gas_at_limit:
             output.unexplained_until_ms = now_ms + output.plan.run_on_ms
             away = "an unknown time" if past.away_ms < 0 else f"{past.away_ms} ms only"
@@ -226,7 +227,8 @@ class Control:
         for output_id, output in self.outputs.items():
             was = other.outputs.get(output_id)
             if was is not None:
-                output.held_on, output.held_from_ms, output.found = was.held_on, was.held_from_ms, was.found
+                output.held_on, output.held_from_ms = was.held_on, was.held_from_ms
+                output.found, output.found_ms = was.found, was.found_ms
                 output.is_unexplained, output.unexplained_until_ms = was.is_unexplained, was.unexplained_until_ms
                 output.proof, output.test_until_ms = was.proof, was.test_until_ms
                 output.has_standby_demand, output.wanted = was.has_standby_demand, was.wanted

@@ -81,8 +81,11 @@ class Engine:
             for name in self.cards.keys() & before.cards.keys():
                 self.cards[name].adopt(before.cards[name])
         self.control.decide()
-        collector = Collector(devices, dict(self._buses), self._see, self._world.clock, self._world.boot)
-        self._spawn(collector.run(), "collector")
+        if any(device.blocks for device in devices):
+            timeouts_ms = {bus.id: bus.timeout_ms for bus in self.plan.site.buses}
+            world = self._world
+            collector = Collector(devices, self._buses, self._see, world.clock, world.boot, timeouts_ms=timeouts_ms)
+            self._spawn(collector.run(), "collector")
         self._spawn(self._tick(), "tick")
         for card in self.cards.values():
             self._spawn(self._work(card), f"card-{card.device.id}")
