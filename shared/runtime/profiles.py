@@ -91,6 +91,13 @@ def _id(value: Any) -> str:
 
 Number = Annotated[Fraction, BeforeValidator(_decimal, json_schema_input_type=str | float)]
 Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=str)]
+
+
+def _duration_or_zero(value: Any) -> int:
+    return 0 if str(value) in ("0", "0s", "0ms") else _duration(value)
+
+
+DurationOrZero = Annotated[int, BeforeValidator(_duration_or_zero, json_schema_input_type=str)]
 OnOff = Annotated[bool, BeforeValidator(_on_off, json_schema_input_type=Literal["on", "off"])]
 Name = Annotated[str, BeforeValidator(_id)]
 Address = Annotated[int, Field(ge=0, le=65_535)]
