@@ -38,6 +38,8 @@ from enum import StrEnum
 class State(StrEnum):
     """Process region."""
 
+    __hash__ = str.__hash__
+
     A = "A"
     B = "B"
     C = "C"
@@ -48,6 +50,8 @@ class State(StrEnum):
 
 class Trigger(StrEnum):
     """What moves the process region."""
+
+    __hash__ = str.__hash__
 
     TRUE = "true"
     FALSE = "false"
@@ -87,10 +91,12 @@ LETTERS = {
 }
 """The override states as the drawing names them."""
 
-ACTIVE = frozenset({State.B, State.C})
+ACTIVE = "BC"
 """The condition is TRUE."""
-UNACKED = frozenset({State.B, State.D, State.E})
-LATCHED = frozenset({State.E, State.F})
+UNACKED = "BDE"
+LATCHED = "EF"
+DEMANDING = ACTIVE + LATCHED
+"""States are asked for by ``in`` one of these: an output that the alarm causes is demanded in the last."""
 
 TABLE: dict[tuple[State, Trigger], State] = {
     (State.A, Trigger.TRUE): State.B,

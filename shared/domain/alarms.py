@@ -7,6 +7,7 @@ critical: a shelving ends with it, and its events are never marked.
 
 from shared.domain.alarm_machine import (
     ACTIVE,
+    LATCHED,
     Override,
     OverrideTrigger,
     State,
@@ -23,6 +24,11 @@ from shared.domain.rows import is_unknown
 from shared.domain.state import AlarmRecord, RoomState
 from shared.domain.trip import FAR_MS
 from shared.domain.turn import Turn, Wake
+
+LABELS = {severity: severity.label for severity in Severity}
+_RAISED, _RETURNED, _SUPERSEDED = EventType.ALARM_RAISED, EventType.ALARM_RETURNED, EventType.ALARM_SUPERSEDED
+_TRUE, _FALSE, _LATCHED = Trigger.TRUE, Trigger.FALSE, Trigger.LATCHED
+"""Members that a step needs often: looking one up in its class costs more than the comparison."""
 
 
 def process(turn: Turn, a: int) -> None:
@@ -52,7 +58,7 @@ def process(turn: Turn, a: int) -> None:
 
 def is_latched(record: AlarmRecord | None) -> bool:
     """The latch holds although the condition may be over."""
-    return record is not None and record.state in (State.E, State.F)
+    return record is not None and record.state in LATCHED
 
 
 def move(turn: Turn, a: int, trigger: Trigger) -> bool:
@@ -63,14 +69,17 @@ def move(turn: Turn, a: int, trigger: Trigger) -> bool:
         return False
     record.state = then
     record.since_ms, record.since_at_ms = turn.now, turn.entry.at_ms
+    record.realarm_ms = FAR_MS
     realarm_ms = turn.state.plan.alarms[a].realarm_ms
-    record.realarm_ms = turn.now + realarm_ms if then is State.C and realarm_ms > 0 else FAR_MS
-    wake(turn, a)
-    turn.outputs_dirty = True
+    if realarm_ms > 0 and then == "C":
+        record.realarm_ms = turn.now + realarm_ms
+        wake(turn, a)
+    if a in turn.state.index.alarm_outputs:
+        turn.outputs_dirty = True
     return True
 
 
-def tell(turn: Turn, a: int, kind: EventType, *, measured: Measured = NOTHING_MEASURED, reason: str = "",
+def tell(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED, reason: str = "",
          actor: str = "", until_ms: int = 0) -> None:  # fmt: skip
     """One event about an alarm as it is now."""
     plan, record = turn.state.plan.alarms[a], turn.state.records[a]
@@ -79,8 +88,8 @@ def tell(turn: Turn, a: int, kind: EventType, *, measured: Measured = NOTHING_ME
         plan.id,
         occurrence=record.occurrence,
         rule=plan.rule,
-        severity=record.severity.label,
-        state=record.state.value,
+        severity=LABELS[record.severity],
+        state=str(record.state),
         measured=measured,
         reason=reason,
         actor=actor,
@@ -91,7 +100,7 @@ def tell(turn: Turn, a: int, kind: EventType, *, measured: Measured = NOTHING_ME
 def close_if_normal(turn: Turn, a: int, *, actor: str = "") -> None:
     """Close the occurrence when the alarm has come back to A."""
     record = turn.state.records[a]
-    if record.state is State.A and record.occurrence:
+    if record.state == "A" and record.occurrence:
         tell(turn, a, EventType.ALARM_CLEARED, actor=actor)
         record.occurrence = ""
         if record.override is Override.SUPPRESSED:
@@ -102,7 +111,7 @@ def close_if_normal(turn: Turn, a: int, *, actor: str = "") -> None:
 def drop_if_plain(turn: Turn, a: int) -> None:
     """Forget the record of an alarm that is normal and under no override."""
     record = turn.state.records[a]
-    if record.state is State.A and record.override is Override.NONE:
+    if record.state == "A" and record.override == "none":
         del turn.state.records[a]
 
 
@@ -214,14 +223,14 @@ def _raise(turn: Turn, a: int, row: int) -> None:
     plan = state.plan.alarms[a]
     record = state.records.setdefault(a, AlarmRecord())
     if record.occurrence:
-        tell(turn, a, EventType.ALARM_SUPERSEDED)
+        tell(turn, a, _SUPERSEDED)
     record.occurrence = turn.new_occurrence(plan.id)
     record.severity = state.index.rows[row].severity
-    move(turn, a, Trigger.TRUE)
-    if record.override is not Override.NONE or plan.suppressed_by or plan.suppressed_in or state.maintenance:
+    move(turn, a, _TRUE)
+    if record.override != "none" or plan.suppressed_by or plan.suppressed_in or state.maintenance:
         suppress(turn, a)
         _break_through(turn, a, record)
-    _announce(turn, a, EventType.ALARM_RAISED, measured=measure(state, row))
+    _announce(turn, a, _RAISED, measured=measure(state, row))
     if a in state.index.suppresses:
         suppress_children(turn, a)
     if a in state.index.counts_of:
@@ -230,9 +239,9 @@ def _raise(turn: Turn, a: int, row: int) -> None:
 
 def _return(turn: Turn, a: int) -> None:
     state = turn.state
-    move(turn, a, Trigger.LATCHED if state.plan.alarms[a].latch else Trigger.FALSE)
+    move(turn, a, _LATCHED if state.plan.alarms[a].latch else _FALSE)
     rows = state.index.alarm_rows[a]
-    tell(turn, a, EventType.ALARM_RETURNED, measured=measure(state, rows[0]), reason=hidden_by(state.records[a]))
+    tell(turn, a, _RETURNED, measured=measure(state, rows[0]), reason=hidden_by(state.records[a]))
     close_if_normal(turn, a)
     if a in state.index.suppresses:
         suppress_children(turn, a)
@@ -242,7 +251,7 @@ def _return(turn: Turn, a: int) -> None:
 
 def hidden_by(record: AlarmRecord) -> str:
     """What keeps an alarm's events from being announced, empty when nothing does."""
-    if record.override is Override.NONE or record.severity is Severity.CRITICAL:
+    if record.override == "none" or record.severity is Severity.CRITICAL:
         return ""
     return record.why if record.override is Override.SUPPRESSED else record.override.value
 
@@ -254,7 +263,7 @@ def _break_through(turn: Turn, a: int, record: AlarmRecord) -> None:
         tell(turn, a, EventType.ALARM_UNSHELVED, reason="a new critical alarm ends the shelving")
 
 
-def _announce(turn: Turn, a: int, kind: EventType, *, measured: Measured = NOTHING_MEASURED) -> None:
+def _announce(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED) -> None:
     """An event that asks for attention: a silenced buzzer sounds again."""
     record = turn.state.records[a]
     for o in turn.state.index.alarm_outputs.get(a, ()):

@@ -34,6 +34,7 @@ PENDING_ON = 1
 PENDING_ON_OVERDUE = 2
 PENDING_OFF = 3
 
+_PRESENT = int(NoData.PRESENT)
 _BULK = 32
 """From so many rows on, those that only become known are done as columns."""
 
@@ -97,6 +98,7 @@ class Columns:
         self.lost: Flags = np.zeros(points, np.bool_)
         self.stale_ms: Ints = np.array([p.stale_ms for p in plan.points], np.int64)
         self.bad = bytearray(b"\x01" * len(plan.scans))
+        """Of each scan: whether any of its points is bad."""
         self.cond = bytearray([UNKNOWN]) * len(index.rows)
         self.cond_view: NDArray[np.uint8] = np.frombuffer(self.cond, np.uint8)
         self.pend = bytearray(len(index.rows))
@@ -202,11 +204,11 @@ class Columns:
         worsened = False
         good: Flags | None = None
         self._medians.clear()
-        if scan.outcome == NoData.PRESENT and not scan.reasons.any():
+        if scan.outcome == _PRESENT and not np.count_nonzero(scan.reasons):
             self.values[part] = scan.values
             if self.bad[s]:
                 restored = self._restore(c, np.ones(c.end - c.first, np.bool_))
-                self.reasons[part] = NoData.PRESENT
+                self.reasons[part] = _PRESENT
                 self.bad[s] = 0
             self.good_ms[part] = now_ms
             self.at_ms[part] = scan.sampled_at_ms
@@ -247,7 +249,7 @@ class Columns:
         act |= x <= self.lo[c.start : c.stop]
         if good is not None:
             act &= good.take(c.places)
-        return self._collect(np.flatnonzero(act) + c.start, rows)
+        return self._collect(act.nonzero()[0] + c.start, rows)
 
     def _deviations(self, g: int, rows: list[tuple[int, int]]) -> bool:
         group = self._groups[g]
@@ -255,10 +257,14 @@ class Columns:
         if count < 3:
             return False
         x = self.x[group.start : group.stop]
-        np.abs(self.values.take(group.places) - median, out=x)
-        act = (x >= self.hi[group.start : group.stop]) | (x <= self.lo[group.start : group.stop])
-        act &= self.reasons.take(group.places) == NoData.PRESENT
-        return self._collect(np.flatnonzero(act) + group.start, rows)
+        self.values.take(group.places, out=x, mode="clip")
+        x -= median
+        np.abs(x, out=x)
+        act = x >= self.hi[group.start : group.stop]
+        act |= x <= self.lo[group.start : group.stop]
+        if 1 in self.bad:
+            act &= self.reasons.take(group.places) == _PRESENT
+        return self._collect(act.nonzero()[0] + group.start, rows)
 
     def _differences(self, touched: "Ints", rows: list[tuple[int, int]]) -> bool:
         a, b = self._a.take(touched), self._b.take(touched)
@@ -333,9 +339,8 @@ class Columns:
         if known is None:
             members = self._groups[g].members
             values = self.values.take(members)
-            reasons = self.reasons.take(members)
-            if reasons.any():
-                values = values[reasons == NoData.PRESENT]
+            if 1 in self.bad:
+                values = values[self.reasons.take(members) == _PRESENT]
             values.sort()
             count, middle = int(values.size), int(values.size) // 2
             if count == 0:

@@ -20,6 +20,8 @@ CONDITION_LABELS = ("false", "true", "unknown")
 class RowKind(IntEnum):
     """Which table of the plan a row stands in, or which part of a detector or output it tells of."""
 
+    __hash__ = int.__hash__
+
     LIMIT = 0
     DEVIATION = 1
     DIFFERENCE = 2

@@ -117,7 +117,7 @@ def _resync(turn: Turn, body: Resync) -> None:
         state = state_from_data(old.plan, old.version, json.loads(body.state))
         state.room_no = max(state.room_no, old.room_no)
         state.tick_ms, state.site_seq, state.log_id = turn.now, old.site_seq, old.log_id
-        turn.state = state
+        turn.replace(state)
         turn.dirty.clear()
         turn.rows_dirty.clear()
     turn.emit(EventType.LOG_RESYNCED, f"{old.plan.site}/{old.plan.id}", reason=lost)

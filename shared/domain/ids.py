@@ -40,7 +40,17 @@ def _hash(*parts: str) -> str:
 
 def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
     """Id of the ``ordinal``-th event that the input (log_id, site_seq) caused in ``room``."""
-    return EventId(_hash(log_id, str(site_seq), room, str(ordinal)))
+    return EventId(event_id_after(event_id_prefix(log_id, site_seq, room), ordinal))
+
+
+def event_id_prefix(log_id: str, site_seq: int, room: str) -> str:
+    """The part of what is hashed that all events of one input in one room share."""
+    return f"{log_id}\x1f{site_seq}\x1f{room}\x1f"
+
+
+def event_id_after(prefix: str, ordinal: int) -> str:
+    """:func:`event_id`, with the shared part made once."""
+    return sha256(f"{prefix}{ordinal}".encode()).hexdigest()[:32]
 
 
 def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from shared.domain.conditions import Row, RowKind
 from shared.domain.plan import NONE, AlarmPlan, CauseKind, OutputKind, RoomPlan, Severity
+from shared.domain.units import DECIMALS, Unit
 
 _BY_KIND = {
     "alarm_1": RowKind.GAS_1,
@@ -48,6 +49,8 @@ class Index:
     scan_by_device: dict[str, int]
     scan_late_ms: tuple[int, ...]
     point_scan: tuple[int, ...]
+    point_units: tuple[tuple[str, int], ...]
+    """Unit as people read it, empty for a state, and its decimals."""
     scan_rows: Lists
     """Rate, median and runaway rows that a scan touches."""
     scan_detectors: Lists
@@ -103,6 +106,7 @@ def build(plan: RoomPlan) -> Index:
             for s in plan.scans
         ),
         point_scan=tuple(point_scan),
+        point_units=tuple(("" if p.unit is Unit.STATE else p.unit.value, DECIMALS[p.unit]) for p in plan.points),
         scan_rows=scan_rows,
         scan_detectors=_per_scan(plan, enumerate(detector_scans)),
         scan_batteries=_per_scan(

@@ -1,9 +1,12 @@
 """What an event says about a condition: the value, its unit and limit as decimal strings, and its quality."""
 
+from functools import lru_cache
+
+from shared.domain.alarm_machine import ACTIVE
 from shared.domain.conditions import NOTHING_MEASURED, Measured, RowKind
 from shared.domain.plan import NONE
 from shared.domain.state import RoomState
-from shared.domain.units import NoData, Quality, Unit, format_value
+from shared.domain.units import NoData, Quality, format_scaled
 
 
 def measure(state: RoomState, row: int) -> Measured:
@@ -13,7 +16,7 @@ def measure(state: RoomState, row: int) -> Measured:
         return _of_point(state, point, state.columns.measure(row), state.columns.limit(row))
     if kind is RowKind.COUNT:
         count = state.plan.counts[at]
-        return Measured(str(count_true(state, count.of)), "", str(count.at_least), Quality.GOOD)
+        return Measured(str(count_true(state, count.of)), "", str(count.at_least), _GOOD)
     if point == NONE:
         return NOTHING_MEASURED
     value = state.columns.value(point)
@@ -29,15 +32,17 @@ def measure(state: RoomState, row: int) -> Measured:
 
 def count_true(state: RoomState, alarms: tuple[int, ...]) -> int:
     """How many of these alarms have a TRUE condition."""
-    return sum(1 for a in alarms if a in state.records and state.records[a].state in "BC")
+    return sum(1 for a in alarms if a in state.records and state.records[a].state in ACTIVE)
 
 
 def _of_point(state: RoomState, point: int, value: int, limit: int | None) -> Measured:
-    unit = state.plan.points[point].unit
-    bad = bool(state.columns.reasons[point])
-    return Measured(
-        "" if bad else format_value(value, unit),
-        "" if unit is Unit.STATE else unit.value,
-        "" if limit is None else format_value(limit, unit),
-        Quality.BAD.value if bad else Quality.GOOD.value,
-    )
+    unit, decimals = state.index.point_units[point]
+    shown_limit = "" if limit is None else _limit(limit, decimals)
+    if state.columns.reasons[point]:
+        return Measured("", unit, shown_limit, _BAD)
+    return Measured(format_scaled(value, decimals), unit, shown_limit, _GOOD)
+
+
+_GOOD, _BAD = Quality.GOOD.value, Quality.BAD.value
+_limit = lru_cache(maxsize=4096)(format_scaled)
+"""Limits come again and again."""

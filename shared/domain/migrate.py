@@ -50,7 +50,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
         (point_of[p], battery_of[b]): x for (p, b), x in old.histograms.items() if p in point_of and b in battery_of
     }
     new.maintenance = old.maintenance
-    turn.state = new
+    turn.replace(new)
     turn.emit(EventType.RULES_CHANGED, f"{plan.site}/{plan.id}", reason=rules.version, actor=rules.actor)
     kept = _pairs((a.id for a in old.plan.alarms), (a.was or before(a.id) for a in plan.alarms))
     _carry_rows(old, new, dict(kept))

@@ -15,6 +15,7 @@ output has failed; a proof that is lost starts the same time again. A standby ou
 table is demanded and has failed.
 """
 
+from shared.domain.alarm_machine import DEMANDING
 from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN, RowKind
 from shared.domain.events import EventType
 from shared.domain.plan import NONE, CauseKind, CausePlan, Mode, OutputKind, OutputPlan
@@ -42,7 +43,7 @@ def evaluate(turn: Turn) -> None:
 def has_failed(state: RoomState, o: int) -> bool:
     """No proof within run-up, or an alarm about it that nobody has reset."""
     alarm = state.records.get(state.plan.outputs[o].alarm_fail)
-    return state.outputs[o].failed or (alarm is not None and alarm.state in "BCEF")
+    return state.outputs[o].failed or (alarm is not None and alarm.state in DEMANDING)
 
 
 def local_trip(turn: Turn, o: int, *, on: bool, cause: str) -> None:
@@ -124,7 +125,7 @@ def _cause(state: RoomState, cause: CausePlan) -> tuple[str, int]:
     if kind is CauseKind.ALARM:
         record = state.records.get(index)
         return f"alarm {state.plan.alarms[index].id}", (
-            FAR_MS if record is not None and record.state in "BCEF" else NEVER_MS
+            FAR_MS if record is not None and record.state in DEMANDING else NEVER_MS
         )
     if kind is CauseKind.BOOST:
         battery = state.batteries[index]

@@ -47,12 +47,12 @@ def device_path(turn: Turn, s: int) -> str:
     return f"{plan.site}/{plan.id}/{plan.scans[s].device}"
 
 
-def _tell(turn: Turn, kind: EventType, s: int, points: list[int]) -> None:
+def _tell(turn: Turn, kind: str, s: int, points: list[int]) -> None:
     if len(points) > POINTS_MAX:
         turn.emit(kind, device_path(turn, s), reason=f"{len(points)} points")
         return
     for p in points:
-        reason = _reason(turn, p) if kind is EventType.SIGNAL_LOST else ""
+        reason = _reason(turn, p) if kind == EventType.SIGNAL_LOST else ""
         turn.emit(kind, turn.state.plan.points[p].id, reason=reason)
 
 

@@ -10,8 +10,8 @@ from enum import IntEnum
 from heapq import heappush
 
 from shared.domain.conditions import NOTHING_MEASURED, Measured
-from shared.domain.events import Event, EventType
-from shared.domain.ids import event_id, occurrence_id
+from shared.domain.events import Event
+from shared.domain.ids import event_id_after, event_id_prefix, occurrence_id
 from shared.domain.inputs import Entry
 from shared.domain.state import RoomState
 from shared.domain.trip import FAR_MS
@@ -34,7 +34,7 @@ class Wake(IntEnum):
 class Turn:
     """What one call of step() works with."""
 
-    __slots__ = ("dirty", "entry", "events", "now", "outputs_dirty", "rows_dirty", "state")
+    __slots__ = ("_prefix", "dirty", "entry", "events", "now", "outputs_dirty", "rows_dirty", "state")
 
     def __init__(self, state: RoomState, entry: Entry) -> None:
         self.state = state
@@ -46,9 +46,15 @@ class Turn:
         self.rows_dirty: set[int] = set()
         """Rows that are no columns and must be looked at."""
         self.outputs_dirty = False
+        self._prefix = ""
         state.tick_ms = self.now
         state.site_seq = entry.site_seq
         state.log_id = entry.log_id
+
+    def replace(self, state: RoomState) -> None:
+        """Go on with another state of the room."""
+        self.state = state
+        self._prefix = event_id_prefix(self.entry.log_id, self.entry.site_seq, state.plan.id)
 
     def wake(self, kind: Wake, index: int, due_ms: int) -> None:
         """Ask to be woken; a wake that comes earlier already stands."""
@@ -59,9 +65,8 @@ class Turn:
 
     def emit(
         self,
-        kind: EventType,
+        kind: str,
         subject: str,
-        *,
         occurrence: str = "",
         rule: str = "",
         severity: str = "",
@@ -71,15 +76,17 @@ class Turn:
         actor: str = "",
         until_ms: int = 0,
     ) -> None:
-        """Make one event of this input, with the next numbers."""
+        """Make one event of this input, with the next numbers. ``kind`` is an EventType."""
         room, entry = self.state, self.entry
         plan = room.plan
         room.room_no += 1
         ordinal = len(self.events)
+        if not self._prefix:
+            self._prefix = event_id_prefix(entry.log_id, entry.site_seq, plan.id)
         self.events.append(
             Event(
-                kind.value,
-                event_id(entry.log_id, entry.site_seq, plan.id, ordinal),
+                str(kind),
+                event_id_after(self._prefix, ordinal),
                 plan.site,
                 plan.id,
                 room.room_no,

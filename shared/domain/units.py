@@ -85,7 +85,11 @@ def round_div(numerator: int, denominator: int) -> int:
 
 def format_value(value: int, unit: Unit) -> str:
     """Decimal string of a scaled integer, exact, no trailing noise: ``format_value(10500, H2_VOL)`` is ``"1.05"``."""
-    decimals = DECIMALS[unit]
+    return format_scaled(value, DECIMALS[unit])
+
+
+def format_scaled(value: int, decimals: int) -> str:
+    """:func:`format_value` for a unit with so many decimals."""
     if decimals == 0:
         return str(value)
     sign = "-" if value < 0 else ""
