@@ -1,22 +1,19 @@
 """What became of each command, by its id: the same id again gives the same answer and is no input again.
 
-Kept over restarts as a position of the log ("commands"): the newest 200, rewritten with the group after the one that
-decided. A crash between the two is healed at start by reading the inputs since: see :meth:`Answers.load`.
+The log keeps the answers for good (services.processor.runner); this is the newest 1,000 in memory, with what they were
+answers to, so that an id that comes again with another content is noticed.
 """
 
-import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from hashlib import sha256
 
 from services.gateway.views import CommandAnswer, CommandState
 from shared.domain.events import Event
 from shared.domain.inputs import Command
+from shared.wire.events import decode_event
 
-KEPT_MAX = 200
-POSITION = "commands"
-THROUGH = "commands_through"
+KEPT_MAX = 1000
 
 
 def digest(command: Command) -> str:
@@ -32,22 +29,19 @@ def answer_of(command_id: str, refusal: Event | None) -> CommandAnswer:
     return CommandAnswer(command_id, CommandState.REJECTED, reason, text, refusal.occurrence, refusal.severity)
 
 
+def stored_answer(command_id: str, stored: bytes | None) -> CommandAnswer | None:
+    """The answer that the log keeps: nothing, empty for accepted, or the rejection's bytes."""
+    if stored is None:
+        return None
+    return answer_of(command_id, decode_event(stored) if stored else None)
+
+
 class Answers:
     """Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[str, CommandAnswer]] = OrderedDict()
-        self._dirty = False
-
-    def load(self, stored: bytes | None, since: Iterable[tuple[Command, Event | None]]) -> None:
-        """``stored`` is the position; ``since`` are the commands decided after it was written."""
-        for command_id, mark, *answer in json.loads(stored or b"[]"):
-            state, reason, text, occurrence, severity = answer
-            made = CommandAnswer(command_id, CommandState(state), reason, text, occurrence, severity)
-            self._known[command_id] = (mark, made)
-        for command, refusal in since:
-            self.settle(command, refusal)
 
     def get(self, command_id: str) -> CommandAnswer | None:
         with self._lock:
@@ -72,17 +66,3 @@ class Answers:
             self._known.move_to_end(command.id)
             while len(self._known) > KEPT_MAX:
                 self._known.popitem(last=False)
-            self._dirty = True
-
-    def to_store(self) -> bytes | None:
-        """The position to write with the next group; None when nothing has changed."""
-        with self._lock:
-            if not self._dirty:
-                return None
-            self._dirty = False
-            settled = [
-                (key, mark, str(one.state), one.reason, one.text, one.occurrence, one.severity)
-                for key, (mark, one) in self._known.items()
-                if one.state is not CommandState.PENDING
-            ]
-        return json.dumps(settled).encode()

@@ -38,7 +38,6 @@ from shared.wire.guardlink import (
     PlanSent,
     Ready,
     ReportSent,
-    Test,
     ToGuard,
     encode,
     frame_of,
@@ -204,9 +203,6 @@ class GuardLink(threading.Thread):
 
     def plan_dropped(self, version: str) -> bool:
         return self.send(PlanDropped(version))
-
-    def test(self, output: str, for_ms: int) -> bool:
-        return self.send(Test(output, for_ms))
 
     def end(self) -> None:
         self._ending.set()

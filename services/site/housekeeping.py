@@ -1,13 +1,12 @@
-"""What the site process does beside deciding: looks at the disk, replays its last day at night.
+"""The nightly proof: the site derives its last day again and compares, byte for byte.
 
-One look a second at most; the replay runs in a process of its own at the lowest priority, so that it takes only time
-that nobody needs. What it finds is a Report, so an alarm, and over when the next night finds nothing.
+It runs in a process of its own at the lowest priority, so that it takes only time that nobody needs. What it finds is a
+Report, so an alarm, and over when the next night finds nothing. Disk and clock are watched by the runner.
 """
 
 import json
 import os
 import subprocess
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,26 +19,6 @@ from shared.runtime.logging import logger
 LOOK_S = 10.0
 REPLAY_HOUR = 3
 """By the site's clock: the quietest hour of a day."""
-LOW_AGAIN = 1.1
-"""The disk is no longer low at a tenth over the limit: it must not chatter."""
-
-
-@dataclass(slots=True)
-class DiskWatch:
-    """Free space of the data folder against its limit."""
-
-    data: Path
-    limit_mib: int
-    is_low: bool = False
-
-    def look(self, service: Service) -> None:
-        found = os.statvfs(self.data)
-        free_mib = found.f_bavail * found.f_frsize >> 20
-        low = free_mib < self.limit_mib * (LOW_AGAIN if self.is_low else 1)
-        if low != self.is_low:
-            self.is_low = low
-            service.report(ReportKind.DISK_LOW, "disk", f"{free_mib} MiB free, limit {self.limit_mib} MiB", on=low)
-            logger().warning("disk_low" if low else "disk_enough", free_mib=free_mib)
 
 
 def next_night(now: datetime) -> datetime:

@@ -245,7 +245,9 @@ class MqttPublisher:
         return await self._views.wait_for_events(place, EVENTS_WAIT_S)
 
     def _keep_events(self, place: Cursor) -> None:
-        self._feed.keep_position(EVENTS_POSITION, orjson.dumps(place))
+        if self._views.status().undurable:
+            return  # the place is in no log yet: after a crash it would be one that never was
+        self._feed.keep_position(EVENTS_POSITION, orjson.dumps(list(place)))
 
     # Frames
 

@@ -317,7 +317,7 @@ class Parent:
 
     def _on_end(self, child: Child, how: str) -> bool:
         """Whether to start it again."""
-        if child.name in ("check", "view") or self._signals.ended.is_set():
+        if child.name in ("check", "view") or not child.wanted or self._signals.ended.is_set():
             self._supervisor.forget(child.name)
             return False
         if child.name == "guard" and self._guard.is_connected and self._guard.pid == child.last_pid:

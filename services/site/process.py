@@ -1,43 +1,45 @@
 """``python -m services.site DIR SITE.yaml --http-fd N --alive-fd N --mqtt URL``: the site process.
 
-Threads: the main one (signals, reload, housekeeping), the writer (log and core), the guard link, the HTTP interface's
-event loop, the MQTT publisher's. Start: plan, log, link, then what people see; end in reverse, the log last and clean.
+Threads: the main one (signals, reload, the night), the writer (log and core), the guard link, and the event loop of
+what is shown outside. Start: plan, log, link, then what people see; end in reverse, the log last and clean.
 Exit 0 after TERM; anything that ends the writer ends the process, and the parent starts it again.
 """
 
 import argparse
-import asyncio
 import os
 import socket
 import sys
-import threading
-from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from time import monotonic
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.processor.runner import Runner
-from services.site.answers import POSITION
+from services.site.faces import Faces, Outside
 from services.site.guard_link import GuardLink
-from services.site.housekeeping import LOOK_S, DiskWatch, NightlyReplay
-from services.site.opening import commands_since, open_runner
+from services.site.housekeeping import LOOK_S, NightlyReplay
+from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
-from services.site.tail import Tail
 from services.site.views import Parts, SiteViews
 from shared.devices.plan import SitePlan
+from shared.log.store import SqliteStore
 from shared.runtime import places
 from shared.runtime.clocks import SystemClock
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import configure, logger
 from shared.wire.plans import decode_site
 
+if TYPE_CHECKING:
+    from services.site.mqtt_publisher import Feed
+
 TURN_S = 0.5
 END_S = 8.0
-HTTP_START_S = 30.0
 
 
 def main() -> int:
@@ -51,9 +53,9 @@ def main() -> int:
         process = Process(options, signals, clean_up)
         process.start()
         logger().info("site_started")
-        process.serve()
-        logger().info("site_ending")
-    return 0
+        failed = process.serve()
+        logger().info("site_ending", failed=failed)
+    return 1 if failed else 0
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -75,31 +77,26 @@ class Process:
         self._signals = signals
         self._clean_up = clean_up
         self._clock = SystemClock()
-        self._log = logger()
+        self._boot = self._clock.boot() or token_hex(8)
         self.plan = decode_site(places.find_file(self._data, places.SITE_PLAN).read_bytes())
 
     def start(self) -> None:
         """Log first, then guard's link, then what people see."""
-        runner, recovered = open_runner(self._data, self.plan, self._clock)
+        decision = self.plan.decision
+        runner = Runner(SqliteStore(self._data), decision, self._clock, limits=self.plan.log)
+        self._read = LogReader(runner.reader)
+        self._service = service = Service(runner, self._clock, decision.site, read=self._read, alive=self._sign_of_life)
+        service.open(self._boot)
         self._clean_up.callback(runner.close)
-        head = runner.head
-        tail = Tail(head.log_id, head.site_seq, _opener(runner))
-        self.service = Service(runner, self._clock, self.plan.decision.site, tail, self._sign_of_life)
-        self.service.answers.load(runner.position(POSITION), commands_since(runner))
-        self.service.recovered = recovered
-        self.service.writer.start()
-        self._clean_up.callback(self.service.writer.end, END_S)
-        self._link = GuardLink(self._data, self.service, self._clock.monotonic_ms)
-        self.service.connect(self._link)
+        self._clean_up.callback(service.writer.end, END_S)
+        self._link = GuardLink(self._data, service, self._clock.monotonic_ms)
+        service.connect(self._link)
         self._link.start()
         self._clean_up.callback(self._link.end)
-        self._reloader = Reloader(
-            self._options.source, self._data, self.service, self._link, self.plan, self._on_new_plan
-        )
-        self._disk = DiskWatch(self._data, self.plan.log.disk_low_mib)
+        self._reloader = Reloader(self._options.source, self._data, service, self._link, self.plan, self._on_new_plan)
         self._night = NightlyReplay(self._data, self._now())
         self._clean_up.callback(self._night.end)
-        self._serve_http()
+        self._show()
 
     def _sign_of_life(self) -> None:
         try:
@@ -112,79 +109,53 @@ class Process:
 
     def _on_new_plan(self, plan: SitePlan) -> None:
         self.plan = plan
-        self._disk.limit_mib = plan.log.disk_low_mib
 
-    def serve(self) -> None:
-        """The main thread's work until TERM."""
+    def serve(self) -> bool:
+        """The main thread's work until TERM; True when the writer has failed."""
         looked_at = 0.0
         agreed = ""
         while not self._signals.ended.wait(TURN_S):
-            if self.service.writer.failed is not None:
-                raise SystemExit(1)
+            if self._service.writer.failed is not None:
+                return True
             if self._signals.take_reload():
-                self._reloader.reload("SIGHUP")
+                self._reloader.reload("reload")
             guard = self._link.state
             if guard.connected and guard.boot != agreed:
                 agreed = guard.boot
                 self._reloader.agree_with_guard()
             if monotonic() - looked_at >= LOOK_S:
                 looked_at = monotonic()
-                self._disk.look(self.service)
-                self._night.look(self._now(), self.service)
+                self._night.look(self._now(), self._service)
+        return False
 
-    def _serve_http(self) -> None:
+    def _show(self) -> None:
+        service, decision = self._service, self.plan.decision
         parts = Parts(
             plan=lambda: self.plan,
-            shown=lambda: self.service.shown,
+            shown=lambda: service.shown,
             guard=lambda: self._link.state,
-            counts=self.service.counts,
-            tail=self.service.tail,
-            answers=self.service.answers,
-            put_command=self.service.put_command,
-            mqtt=lambda: self._options.mqtt,
+            counts=service.counts,
+            tail=service.tail,
+            answers=service.answers,
+            put_command=service.put_command,
+            position=self._read.position,
+            mqtt=lambda: self._faces.mqtt_state,
             version=version("ampward"),
         )
-        listening = socket.socket(fileno=self._options.http_fd)
-        token = places.find_file(self._data, places.TOKEN).read_text().strip()
-        server = HttpThread(SiteViews(parts), token, listening)
-        server.start()
-        self._clean_up.callback(server.end)
+        outside = Outside(
+            listening=socket.socket(fileno=self._options.http_fd),
+            token=places.find_file(self._data, places.TOKEN).read_text().strip(),
+            mqtt=replace(self.plan.mqtt, url=self._options.mqtt),
+            site=decision.site,
+            boot=self._boot,
+            started_at_ms=self._clock.wall_ms(),
+        )
+        self._faces = Faces(SiteViews(parts), self._feed, outside)
+        self._faces.start()
+        self._clean_up.callback(self._faces.end)
 
+    def _feed(self) -> "Feed":
+        """Called in the event loop's thread, when a broker is to be told: only then its library is loaded."""
+        from services.site.feed import SiteFeed
 
-class HttpThread(threading.Thread):
-    """The gateway in an event loop of its own; its libraries are loaded here, after guard is served."""
-
-    def __init__(self, views: SiteViews, token: str, listening: socket.socket) -> None:
-        super().__init__(name="http", daemon=True)
-        self._views = views
-        self._token = token
-        self._listening = listening
-        self._ending: Callable[[], None] | None = None
-        self._ready = threading.Event()
-
-    def run(self) -> None:
-        asyncio.run(self._run())
-
-    async def _run(self) -> None:
-        from services.gateway.api import create_app
-        from services.gateway.server import Gateway
-
-        ending = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self._ending = lambda: loop.call_soon_threadsafe(ending.set) and None
-        gateway = Gateway(create_app(self._views, self._token), self._listening)
-        await gateway.start()
-        self._ready.set()
-        await ending.wait()
-        await gateway.stop()
-
-    def end(self) -> None:
-        """Answer what is being answered, then close."""
-        self._ready.wait(HTTP_START_S)
-        if self._ending is not None:
-            self._ending()
-        self.join(END_S)
-
-
-def _opener(runner: Runner) -> Callable[[], object]:
-    return runner.reader
+        return SiteFeed(self._service, lambda: self.plan, self._read)

@@ -10,33 +10,36 @@ follows a commit of either kind; a command's answer is there before who waits fo
 """
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
 
 from services.processor.runner import Committed, Runner
 from services.site import shown as shown_parts
-from services.site.answers import POSITION, THROUGH, Answers
+from services.site.answers import Answers
 from services.site.counts import Counts
 from services.site.guard_link import GuardLink
+from services.site.reader import LogReader
 from services.site.shown import NOTHING, Shown
 from services.site.tail import Tail
 from services.site.writer import Item, Writer
 from shared.devices.frame import Frame
 from shared.devices.plan import DecisionPlan
 from shared.domain import core
-from shared.domain.events import Event, EventType
+from shared.domain.events import Event
 from shared.domain.ids import SITE_ROOM
-from shared.domain.inputs import Command, Report
-from shared.log.port import Cursor
+from shared.domain.inputs import Command, Report, ReportKind
+from shared.domain.state import RoomState
 from shared.runtime.clocks import Clock
 from shared.wire.guardlink import Explain, Explained, Hello
+from shared.wire.inputs import report
 
 LEASE_S = 1.0
 SHOW_S = 0.5
+KEEP_S = 1.0
 GUARD_POSITION = "guard"
-TEST_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +58,55 @@ class Held:
         return Held(*json.loads(data)) if data else Held()
 
 
-class Service:
-    """One open site. ``alive`` is called once a turn of the writer."""
+def explain(states: Mapping[str, RoomState]) -> tuple[Explained, ...]:
+    """What these states say of each output, for a guard that found it on."""
+    return tuple(
+        Explained(view.id, view.on, at_limit)
+        for state in states.values()
+        for at_limit in (shown_parts.gas_at_limit(state),)
+        for view in core.outputs(state)
+    )
 
-    def __init__(self, runner: Runner, clock: Clock, site: str, tail: Tail, alive: Callable[[], None]) -> None:
+
+class Service:
+    """One site. ``open`` first; ``alive`` is called once a turn of the writer."""
+
+    def __init__(self, runner: Runner, clock: Clock, site: str, *, read: LogReader, alive: Callable[[], None]) -> None:
         self.runner = runner
         self.counts = Counts()
         self.answers = Answers()
-        self.tail = tail
+        self.tail = Tail(read)
         self.shown: Shown = NOTHING
+        self.durable_seq = 0
+        """Last input that is in the log."""
         self.writer = Writer(self._commit_in_writer, self._idle_in_writer)
         self._clock = clock
         self._site = site
         self._alive = alive
         self._link: GuardLink | None = None
-        self._held = Held.from_bytes(runner.position(GUARD_POSITION))
-        self._before = self._held
-        """What was held when this process began: the time guard was away is counted from it."""
-        self._acked = self._held.n
+        self._held = Held()
+        self._acked = 0
+        self._past: tuple[Explained, ...] | None = None
+        """As the log last knew the outputs before this process began; None once guard was told."""
+        self._kept: dict[str, bytes] = {}
+        self._keeping = threading.Lock()
+        self._kept_at = 0.0
         self._demands: dict[str, bool] = {}
         self._leased_at = 0.0
         self._shown_at = 0.0
+
+    def open(self, boot: str) -> None:
+        """Restore the state, write the Start, begin to write. Raises what Runner.open does."""
+        first = self.runner.open(boot, self._remember)
+        head = self.runner.head
+        self.tail.begin(self.runner.log_id, first.first_seq - 1 if first.first_seq else head.site_seq)
+        self._held = Held.from_bytes(self.runner.position(GUARD_POSITION))
+        self._acked = self._held.n
+        self._after(first)
+        self.writer.start()
+
+    def _remember(self, states: Mapping[str, RoomState]) -> None:
+        self._past = explain(states)
 
     def connect(self, link: GuardLink) -> None:
         """From here on leases and acks go there."""
@@ -92,8 +123,10 @@ class Service:
 
     def joined(self, hello: Hello) -> None:
         """Guard is there: tell it what the log knows, and give it a lease at once."""
-        self._leased_at = 0.0
-        self.writer.call(lambda: self._explain_in_writer(hello))
+        held = self._held
+        away_ms = max(0, hello.started_at_ms - held.at_ms) if held.at_ms else -1
+        is_new = held.boot != hello.boot
+        self.writer.call(lambda: self._greet_in_writer(away_ms, is_new=is_new))
 
     # Any thread
 
@@ -102,9 +135,15 @@ class Service:
         self.writer.put(Item(command, answer=answer))
         return answer
 
-    def report(self, kind: str, subject: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
+    def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
         """Something about the box itself, as an input."""
-        self.writer.put(Item(Report(kind, f"{self._site}/{SITE_ROOM}/{subject}", on, pulse, detail)))
+        subject = f"{self._site}/{SITE_ROOM}/{part}"
+        self.writer.put(Item(report(kind, subject, on=on, pulse=pulse, detail=detail)))
+
+    def keep_position(self, name: str, value: bytes) -> None:
+        """Put a reader's position into one of the next transactions."""
+        with self._keeping:
+            self._kept[name] = value
 
     def change_rules(self, decision: DecisionPlan, actor: str) -> "Future[None]":
         """The decision version from here on; done when the future is."""
@@ -113,46 +152,41 @@ class Service:
     # The writer's thread
 
     def _commit_in_writer(self, items: list[Item]) -> None:
-        positions = self._positions(items)
-        self._tell(self.runner.commit([item.body for item in items], positions), items)
-
-    def _positions(self, items: list[Item]) -> dict[str, bytes]:
-        positions = {THROUGH: str(self.shown.head_seq).encode()}
-        stored = self.answers.to_store()
-        if stored is not None:
-            positions[POSITION] = stored
+        positions = self._take_kept()
         newest = next((item for item in reversed(items) if item.n), None)
         if newest is not None:
-            self._held = Held(newest.guard_boot, newest.n, self._clock.wall_ms())
-            positions[GUARD_POSITION] = self._held.to_bytes()
-        return positions
+            held = Held(newest.guard_boot, newest.n, self._clock.wall_ms())
+            positions[GUARD_POSITION] = held.to_bytes()
+        committed = self.runner.commit([item.body for item in items], positions)
+        if newest is not None:
+            self._held = held
+        self._settle(items, committed)
+        self._after(committed)
 
-    def _tell(self, committed: Committed, items: list[Item]) -> None:
+    def _take_kept(self) -> dict[str, bytes]:
+        self._kept_at = monotonic()
+        with self._keeping:
+            taken, self._kept = self._kept, {}
+        return taken
+
+    def _settle(self, items: list[Item], committed: Committed) -> None:
         for item in items:
             if isinstance(item.body, Frame):
-                self.counts.frame(item.body.device, item.body.age_ms)
+                self.counts.frame(item.body, self._clock.wall_ms())
             elif isinstance(item.body, Command):
                 refusal = committed.refusals.get(item.body.id)
                 self.answers.settle(item.body, refusal)
-                if refusal is None:
-                    self._act(item.body, committed)
                 if item.answer is not None and not item.answer.cancelled():
                     item.answer.set_result(refusal)
-        self._after(committed)
 
     def _after(self, committed: Committed) -> None:
         self._lease()
         if committed.durable:
+            self.durable_seq = committed.last_seq or self.durable_seq
             self._ack()
-        cursors = ((Cursor(event.log_id, event.site_seq, event.ordinal), event) for event in committed.events)
-        self.tail.extend(cursors, durable=committed.durable)
+        self.counts.note(committed.events)
+        self.tail.extend(zip(committed.cursors, committed.events, strict=True), durable=committed.durable)
         self._show(now=bool(committed.events))
-
-    def _act(self, command: Command, committed: Committed) -> None:
-        """An accepted test of an output is guard's to do."""
-        asked = any(event.type == EventType.TEST_REQUESTED for event in committed.events)
-        if self._link is not None and asked and command.subject in self._demands:
-            self._link.test(command.subject, command.for_ms or TEST_MS)
 
     def _ack(self) -> None:
         if self._link is not None and self._held.n != self._acked:
@@ -174,7 +208,6 @@ class Service:
         head, states, at_ms = self.runner.head, self.runner.states, self._clock.wall_ms()
         self.shown = Shown(
             as_of_ms=at_ms,
-            tick_ms=head.tick_ms,
             log_id=head.log_id,
             head_seq=head.site_seq,
             decision=self.runner.version,
@@ -187,19 +220,20 @@ class Service:
     def _idle_in_writer(self) -> None:
         """Once a turn, at least four times a second."""
         committed = self.runner.tick()
+        if self._kept and monotonic() - self._kept_at >= KEEP_S:
+            self.runner.commit((), self._take_kept())
         if committed is not None:
             self._after(committed)
         else:
             self._lease()
+            self._show(now=False)
         self.counts.alive_at = monotonic()
         self._alive()
 
-    def _explain_in_writer(self, hello: Hello) -> None:
-        if self._link is None or not hello.asks:
-            return
-        away = hello.started_at_ms - self._before.at_ms if self._before.at_ms else -1
-        items = []
-        for state in self.runner.states.values():
-            at_limit = shown_parts.gas_at_limit(state)
-            items += [Explained(view.id, view.on, at_limit) for view in core.outputs(state) if view.id in hello.asks]
-        self._link.explain(Explain(max(-1, away), tuple(items)))
+    def _greet_in_writer(self, away_ms: int, *, is_new: bool) -> None:
+        """A guard process that is new to the log asks what it may have found on."""
+        self._leased_at = 0.0
+        past, self._past = self._past, None
+        if is_new and self._link is not None:
+            self._link.explain(Explain(away_ms, past if past is not None else explain(self.runner.states)))
+        self._lease()

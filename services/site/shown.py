@@ -9,12 +9,14 @@ from decimal import Decimal
 
 from services.gateway.views import AlarmItem, OutputItem, PointItem
 from shared.domain import core
-from shared.domain.guidance import TEXTS
+from shared.domain.catalogue import guidance
 from shared.domain.plan import DetectorPlan, RoomPlan, Severity
+from shared.domain.state import RoomState
 from shared.domain.units import DECIMALS, Unit
+from shared.domain.views import AlarmView, OutputView, PointView
 from shared.wire.guardlink import OutputSeen
 
-States = Mapping[str, core.RoomState]
+States = Mapping[str, RoomState]
 
 _GRAVEST_FIRST = {severity.label: -severity for severity in Severity}
 
@@ -24,17 +26,16 @@ class Shown:
     """One moment of the site."""
 
     as_of_ms: int
-    tick_ms: int
     log_id: str
     head_seq: int
     decision: str
     undurable: bool
     alarms: tuple[AlarmItem, ...] = ()
     points: tuple[PointItem, ...] = ()
-    outputs: tuple[core.OutputView, ...] = ()
+    outputs: tuple[OutputView, ...] = ()
 
 
-NOTHING = Shown(as_of_ms=0, tick_ms=0, log_id="", head_seq=0, decision="", undurable=False)
+NOTHING = Shown(as_of_ms=0, log_id="", head_seq=0, decision="", undurable=False)
 
 
 def alarm_items(states: States, as_of_ms: int, tick_ms: int) -> tuple[AlarmItem, ...]:
@@ -48,12 +49,12 @@ def alarm_items(states: States, as_of_ms: int, tick_ms: int) -> tuple[AlarmItem,
     return tuple(items)
 
 
-def _alarm(view: core.AlarmView, until_at_ms: int) -> AlarmItem:
+def _alarm(view: AlarmView, until_at_ms: int) -> AlarmItem:
     return AlarmItem(
         id=view.id,
         rule=view.rule,
         point=view.subject,
-        severity=_label(view.severity),
+        severity=view.severity,
         state=view.state,
         condition=view.condition,
         override=view.override,
@@ -61,13 +62,9 @@ def _alarm(view: core.AlarmView, until_at_ms: int) -> AlarmItem:
         since_at_ms=view.since_at_ms,
         value=view.value,
         unit=view.unit,
-        guidance=" ".join(TEXTS.get(view.rule, ())),
+        guidance=guidance(view.rule),
         until_at_ms=until_at_ms,
     )
-
-
-def _label(severity: "Severity | str") -> str:
-    return severity.label if isinstance(severity, Severity) else severity
 
 
 def point_items(states: States) -> tuple[PointItem, ...]:
@@ -78,11 +75,11 @@ def point_items(states: States) -> tuple[PointItem, ...]:
     )
 
 
-def output_views(states: States) -> tuple[core.OutputView, ...]:
+def output_views(states: States) -> tuple[OutputView, ...]:
     return tuple(view for state in states.values() for view in core.outputs(state))
 
 
-def output_items(views: Iterable[core.OutputView], seen: Mapping[str, OutputSeen]) -> tuple[OutputItem, ...]:
+def output_items(views: Iterable[OutputView], seen: Mapping[str, OutputSeen]) -> tuple[OutputItem, ...]:
     """The core's demand beside what guard holds: a local trip is a demand too."""
     items = []
     for view in views:
@@ -103,14 +100,14 @@ def output_items(views: Iterable[core.OutputView], seen: Mapping[str, OutputSeen
     return tuple(items)
 
 
-def gas_at_limit(state: core.RoomState) -> bool:
+def gas_at_limit(state: RoomState) -> bool:
     """Whether the last logged gas of the room stood at or over its first limit."""
     plan: RoomPlan = state.plan
     values = core.points(state)
     return any(_at_limit(detector, values) for detector in plan.detectors)
 
 
-def _at_limit(detector: DetectorPlan, values: "tuple[core.PointView, ...]") -> bool:
+def _at_limit(detector: DetectorPlan, values: tuple[PointView, ...]) -> bool:
     if detector.h2 >= 0:
         text = values[detector.h2].value
         if text is not None and _scaled(text, Unit.H2_VOL) >= detector.limit_1:

@@ -20,16 +20,22 @@ UNDURABLE = {"undurable": "true"}
 
 
 class Tail:
-    """Thread-safe. ``opened`` gives a reader of the log for the thread that asks, or None when it cannot be read."""
+    """Thread-safe. ``log`` gives a reader for the thread that asks, or None while the log cannot be read."""
 
-    def __init__(self, log_id: str, head_seq: int, opened: Callable[[], Reading | None]) -> None:
+    def __init__(self, log: Callable[[], Reading | None]) -> None:
         self._lock = threading.Lock()
-        self._log_id = log_id
+        self._log_id = ""
         self._items: list[EventItem] = []
-        self._begin = Cursor(log_id, head_seq, _LAST_ORDINAL) if head_seq else None
-        self._head = self._begin
-        self._opened = opened
+        self._begin: Cursor | None = None
+        self._head: Cursor | None = None
+        self._log = log
         self._listeners: set[Callable[[], None]] = set()
+
+    def begin(self, log_id: str, before_seq: int) -> None:
+        """This start's log_id, and the last number before it: everything up to there is only in the log."""
+        with self._lock:
+            self._log_id = log_id
+            self._begin = self._head = Cursor(log_id, before_seq, _LAST_ORDINAL) if before_seq else None
 
     def extend(self, cursors_and_events: Iterable[tuple[Cursor, Event]], *, durable: bool) -> None:
         """Put events behind the others and wake who waits."""
@@ -86,13 +92,13 @@ class Tail:
         return self._head is None or _place(cursor) > _place(self._head)
 
     def _older(self, cursor: Cursor | None, end: tuple[int, int], limit: int) -> tuple[EventItem, ...] | CursorGone:
-        log = self._opened()
         found: list[EventItem] = []
-        if log is not None:
-            try:
+        try:
+            log = self._log()
+            if log is not None:
                 found = list(_read(log, cursor, end, limit))
-            except LogError:
-                return CursorGone(None)
+        except LogError:
+            return CursorGone(None)
         if len(found) < limit:
             with self._lock:
                 found += self._items[: limit - len(found)]

@@ -22,7 +22,7 @@ from services.gateway.views import (
     Readiness,
     SiteStatus,
 )
-from services.site.answers import Answers
+from services.site.answers import Answers, stored_answer
 from services.site.counts import Counts
 from services.site.guard_link import GuardState
 from services.site.shown import Shown, output_items
@@ -51,6 +51,8 @@ class Parts:
     tail: Tail
     answers: Answers
     put_command: "Callable[[Command], Future[Event | None]]"
+    position: Callable[[str], bytes | None]
+    """A position of the log, read in the gateway's thread."""
     mqtt: Callable[[], str]
     version: str
 
@@ -163,7 +165,8 @@ class SiteViews:
         return answers.get(command.id) or CommandAnswer(command.id, CommandState.PENDING)
 
     def command_state(self, command_id: str) -> CommandAnswer | None:
-        return self._parts.answers.get(command_id)
+        known = self._parts.answers.get(command_id)
+        return known or stored_answer(command_id, self._parts.position(f"command/{command_id}"))
 
 
 def assumed(plan: SitePlan) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import re
 import stat
 import sys
 from collections.abc import Hashable, MutableMapping
+from functools import partial
 from typing import Any
 
 # structlog's developer console would draw rich into every process: 100 ms and 10 MiB that nothing here uses.
@@ -64,7 +65,7 @@ def configure(service: str) -> None:
     """Once, at the start of a process. ``service`` stands in every line."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            partial(_name, service, os.getpid()),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
@@ -74,7 +75,14 @@ def configure(service: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(Outlet(sys.stderr.fileno())),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, pid=os.getpid())
+
+
+def _name(
+    service: str, pid: int, _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Who speaks, in whatever thread."""
+    event["service"], event["pid"] = service, pid
+    return event
 
 
 def _dump(event: Any, **_options: Any) -> str:

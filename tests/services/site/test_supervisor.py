@@ -28,7 +28,7 @@ class House:
 
     def _end(self, child: Child, how: str) -> bool:
         self.ends.append(how)
-        return True
+        return bool(child.name)
 
 
 @pytest.fixture
@@ -104,4 +104,6 @@ def test_an_adopted_process_is_watched_like_a_child(house: House) -> None:
     house.supervisor.adopt(adopted, other.pid)
     other.send(signal.SIGKILL)
     assert house.supervisor.until(lambda: adopted.starts == 2 and adopted.is_running, 10)
+    assert other.process is not None and other.process.stderr is not None
+    other.process.stderr.close()
     other.ended()

@@ -1,0 +1,91 @@
+"""What the site shows outside, in one event loop of its own thread: the HTTP interface and the MQTT publisher.
+
+Their libraries are loaded here, in this thread, when guard is already served.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.site.views import SiteViews
+from shared.devices.plan import MqttPlan
+from shared.domain.errors import ConfigError
+from shared.runtime.logging import logger
+
+if TYPE_CHECKING:
+    from services.site.mqtt_publisher import Feed, MqttPublisher
+
+END_S = 8.0
+START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Where it shows itself."""
+
+    listening: socket.socket
+    token: str
+    mqtt: MqttPlan
+    site: str
+    boot: str
+    started_at_ms: int
+
+
+class Faces(threading.Thread):
+    """``mqtt_state`` is one sentence for people. ``feed`` is made in this thread, for it reads the log here."""
+
+    def __init__(self, views: SiteViews, make_feed: "Callable[[], Feed]", outside: Outside) -> None:
+        super().__init__(name="faces", daemon=True)
+        self._views = views
+        self._make_feed = make_feed
+        self._outside = outside
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+        self._begun = threading.Event()
+        self._publisher: MqttPublisher | None = None
+
+    @property
+    def mqtt_state(self) -> str:
+        return self._publisher.state if self._publisher is not None else ""
+
+    def run(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        from services.gateway.api import create_app
+        from services.gateway.server import Gateway
+
+        self._loop = asyncio.get_running_loop()
+        gateway = Gateway(create_app(self._views, self._outside.token), self._outside.listening)
+        await gateway.start()
+        self._begun.set()
+        publishing = asyncio.create_task(self._publish(), name="mqtt")
+        await self._ending.wait()
+        await publishing
+        await gateway.stop()
+
+    async def _publish(self) -> None:
+        if not self._outside.mqtt.url:
+            return
+        from services.site.mqtt_publisher import MqttPublisher
+
+        outside = self._outside
+        try:
+            publisher = MqttPublisher(
+                outside.mqtt, outside.site, outside.boot, outside.started_at_ms, self._views, self._make_feed()
+            )
+        except ConfigError as fault:
+            logger().error("mqtt_address_wrong", fault=str(fault))
+            return
+        self._publisher = publisher
+        await publisher.run(self._ending)
+
+    def end(self) -> None:
+        """Answer what is being answered, say good-bye to the broker, then close."""
+        self._begun.wait(START_S)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ending.set)
+        self.join(END_S)
