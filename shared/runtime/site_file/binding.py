@@ -120,7 +120,7 @@ class Binder:
         self.modules: dict[tuple[str, str], Place] = {}
         self.next_module: dict[str, int] = {}
         self.told: set[tuple[Place, str]] = set()
-        """Strings with jars outside a device's table: said once."""
+        """What was said about a string is not said again for each of its jars."""
 
     def site(self) -> list[Room]:
         model = self.source.model
@@ -419,6 +419,6 @@ class Binder:
 
     def once(self, place: Place, what: str, allowed: str) -> None:
         """A fault of the string that each of its jars would tell again."""
-        fault = self.source.owner(place)[0].fault(place, what, allowed)
-        if fault not in self.source.faults:
+        if (place, what) not in self.told:
+            self.told.add((place, what))
             self.source.fault(place, what, allowed)

@@ -122,6 +122,8 @@ def _overlaid(source: Source, figures: Figures, rule: Rule, model: RuleModel, pl
     _meaningless(source, rule, model, place)
     _protected(source, rule, model, place)
     _windows(source, model, place)
+    if model.deadband is not None and model.deadband < 0:
+        source.fault((*place, "deadband"), "is negative", "0 or more")
     unit = rule.unit or Unit.STATE
 
     def figure(key: str, given: Decimal | None, before: int | None) -> int | None:

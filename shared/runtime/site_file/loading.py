@@ -52,11 +52,13 @@ class Source:
     def fault(self, place: Place, what: str, allowed: str, *, value: bool = True) -> None:
         """Something is wrong at ``place``; nothing is said where something was said before."""
         if not self.is_broken(place):
-            self.faults.append(self.owner(place)[0].fault(place, what, allowed, value=value))
+            document = self.owner(place)[0]
+            self.faults.append(document.fault(_written(document, place), what, allowed, value=value))
 
     def warn(self, place: Place, what: str, allowed: str) -> None:
         if not self.is_broken(place):
-            self.faults.append(self.owner(place)[0].fault(place, what, allowed, severity="warning"))
+            document = self.owner(place)[0]
+            self.faults.append(document.fault(_written(document, place), what, allowed, severity="warning"))
 
     def is_broken(self, place: Place) -> bool:
         """True when a fault of form stands at ``place``, above it or below it: it cannot be judged further."""
@@ -65,6 +67,19 @@ class Source:
     def is_gone(self, place: Place) -> bool:
         """True when ``place`` is in the file and was left out because of a fault."""
         return any(place[: len(one)] == one for one in self.broken)
+
+
+def _written(document: Document, place: Place) -> Place:
+    """``place`` as it stands in the file: where one entry is written without a list, its number is left out."""
+    found: Place = ()
+    parts: list[str | int] = []
+    for part in place:
+        if (*found, part) in document.values:
+            found = (*found, part)
+        elif isinstance(part, int):
+            continue
+        parts.append(part)
+    return tuple(parts)
 
 
 def load_source(path: Path, env: Mapping[str, str]) -> tuple[Source | None, list[Fault]]:

@@ -134,5 +134,6 @@ def group_with(profile: Profile, names: tuple[str, ...]) -> Group | None:
     """The repeating group that measures most of ``names`` (of level sensors: the level); None when none does."""
     offered = [{one.name for one in group.channels} for group in profile.groups]
     needed = {"level"} if "level" in names else set()
-    counts = [len(set(names) & channels) if needed <= channels else 0 for channels in offered]
-    return profile.groups[counts.index(max(counts))] if counts and max(counts) else None
+    counts = [len(channels.intersection(names)) if needed <= channels else 0 for channels in offered]
+    best = max(counts, default=0)
+    return profile.groups[counts.index(best)] if best else None

@@ -1,7 +1,7 @@
 """Detectors and outputs of a room as tables: the built-in cause-and-effect matrix and the site's own lines.
 
     fan              <- each detector at 1 %, at 2 %, faulty, stale or warming up; h2_prealarm, h2_alarm (its latch
-                        holds); boost or unknown mode of each battery; thermal_runaway; trip_unexplained
+                        holds); boost or unknown mode of each battery; thermal_runaway; trip_unexplained of a fan
     charger_inhibit  <- each detector at 2 %; h2_alarm; thermal_runaway
     buzzer           <- every alarm of severity alarm or critical
 Detection is one of n and a failed detector votes on; on-delays delay alarms, never these causes.
@@ -30,7 +30,7 @@ from shared.runtime.site_file.tables import Subject, Tables
 DETECTOR_CAUSES = {"h2_prealarm": CauseKind.DETECTOR_1, "h2_alarm": CauseKind.DETECTOR_2}
 WORDS = ("detector_fault", "boost")
 """Causes in a matrix line that are not rules."""
-FAN_ALARMS = ("h2_prealarm", "h2_alarm", "thermal_runaway", "trip_unexplained")
+FAN_ALARMS = ("h2_prealarm", "h2_alarm", "thermal_runaway")
 INHIBIT_ALARMS = ("h2_alarm", "thermal_runaway")
 REPORTED = ("trip_unexplained", "output_contested", "relay_foreign_write", "output_mismatch")
 
@@ -73,6 +73,7 @@ class OutputTables:
         self.tables = tables
         self.room = room
         self.lines = matrix
+        self.fans: set[str] = set()
 
     def alarms(self, output: Output, subject: Subject) -> dict[str, int]:
         """Alarms of one output, before the causes are gathered."""
@@ -82,6 +83,7 @@ class OutputTables:
             found[rule] = tables.alarm(subject, table[rule])
             tables.reports.append(ReportRow(found[rule], rule, subject.path, table[rule].severity))
         if output.kind is OutputKind.FAN:
+            self.fans.add(subject.path)
             found["fan_fail"] = tables.alarm(subject, table["fan_fail"])
             if output.airflow is not None:
                 found["airflow_low"] = tables.alarm(subject, table["airflow_low"])
@@ -132,7 +134,7 @@ class OutputTables:
         match output.kind:
             case OutputKind.FAN:
                 kinds = (CauseKind.DETECTOR_1, CauseKind.DETECTOR_2, CauseKind.DETECTOR_FAULT)
-                return (*self.detectors(*kinds), *self.of(FAN_ALARMS), *self.boost())
+                return (*self.detectors(*kinds), *self.of(FAN_ALARMS), *self.unexplained(), *self.boost())
             case OutputKind.CHARGER_INHIBIT:
                 return (*self.detectors(CauseKind.DETECTOR_2), *self.of(INHIBIT_ALARMS))
             case OutputKind.BUZZER:
@@ -164,6 +166,11 @@ class OutputTables:
 
     def of(self, rules: Iterable[str]) -> list[CausePlan]:
         return [CausePlan(CauseKind.ALARM, index) for rule in rules for index in self.tables.of_rule(rule)]
+
+    def unexplained(self) -> list[CausePlan]:
+        """trip_unexplained of each fan of the room."""
+        alarms = ((index, self.tables.alarms[index]) for index in self.tables.of_rule("trip_unexplained"))
+        return [CausePlan(CauseKind.ALARM, index) for index, alarm in alarms if alarm.subject in self.fans]
 
     def boost(self) -> list[CausePlan]:
         return [CausePlan(CauseKind.BOOST, index) for index in range(len(self.tables.batteries))]

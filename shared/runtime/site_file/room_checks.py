@@ -103,6 +103,7 @@ class RoomChecks:
         capacities = [fan.capacity_m3h for fan in room.fan if not fan.standby]
         if not room.fan:
             self.openings(needs[Mode.FLOAT])
+        if not capacities:
             return
         if None in capacities:
             index = next(index for index, fan in enumerate(room.fan) if not fan.standby and fan.capacity_m3h is None)
@@ -146,9 +147,7 @@ class RoomChecks:
             if every > POLL_MAX_MS:
                 place: Place = ("devices", device, "every")
                 what = f"{format_duration(every)} is too slow for {reason}"
-                fault = self.source.owner(place)[0].fault(place, what, f"at most {POLL_MAX_MS}ms")
-                if fault not in self.source.faults:
-                    self.source.faults.append(fault)
+                self.source.fault(place, what, f"at most {POLL_MAX_MS}ms")
 
     def output(self, output: Output) -> None:
         profile = self.names.profiles[output.coil.device]
@@ -286,7 +285,9 @@ class RoomChecks:
         if model.closed is not None and unit is not Unit.STATE:
             self.source.fault((*place, "closed"), f"{rule.point.channel.name} is no contact", "high or low")
         if model.rise is not None and model.window is None:
-            self.source.fault((*place, "rise"), "in what time?", "window: the time in which it rises so much")
+            self.source.fault(
+                (*place, "rise"), "says nothing about the time", "window: the time in which it rises so much"
+            )
         if model.rises is not None and model.window is None:
             self.source.fault((*place, "rises"), "rises and window go together", "window: the time to count in")
         self.own_order(rule, place)

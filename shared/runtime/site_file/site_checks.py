@@ -212,9 +212,11 @@ def _jar_points(room: Room) -> Iterator[Found]:
 
 def _collisions(names: Names, room: Room) -> None:
     seen: dict[str, str] = {}
+    told: set[Place] = set()
     for path, what, place in _paths(names, room):
         other = seen.setdefault(path, what)
-        if other != what:
+        if other != what and place not in told:
+            told.add(place)
             text = f"{what} and {other} would both be {names.source.model.site.id}/{room.id}/{path}"
             names.source.fault(place, text, "ids that stay apart", value=False)
 

@@ -1,0 +1,56 @@
+"""The jars of a string: numbers, ranges, CSV files."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.runtime.site_file.jars import Jar, Trouble, numbered, read_csv
+
+
+def test_a_number_makes_jars_from_the_next_free_module() -> None:
+    """The second string of a monitor goes on where the first ended."""
+    assert numbered("3", 2, 25) == (Jar("1S2", 25), Jar("2S2", 26), Jar("3S2", 27))
+
+
+def test_a_range_names_the_modules() -> None:
+    """25-27 are modules; the jars are counted from 1."""
+    assert numbered("25-27", 1, 1) == (Jar("1S1", 25), Jar("2S1", 26), Jar("3S1", 27))
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "9-3", "many", "1001", "1-1001", "3.5", "٣"])
+def test_what_names_no_jars_is_told(text: str) -> None:
+    """No number, an empty range, too many, digits of another script."""
+    assert isinstance(numbered(text, 1, 1), Trouble)
+
+
+def test_a_csv_with_semicolons_and_notes_is_read(tmp_path: Path) -> None:
+    """Semicolons, a byte order mark, comments, empty lines and columns in any order."""
+    file = tmp_path / "jars.csv"
+    file.write_bytes("\ufeffserial;address;baseline_mohm\n# rack 1\nA1;1S1;3.100\n\nA2;2S1;\n".encode())
+    jars, faults = read_csv(file, 1)
+    assert faults == []
+    assert jars == (Jar("1S1", 1, 3100, "A1"), Jar("2S1", 2, None, "A2"))
+
+
+@given(raw=st.binary(max_size=400))
+def test_any_bytes_make_jars_or_faults(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No file crashes the reader; without jars there is a fault that says why."""
+    file = tmp_path_factory.getbasetemp() / "any.csv"
+    file.write_bytes(raw)
+    jars, faults = read_csv(file, 1)
+    assert jars or faults
+
+
+@given(cells=st.lists(st.lists(st.text(max_size=12), max_size=9), max_size=6))
+def test_any_cells_under_a_good_header_make_jars_or_faults(
+    cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Odd cells are told by line; what is read is sound."""
+    file = tmp_path_factory.getbasetemp() / "cells.csv"
+    lines = ["address,module,serial,baseline_mohm", *(",".join(row) for row in cells)]
+    file.write_text("\n".join(lines), encoding="utf-8", errors="replace")
+    jars, faults = read_csv(file, 1)
+    assert all(jar.address.endswith("S1") and 1 <= jar.module <= 9999 for jar in jars)
+    assert jars or faults
