@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,8 @@ WINDOW_OLD = 20
 SESSION_EXPIRY_S = 30
 """The broker keeps the session so long: a will that is delayed needs it, nothing else does."""
 INCOMING_MAX = 100
+"""Messages in our hands. Mosquitto does not always keep to it: then its line is not read until there is room."""
+_ROOM_LOOK_S = 0.2
 _RECEIVE_MAXIMUM = 65_535
 
 
@@ -115,7 +118,8 @@ class Connection:
         self._slots = asyncio.Semaphore(window)
         self._told: dict[int, asyncio.Future[None]] = {}
         self._answer: asyncio.Future[tuple[ReasonCode, Properties | None]] = self._loop.create_future()
-        self._incoming: asyncio.Queue[Incoming] = asyncio.Queue(INCOMING_MAX)
+        self._incoming: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._room = threading.Semaphore(INCOMING_MAX)
         self.closed: asyncio.Future[str] = self._loop.create_future()
         """Done when the link has ended; its result says why."""
         self._client = self._make_client(client_id)
@@ -258,6 +262,7 @@ class Connection:
                 await _first(getter, self.closed)
                 if not getter.done():
                     return
+                self._room.release()
                 yield getter.result()
             finally:
                 getter.cancel()
@@ -280,9 +285,9 @@ class Connection:
         await self._end()
 
     async def _end(self) -> None:
+        self._ended("the link was closed")
         for stop in (self._shut, self._client.loop_stop, self._drop):
             await asyncio.to_thread(stop)
-        self._ended("the link was closed")
 
     def _shut(self) -> None:
         """Wake paho's thread by an end of file, so that it stops at once."""
@@ -341,16 +346,10 @@ class Connection:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         pairs = getattr(message.properties, "UserProperty", []) if message.properties is not None else []
         came = Incoming(message.topic, bytes(message.payload), message.retain, message.qos, message.mid, tuple(pairs))
-        self._hand_over(self._take, came)
-
-    def _take(self, came: Incoming) -> None:
-        if self._incoming.full():
-            # The broker sends at most INCOMING_MAX unacknowledged QoS 1 messages (MQTT 5). QoS 0 may be lost by its
-            # nature; for an older broker the link ends and what was not acknowledged comes again.
-            if came.qos:
-                self._client.disconnect()
-            return
-        self._incoming.put_nowait(came)
+        while not self._room.acquire(timeout=_ROOM_LOOK_S):
+            if self.closed.done():
+                return
+        self._hand_over(self._incoming.put_nowait, came)
 
 
 async def _first(*futures: "asyncio.Future[Any]") -> None:
