@@ -4,7 +4,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 
 from shared.runtime.documents import parse_document
 from shared.runtime.profiles import SHIPPED, load_profile, shipped_profiles
@@ -14,6 +14,9 @@ _PROFILES = tuple((SHIPPED / f"{name}.yaml").read_bytes() for name in shipped_pr
 
 
 @given(bad(_PROFILES))
+@example(b"[" * 2000)
+@example(b"a: " + b"{b: " * 1000)
+@example(b"".join(b" " * n + b"- a:\n" for n in range(500)))
 def test_a_document_is_read_or_every_fault_has_its_place(raw: bytes) -> None:
     """Whatever the bytes: a document, or faults with file, line and column."""
     got = held(partial(parse_document, raw, {"HOME": "x"}, "file.yaml"))

@@ -175,7 +175,7 @@ class World:
             (What.ACK, What.ACK, What.RESET, What.SHELVE, What.UNSHELVE, What.SILENCE, What.OUT_OF_SERVICE)
         )
         return Command(
-            id=f"c{self._commands}",
+            id=f"{self.boot}-c{self._commands}",
             what=what,
             subject=draw.choice(self._outputs) if what is What.SILENCE else alarm,
             occurrence="",
