@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from services.processor.fold import Fold
 from services.processor.restore import Restored, restore
+from services.processor.verify import verify_log
 from shared.domain import core
 from shared.domain.errors import LogDamaged
 from shared.domain.inputs import Report, ReportKind, Resync, Start
@@ -24,6 +25,8 @@ from shared.wire.anchors import decode_anchor
 from shared.wire.inputs import RuleSet, WireBody, report
 from shared.wire.states import encode_state
 
+WHOLE_INPUTS = 20_000
+"""A log of up to so many inputs is verified from its first record at each start: half a second."""
 CLOCK_POSITION = "clock"
 """The position under which each group keeps where the log's time stood."""
 
@@ -55,6 +58,11 @@ def look(opened: Opened) -> Found:
         return Found(blank, Anchor(0, 0, 0, ""), seq, GENESIS, opened.damage, tuple(notes), {})
     restored = restore(reading)
     damage = opened.damage or restored.damage
+    if damage is None and restored.site_seq - reading.first_seq() < WHOLE_INPUTS:
+        checked = verify_log(reading)
+        if not checked.ok:
+            restored = restore(reading, before=checked.bad_record)
+            damage = LogDamaged(checked.bad_record, checked.what)
     last = restored.site_seq
     if damage is not None:
         last = max(restored.last_found, opened.mark.site_seq if opened.mark else 0)

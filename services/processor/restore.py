@@ -37,26 +37,25 @@ class Restored:
     damage: LogDamaged | None = None
 
 
-def restore(reading: Reading, rulesets: RuleSets | None = None) -> Restored:
-    """The state at the end of the log, or before its first bad record."""
+def restore(reading: Reading, rulesets: RuleSets | None = None, *, before: int | None = None) -> Restored:
+    """The state at the end of the log, or before its first bad record (``before``, when that is known already)."""
     fold = Fold(rulesets or reading.ruleset)
     found = Restored(fold, hash=reading.genesis(), site_seq=reading.first_seq() - 1)
     try:
-        snapshot = _newest_good(reading, found)
+        snapshot = _newest_good(reading, found, None if before is None else before - 1)
         if snapshot is not None:
             fold.restore(snapshot)
             found.log_id, found.site_seq = snapshot.log_id, snapshot.site_seq
-        _walk(reading, found)
+        _walk(reading, found, before)
     except LogDamaged as damage:
         found.damage = found.damage or damage
-    except (WireError, ValueError, KeyError, AssertionError) as fault:
+    except (WireError, ValueError, KeyError, TypeError, AssertionError) as fault:
         found.damage = LogDamaged(found.site_seq + 1, f"{type(fault).__name__}: {fault}")
     found.last_found = max(found.site_seq, _last_found(reading))
     return found
 
 
-def _newest_good(reading: Reading, found: Restored) -> Snapshot | None:
-    limit: int | None = None
+def _newest_good(reading: Reading, found: Restored, limit: int | None) -> Snapshot | None:
     for _ in range(len(reading.snapshots()) + 1):
         try:
             return reading.snapshot(limit)
@@ -66,7 +65,7 @@ def _newest_good(reading: Reading, found: Restored) -> Snapshot | None:
     return None
 
 
-def _walk(reading: Reading, found: Restored) -> None:
+def _walk(reading: Reading, found: Restored, before: int | None) -> None:
     """Apply everything after the place where ``found`` stands."""
     start = found.site_seq
     previous = found.hash
@@ -79,11 +78,12 @@ def _walk(reading: Reading, found: Restored) -> None:
             found.hash = previous = stretch.hash
             found.site_seq = stretch.last_seq
             continue
-        if stretch.bad:
+        bad = stretch.bad or (before if before is not None and before <= stretch.last_seq else 0)
+        if bad:
             for row in stretch.inputs:
-                if row.site_seq < stretch.bad:
+                if row.site_seq < bad:
                     _apply(found, row)
-            raise LogDamaged(stretch.bad, "the record's bytes are not its checksum's")
+            raise LogDamaged(bad, "the record's bytes are not its checksum's")
         previous = check_links(stretch, previous)
         for row in stretch.inputs:
             _apply(found, row)

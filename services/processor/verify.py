@@ -70,9 +70,14 @@ def verify(directory: Path, progress: Progress = lambda _done, _all: None) -> Ve
     except LogDamaged as damage:
         return _verdict(_Seen(), "", damage, 0)
     try:
-        return _mark_checked(directory, verify_log(reader, progress))
+        found = _mark_checked(directory, verify_log(reader, progress))
+        if found.ok:
+            reader.check()
+    except LogDamaged as damage:
+        found = found._replace(ok=False, bad_record=found.site_seq, what=str(damage))
     finally:
         reader.close()
+    return found
 
 
 def _mark_checked(directory: Path, found: Verified) -> Verified:
@@ -97,7 +102,6 @@ def verify_log(reading: Reading, progress: Progress = lambda _done, _all: None) 
                 log_id = decode_input(stretch.inputs[-1].data).log_id
             progress(stretch.last_seq, head.site_seq)
         _check_bodies(reading, seen)
-        _check_structure(reading)
         if (log_id, seen.last) != (head.log_id, head.site_seq) and seen.records:
             raise LogDamaged(seen.last, f"the log calls itself {head.log_id}, its last record {log_id}")
     except LogDamaged as damage:
@@ -184,8 +188,3 @@ def _check_bodies(reading: Reading, seen: _Seen) -> None:
             raise LogDamaged(stretch.first_seq, "no Report tells why the records from here on are gone")
         if told["root"] != kept_root(stretch.inputs, stretch.events).hex():
             raise LogDamaged(stretch.first_seq, "what was kept of the folded interval is not what its Report names")
-
-
-def _check_structure(reading: Reading) -> None:
-    if isinstance(reading, SqliteReader):
-        reading.check()

@@ -40,11 +40,14 @@ def root(records: Iterable[bytes]) -> bytes:
 
 
 def link(previous: bytes, inputs: Iterable[InputRow], events: Iterable[EventRow]) -> Link:
-    """The link of one group after ``previous``; the group has at least one input."""
-    rows = list(inputs)
-    first, last = rows[0].site_seq, rows[-1].site_seq
+    """The link of one group after ``previous``; the group has at least one input.
+
+    Its first number is that of an event when the event's input was lost while undurable and only the event is kept.
+    """
+    rows, made = list(inputs), list(events)
+    first, last = min([rows[0].site_seq, *(row.site_seq for row in made[:1])]), rows[-1].site_seq
     input_root = root([row.data for row in rows])
-    event_root = root([row.data for row in events])
+    event_root = root([row.data for row in made])
     digest = sha256(_LINK.pack(previous, first, last, input_root, event_root, len(rows))).digest()
     return Link(first, last, len(rows), input_root, event_root, digest)
 

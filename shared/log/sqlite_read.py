@@ -219,14 +219,18 @@ class SqliteReader:
         query = "SELECT site_seq, kind, data, sum FROM inputs WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq"
         inputs = at.execute(query, span).fetchall()
         query = (
-            "SELECT site_seq, ordinal, data, sum FROM events WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq, ordinal"
+            "SELECT site_seq, ordinal, data, sum, room, room_no, type FROM events"
+            " WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq, ordinal, room"
         )
         events = at.execute(query, span).fetchall()
         bad = min((row[0] for row in (*inputs, *events) if checksum(row[2]) != row[3]), default=0)
         input_rows = tuple(InputRow(seq, kind, data) for seq, kind, data, _ in inputs)
         if bad:
             return Stretch(first, last, (last,), digest, folded=False, inputs=input_rows, events=(), bad=bad)
-        event_rows = tuple(event_row(seq, ordinal, data) for seq, ordinal, data, _ in events)
+        event_rows = tuple(event_row(*row[:3]) for row in events)
+        for made, row in zip(event_rows, events, strict=True):
+            if made[2:5] != row[4:]:
+                raise LogDamaged(made.site_seq, f"an event of this record is stored as {row[4:]}")
         return Stretch(first, last, (last,), digest, folded=False, inputs=input_rows, events=event_rows, bad=0)
 
 

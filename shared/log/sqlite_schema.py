@@ -122,6 +122,8 @@ def translated(record: int = 0) -> Iterator[None]:
         yield
     except sqlite3.Error as fault:
         raise as_log_error(fault, record) from fault
+    except (UnicodeDecodeError, TypeError, OverflowError) as fault:  # What a broken page looks like as a value.
+        raise LogDamaged(record, f"{type(fault).__name__}: {fault}") from fault
 
 
 def as_log_error(fault: sqlite3.Error, record: int = 0) -> LogError:

@@ -41,6 +41,7 @@ from shared.log.sqlite_schema import (
     create,
     has_tables,
     read_meta,
+    roll_back,
     translated,
 )
 from shared.wire.packing import Mark
@@ -152,13 +153,13 @@ class SqliteStore:
             if self.path.exists() and self.path.stat().st_size == 0 and mark is not None:
                 raise LogDamaged(0, "the file is empty, but there was a log")
             log = self._open_writer()
+            return Opened(log, log, None, None, mark, _older(log, mark))
         except LogDamaged as damage:
             return Opened(None, self._readable(), None, damage, mark, "")
         except (LogFull, LogBroken) as trouble:
             return Opened(None, self._readable(), trouble, None, mark, "")
         except OSError as fault:
             return Opened(None, self._readable(), LogBroken(str(fault)), None, mark, "")
-        return Opened(log, log, None, None, mark, _older(log, mark))
 
     def _take_lock(self) -> None:
         """One writer a folder; a folder that cannot be written has no writer at all."""
@@ -178,25 +179,23 @@ class SqliteStore:
     def _open_writer(self) -> SqliteLog:
         with translated():
             connection = connect_writer(self.path)
-        try:
-            if has_tables(connection):
-                read_meta(connection)
-                self._check(connection)
-            else:
-                with translated():
+            try:
+                if has_tables(connection):
+                    read_meta(connection)
+                    self._check(connection)
+                else:
                     create(connection, 0, GENESIS)
-            _probe(connection)
-            self._log = SqliteLog(connection, self.path, self._step)
-        except BaseException:
-            connection.close()
-            raise
+                _probe(connection)
+                self._log = SqliteLog(connection, self.path, self._step)
+            except BaseException:
+                connection.close()
+                raise
         return self._log
 
     def _check(self, connection: sqlite3.Connection) -> None:
         if self.path.stat().st_size > CHECK_BYTES_MAX:
             return
-        with translated():
-            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer != "ok":
             raise LogDamaged(0, f"quick_check: {answer}")
 
@@ -313,14 +312,12 @@ def write_groups(log: Log, groups: Sequence[Group]) -> None:
 
 def _probe(connection: sqlite3.Connection) -> None:
     """Raises LogFull or LogBroken when the disk takes no byte: better known now than at the first input."""
-    with translated():
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES('probe', '1')")
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES('probe', '1')")
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
 
 
 def _older(log: Log, mark: Mark | None) -> str:

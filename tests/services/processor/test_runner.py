@@ -1,0 +1,201 @@
+"""The runner on a sound log: what is committed, what is told, and how it goes on after a stop."""
+
+from pathlib import Path
+
+from services.processor.replay import replay
+from services.processor.runner import Unreadable
+from services.processor.verify import verify
+from shared.domain.core import state_to_data
+from shared.domain.inputs import Report, What
+from shared.log.store import MemoryStore
+from shared.wire.events import encode_event
+from shared.wire.inputs import decode_input
+from tests.services.processor.plant import H2_ALARM, bank, command, decision, gas
+from tests.services.processor.site import Site, in_memory, kinds, on_disk
+
+
+def _states(site: Site) -> dict[str, object]:
+    return {room: state_to_data(state) for room, state in site.runner.states.items()}
+
+
+def test_gas_over_the_limit_is_an_alarm_and_a_demand_in_one_commit() -> None:
+    """The frame, the alarm and the fan's demand are one group, and durable."""
+    site = in_memory()
+    site.open()
+    site.commit(gas(1, 20))
+    made = site.commit(gas(2, 250))
+    assert made.durable
+    assert made.first_seq == made.last_seq == site.runner.head.site_seq
+    assert kinds(made).count("alarm.raised") == 2
+    assert [cursor.ordinal for cursor in made.cursors] == list(range(len(made.events)))
+
+
+def test_the_first_record_of_each_start_names_the_one_before() -> None:
+    """Each start has a log_id of its own, and tells whether the stop was clean."""
+    site = in_memory()
+    site.open()
+    site.restart()
+    site.runner.close()
+    site.open()
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    starts = [decode_input(row.data).body for row in store.log.inputs(0) if row.kind == "start"]
+    assert [(start.previous_log_id[-1:], start.clean) for start in starts] == [("", False), ("1", False), ("2", True)]
+
+
+def test_the_state_after_a_kill_is_the_fold_of_the_log(tmp_path: Path) -> None:
+    """A restart from snapshot and tail stands where an uninterrupted run stands."""
+    site, other = on_disk(tmp_path), in_memory()
+    for each in (site, other):
+        each.open()
+        for n in range(1, 6):
+            each.commit(gas(n, 20), bank(n))
+        each.runner.snapshot()
+        each.commit(gas(6, 250), bank(6, low=frozenset({3})))
+    site.kill()
+    site.open()
+    other.restart()
+    assert _states(site) == _states(other)
+
+
+def test_silence_is_recorded_as_ticks() -> None:
+    """A room without an input for a second gets a Tick, one with a frame does not."""
+    site = in_memory()
+    site.open()
+    site.tick(500)
+    site.commit(gas(1, 20))
+    made = site.tick(600)
+    assert made is not None
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    rows = list(store.log.inputs(made.first_seq - 1))
+    assert [getattr(decode_input(row.data).body, "room", "") for row in rows] == ["_site"]
+
+
+def test_the_same_command_again_gives_the_same_answer() -> None:
+    """Accepted or refused, before and after a restart, and never a second input."""
+    site = in_memory()
+    site.open()
+    site.commit(gas(1, 20))
+    site.commit(gas(2, 250))
+    ack = command("c1", What.ACK, H2_ALARM)
+    reset = command("c2", What.RESET, H2_ALARM, reason="seen")
+    first = site.commit(ack, reset)
+    assert set(first.refusals) == {"c2"}
+    seq = site.runner.head.site_seq
+    again = site.commit(ack, reset, ack)
+    assert (again.refusals, again.repeated, again.events) == (first.refusals, {"c1", "c2"}, ())
+    assert site.runner.head.site_seq == seq
+    site.restart()
+    assert site.commit(reset).refusals == first.refusals
+
+
+def test_positions_are_stored_with_their_group(tmp_path: Path) -> None:
+    """guard's number is durable exactly when its frames are."""
+    site = on_disk(tmp_path)
+    site.open()
+    site.runner.commit([gas(1, 20)], {"guard": b"17"})
+    site.restart()
+    assert site.runner.position("guard") == b"17"
+
+
+def test_new_rules_are_an_input_and_keep_the_state() -> None:
+    """A rule set with another limit is logged once; what is in both keeps its alarm."""
+    site = in_memory()
+    site.open()
+    site.commit(gas(1, 20))
+    site.commit(gas(2, 250))
+    other = decision(limit_2=22_000)
+    made = site.runner.change_rules(other, "cli:anna")
+    assert "rules.changed" in kinds(made)
+    assert site.runner.change_rules(other, "cli:anna").last_seq == 0
+    site.plan = other
+    assert "rules.changed" not in kinds(site.restart())
+    assert site.runner.states["r1"].version == site.runner.version
+
+
+def test_a_frame_that_nobody_understands_is_a_dead_letter() -> None:
+    """Its bytes are kept, an event tells of it, and its neighbours are taken."""
+    site = in_memory()
+    site.open()
+    foreign = gas(1, 20)._replace(device="gas9")
+    torn = gas(2, 20)
+    torn = torn._replace(blocks=(torn.blocks[0]._replace(words=b"\x00"),))
+    raw = Unreadable(b"\xff\x00", "mqtt", "not JSON")
+    made = site.runner.commit([foreign, raw, torn, gas(3, 20)])
+    assert kinds(made).count("input.undecodable") == 3
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    bodies = [decode_input(row.data).body for row in store.log.inputs(made.first_seq - 1)]
+    assert [type(body).__name__ for body in bodies] == ["Undecodable", "Undecodable", "Undecodable", "Frame"]
+    assert store.log.dead_letter(bodies[1].sha256) == b"\xff\x00"
+
+
+def test_an_input_that_step_raises_on_is_gone_round(tmp_path: Path) -> None:
+    """The poison is kept as a dead letter, the state is made again from the log, replay agrees."""
+    site, other = on_disk(tmp_path), in_memory()
+    for each in (site, other):
+        each.open()
+        each.commit(gas(1, 20))
+    poison = Report(kind=7, subject="s/r1/x", on=True, pulse=False, detail="")  # type: ignore[arg-type]
+    made = site.commit(gas(2, 30), poison._replace(kind="write", detail=["no text"]), gas(3, 250))  # type: ignore[arg-type]
+    other.commit(gas(2, 30), poison._replace(kind="read_back"), gas(3, 250))
+    assert "input.undecodable" in kinds(made)
+    assert kinds(made).count("alarm.raised") == 2
+    assert site.runner.states["r1"].columns.value(0) == other.runner.states["r1"].columns.value(0)
+    assert verify(tmp_path).ok
+    assert replay(tmp_path).equal
+
+
+def test_replay_derives_every_event_again(tmp_path: Path) -> None:
+    """A week of restarts, snapshots, commands and rule changes gives the same bytes, and verify holds."""
+    site = on_disk(tmp_path)
+    site.open()
+    for day in range(3):
+        for n in range(1, 20):
+            site.commit(gas(n, 20 + 25 * n, boot=f"g{day}"), bank(n, low=frozenset(range(n % 4)), boot=f"g{day}"))
+            site.tick(900)
+        site.commit(command(f"a{day}", What.ACK, H2_ALARM))
+        site.runner.change_rules(decision(limit_2=20_000 + 500 * day), "cli:anna")
+        site.plan = decision(limit_2=20_000 + 500 * day)
+        site.runner.snapshot()
+        if day % 2:
+            site.restart()
+        else:
+            site.runner.close()
+            site.clock.reboot(60_000, f"boot-{day}")
+            site.open()
+    found = replay(tmp_path)
+    assert found.equal, found.first_difference
+    assert found.events > 100
+    assert verify(tmp_path).ok
+    since = site.runner.head.tick_ms - 30_000
+    part = replay(tmp_path, since_tick_ms=since)
+    assert part.equal
+    assert 0 < part.inputs < found.inputs
+
+
+def test_other_rules_show_what_they_would_have_changed(tmp_path: Path) -> None:
+    """An alarm under the higher limit is lost; under the lower one it comes earlier."""
+    site = on_disk(tmp_path)
+    site.open()
+    for n, value in enumerate((20, 50, 120, 190, 210, 150), 1):
+        site.commit(gas(n, value))
+    lost = replay(tmp_path, decision(limit_2=30_000))
+    earlier = replay(tmp_path, decision(limit_2=15_000))
+    assert [(change.alarm, change.change) for change in lost.alarms] == [(H2_ALARM, "lost")]
+    assert [(change.alarm, change.change) for change in earlier.alarms] == [(H2_ALARM, "earlier")]
+    assert lost.messages[1] == lost.messages[0] - 1
+    assert not lost.equal
+
+
+def test_what_is_told_is_what_is_in_the_log(tmp_path: Path) -> None:
+    """Every event that a commit returned stands in the log, in the same order and bytes."""
+    site = on_disk(tmp_path)
+    site.open()
+    for n in range(1, 10):
+        site.commit(gas(n, 60 * n), bank(n, low=frozenset(range(n))))
+        site.tick(300)
+    reader = site.runner.reader()
+    assert reader is not None
+    assert [row.data for _, row in reader.events(None, 10_000)] == [encode_event(event) for event in site.events]
