@@ -4,7 +4,7 @@ from shared.domain import detectors, rows, rules, signals
 from shared.domain.events import EventType
 from shared.domain.inputs import Scan
 from shared.domain.timers import look_at
-from shared.domain.turn import Turn
+from shared.domain.turn import Turn, Wake
 from shared.domain.units import NoData
 
 
@@ -38,6 +38,7 @@ def take(turn: Turn, scan: Scan) -> None:
     if state.unrest:
         _calm(turn, s)
     if taken.restored:
+        turn.wake(Wake.POINTS, 0, turn.now + min(state.plan.points[p].stale_ms for p in taken.restored))
         signals.restore(turn, s, taken.restored)
     if state.index.medians:
         rules.record_medians(turn, s)

@@ -1,0 +1,177 @@
+"""The plain per-value version of the column rules: limits, deviations and differences, written from their definitions.
+
+It is what shared.domain.columns and shared.domain.rows are tested against, scan after scan, and is not used by step().
+It shares no code with them: one row after the other, one value after the other, in the words of the plan.
+
+- A value at or over an upper limit (at or under a lower one) is raw TRUE; at least the deadband (at least one) inside
+  it is raw FALSE; between, raw is what the condition is, and FALSE while that is unknown. A missing value is raw
+  UNKNOWN.
+- raw TRUE for on-delay makes the condition TRUE; at the end of the delay the value must be known, else the next sample
+  that is TRUE makes it so. raw FALSE for off-delay makes it FALSE; a value that goes missing ends that delay.
+- The first raw FALSE makes an unknown condition FALSE at once. ``rises`` rises of raw inside ``window_ms`` make it TRUE
+  without delay. A value is missing when it was bad, or is older than its stale time; at the same instant that comes
+  first.
+"""
+
+from dataclasses import dataclass
+
+from shared.domain.inputs import Scan
+from shared.domain.plan import AlarmPlan, DeviationRow, DifferenceRow, LimitRow, Mode, RoomPlan
+
+_Rule = LimitRow | DeviationRow | DifferenceRow
+
+
+@dataclass(slots=True)
+class _Point:
+    value: int = 0
+    is_good: bool = False
+    good_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Row:
+    rule: _Rule
+    limit: int
+    condition: bool | None = None
+    rising_since: int | None = None
+    is_overdue: bool = False
+    falling_since: int | None = None
+    rises: tuple[int, ...] = ()
+
+
+class Oracle:
+    """All column rows of a room: ``conditions()`` after each ``take`` is what the columns must say."""
+
+    def __init__(self, plan: RoomPlan, now_ms: int) -> None:
+        self._plan = plan
+        self._points = [_Point(good_ms=now_ms) for _ in plan.points]
+        rules: list[_Rule] = [*plan.limits, *plan.deviations, *plan.differences]
+        self._rows = [_Row(rule, rule.limit) for rule in rules]
+
+    def conditions(self) -> list[bool | None]:
+        """Of the limits, the deviations and the differences, in the order of the plan; None is unknown."""
+        return [row.condition for row in self._rows]
+
+    def advance(self, now_ms: int) -> None:
+        """Let time pass."""
+        for row in self._rows:
+            alarm = self._alarm(row)
+            if row.rising_since is not None and not row.is_overdue and row.rising_since + alarm.on_delay_ms <= now_ms:
+                if self._is_known(row, row.rising_since + alarm.on_delay_ms):
+                    row.condition, row.rising_since = True, None
+                else:
+                    row.is_overdue = True
+            if row.falling_since is not None:
+                due_ms = row.falling_since + alarm.off_delay_ms
+                if due_ms <= now_ms and self._is_known(row, due_ms):
+                    row.condition, row.falling_since = False, None
+                elif not self._is_known(row, now_ms):
+                    row.falling_since = None
+        for point, plan in zip(self._points, self._plan.points, strict=True):
+            if now_ms >= point.good_ms + plan.stale_ms:
+                point.is_good = False
+
+    def take(self, scan: Scan, now_ms: int) -> None:
+        """Take one scan."""
+        plan = next(s for s in self._plan.scans if s.device == scan.device)
+        for i in range(plan.count):
+            point = self._points[plan.first + i]
+            point.is_good = int(scan.outcome) == 0 and int(scan.reasons[i]) == 0
+            if point.is_good:
+                point.value, point.good_ms = int(scan.values[i]), now_ms
+        touched = range(plan.first, plan.first + plan.count)
+        for row in self._rows:
+            if any(p in touched for p in self._looks_at(row)):
+                self._look(row, now_ms)
+            elif row.falling_since is not None and not self._is_known(row, now_ms):
+                row.falling_since = None
+
+    def set_mode(self, battery: int, mode: Mode, now_ms: int) -> None:
+        """The battery's mode changed: its limits are others from now on."""
+        for row in self._rows:
+            if isinstance(row.rule, LimitRow) and row.rule.battery == battery and row.rule.by_mode:
+                row.limit = next((m.limit for m in row.rule.by_mode if m.mode is mode), row.rule.limit)
+                self._look(row, now_ms)
+
+    def _look(self, row: _Row, now_ms: int) -> None:
+        """One raw of one row."""
+        if not self._is_known(row, now_ms):
+            row.falling_since = None
+        elif self._is_over(row):
+            self._rise(row, now_ms)
+        elif row.condition and not self._is_inside(row):
+            row.falling_since = None
+        else:
+            self._fall(row, now_ms)
+
+    def _rise(self, row: _Row, now_ms: int) -> None:
+        alarm = self._alarm(row)
+        row.falling_since = None
+        if row.condition:
+            return
+        if row.rising_since is None:
+            row.rising_since, row.is_overdue = now_ms, False
+            if alarm.rises > 0 and alarm.on_delay_ms > 0:
+                inside = [t for t in row.rises if t > now_ms - alarm.window_ms]
+                row.rises = (*inside, now_ms)[-alarm.rises :]
+        often = alarm.rises > 0 and alarm.on_delay_ms > 0 and len(row.rises) >= alarm.rises
+        just_rose = row.rising_since == now_ms and not row.is_overdue
+        if alarm.on_delay_ms == 0 or row.is_overdue or (often and just_rose):
+            row.condition, row.rising_since, row.is_overdue = True, None, False
+
+    def _fall(self, row: _Row, now_ms: int) -> None:
+        row.rising_since, row.is_overdue = None, False
+        if not row.condition or self._alarm(row).off_delay_ms == 0:
+            row.condition = False
+        elif row.falling_since is None:
+            row.falling_since = now_ms
+
+    def _is_over(self, row: _Row) -> bool:
+        if isinstance(row.rule, LimitRow) and not row.rule.high:
+            return self._measure(row) <= row.limit
+        return self._measure(row) >= row.limit
+
+    def _is_inside(self, row: _Row) -> bool:
+        inside = max(row.rule.deadband, 1)
+        if isinstance(row.rule, LimitRow) and not row.rule.high:
+            return self._measure(row) >= row.limit + inside
+        return self._measure(row) <= row.limit - inside
+
+    def _measure(self, row: _Row) -> int:
+        match row.rule:
+            case LimitRow(point=point):
+                return self._points[point].value
+            case DeviationRow(point=point):
+                return abs(self._points[point].value - self._median(row.rule))
+            case DifferenceRow(a=a, b=b):
+                difference = self._points[a].value - self._points[b].value
+                return abs(difference) if row.rule.absolute else difference
+
+    def _median(self, rule: DeviationRow) -> int:
+        values = sorted(self._points[p].value for p in self._plan.groups[rule.group] if self._points[p].is_good)
+        middle = len(values) // 2
+        if len(values) % 2:
+            return values[middle]
+        return (values[middle - 1] + values[middle] + 1) // 2
+
+    def _is_known(self, row: _Row, at_ms: int) -> bool:
+        if isinstance(row.rule, DeviationRow):
+            group = self._plan.groups[row.rule.group]
+            return self._is_good(row.rule.point, at_ms) and sum(self._is_good(p, at_ms) for p in group) >= 3
+        return all(self._is_good(p, at_ms) for p in self._looks_at(row))
+
+    def _is_good(self, point: int, at_ms: int) -> bool:
+        known = self._points[point]
+        return known.is_good and at_ms < known.good_ms + self._plan.points[point].stale_ms
+
+    def _looks_at(self, row: _Row) -> tuple[int, ...]:
+        match row.rule:
+            case LimitRow(point=point):
+                return (point,)
+            case DeviationRow(group=group):
+                return self._plan.groups[group]
+            case DifferenceRow(a=a, b=b):
+                return (a, b)
+
+    def _alarm(self, row: _Row) -> AlarmPlan:
+        return self._plan.alarms[row.rule.alarm]
