@@ -9,7 +9,7 @@ Limits: 4 MiB a file, 40 levels, 400,000 values after aliases are expanded, 200 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -166,6 +166,8 @@ class _Reader:
         self.values[place] = _mark(node)
         if isinstance(node, ScalarNode):
             return self.scalar(node, place)
+        if str(node.tag) not in (f"{_TAG}map", f"{_TAG}seq", "None"):
+            self.fault(node, place, f"has the unknown tag {str(node.tag).removeprefix(_TAG)}", "no tag")
         if isinstance(node, SequenceNode):
             items = []
             for index, item in enumerate(node.value):
@@ -271,7 +273,24 @@ def validation_faults(document: Document, error: ValidationError, model: Any = N
 
     ``model`` (the pydantic class or annotation that was used) lets an unknown key name the keys that are allowed.
     """
-    return [_fault(document, detail, model, at) for detail in error.errors(include_url=False)[:FAULTS_MAX]]
+    details = error.errors(include_url=False)[:FAULTS_MAX]
+    places = [(*document.resolve((*at, *one["loc"])), *_missing(one)) for one in details]
+    faults: dict[tuple[int, int, str], Fault] = {}
+    for detail, place in zip(details, places, strict=True):
+        inner = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+        if inner and detail["type"].endswith(("_type", "literal_error")):
+            continue  # Another form of the same key was meant: what is wrong inside it says enough.
+        fault = _fault(document, detail, model, at)
+        key = (fault.line, fault.col, fault.key)
+        known = faults.get(key)
+        if known is not None and known.allowed != fault.allowed:
+            fault = replace(known, allowed=f"{known.allowed} or {fault.allowed.removeprefix('input should be ')}")
+        faults[key] = fault
+    return list(faults.values())
+
+
+def _missing(detail: ErrorDetails) -> Place:
+    return (detail["loc"][-1],) if detail["type"] == "missing" else ()
 
 
 def _fault(document: Document, detail: ErrorDetails, model: Any, at: Place) -> Fault:
