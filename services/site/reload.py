@@ -59,7 +59,6 @@ class Reloader:
         body = places.find_file(self.data, CANDIDATE).read_bytes()
         plan, version = decode_site(body), sha256(body).hexdigest()
         if body == encode_site(self.plan) and self.link.state.plan in ("", version):
-            self.service.report(ReportKind.CONFIG_REJECTED, "config", "", on=False)
             log.info("config_unchanged")
             return True
         why = fixed_parts(self.plan, plan) or self._tell_guard(version, body)
@@ -101,7 +100,7 @@ class Reloader:
 
     def _reject(self, why: str) -> bool:
         logger().warning("config_rejected", why=why)
-        self.service.report(ReportKind.CONFIG_REJECTED, "config", why[:DETAIL_CHARACTERS_MAX])
+        self.service.report(ReportKind.CONFIG_REJECTED, "config", why[:DETAIL_CHARACTERS_MAX], pulse=True)
         return False
 
 

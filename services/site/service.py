@@ -40,6 +40,8 @@ LEASE_S = 1.0
 SHOW_S = 0.5
 KEEP_S = 1.0
 GUARD_POSITION = "guard"
+NEVER_MS = 10 * 365 * 86_400_000
+"""A folder without any history: no guard was here for longer than any watchdog, so what is on is the power-up state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Service:
         self._link: GuardLink | None = None
         self._held = Held()
         self._acked = 0
+        self._is_fresh = False
         self._past: tuple[Explained, ...] | None = None
         """As the log last knew the outputs before this process began; None once guard was told."""
         self._kept: dict[str, bytes] = {}
@@ -102,6 +105,7 @@ class Service:
         self.tail.begin(self.runner.log_id, first.first_seq - 1 if first.first_seq else head.site_seq)
         self._held = Held.from_bytes(self.runner.position(GUARD_POSITION))
         self._acked = self._held.n
+        self._is_fresh = first.first_seq == 1
         self._after(first)
         self.writer.start()
 
@@ -124,7 +128,7 @@ class Service:
     def joined(self, hello: Hello) -> None:
         """Guard is there: tell it what the log knows, and give it a lease at once."""
         held = self._held
-        away_ms = max(0, hello.started_at_ms - held.at_ms) if held.at_ms else -1
+        away_ms = max(0, hello.started_at_ms - held.at_ms) if held.at_ms else NEVER_MS if self._is_fresh else -1
         is_new = held.boot != hello.boot
         self.writer.call(lambda: self._greet_in_writer(away_ms, is_new=is_new))
 

@@ -18,6 +18,8 @@ from shared.wire.guardlink import OutputSeen
 
 States = Mapping[str, RoomState]
 
+LEASE = "lease"
+"""guard's word for a demand of the core, which names its causes itself."""
 _GRAVEST_FIRST = {severity.label: -severity for severity in Severity}
 
 
@@ -84,7 +86,8 @@ def output_items(views: Iterable[OutputView], seen: Mapping[str, OutputSeen]) ->
     items = []
     for view in views:
         held = seen.get(view.id)
-        by = tuple(dict.fromkeys((*view.by, *(held.by if held else ()))))
+        local = (cause for cause in (held.by if held else ()) if cause != LEASE)
+        by = tuple(dict.fromkeys((*view.by, *local)))
         items.append(
             OutputItem(
                 id=view.id,

@@ -33,7 +33,7 @@ class Teller:
     def start(self, supervisor: Supervisor, site: str, record: dict[str, object]) -> None:
         """The site is trip-ready: begin the view, or say where to look."""
         if self._wanted:
-            self._view = Child("view", python("services.site.view", str(self._data)), is_view=True)
+            self._view = Child("view", python("services.site.view", str(self._data), "--told"), is_view=True)
             supervisor.start(self._view)
             while self._early:
                 self._give(self._early.popleft())

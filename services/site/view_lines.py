@@ -28,6 +28,8 @@ def standing_lines(picture: Picture, run: dict[str, Any]) -> Iterator[str]:
     if not status["armed"]:
         yield f"not armed: {status['checks']['armed']['detail']}"
     for alarm in picture.alarms:
+        if alarm["state"] == "A" and alarm["override"] == "none":
+            continue
         yield f"standing: {alarm['severity']} {alarm['id']} {value_text(alarm)}({STATES[alarm['state']]})"
 
 

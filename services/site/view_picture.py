@@ -110,10 +110,11 @@ def _outputs(picture: Picture) -> Table:
 
 
 def _alarms(picture: Picture) -> RenderableType:
-    if not picture.alarms:
+    alarms = [item for item in picture.alarms if item["state"] != "A" or item["override"] != "none"]
+    if not alarms:
         return Text("No alarms", style=CALM)
     table = _table("Alarm", "State", "About", "Value", "Since")
-    for item in picture.alarms[:ALARMS_MAX]:
+    for item in alarms[:ALARMS_MAX]:
         shape, style = SHAPES[item["severity"]]
         if item["state"] == "A" or item["override"] != "none":
             style = CALM
@@ -121,7 +122,7 @@ def _alarms(picture: Picture) -> RenderableType:
         since = datetime.fromisoformat(item["since"]).astimezone().strftime("%H:%M:%S") if item["since"] else ""
         cells = (f"{shape} {item['severity']} {item['rule']}", state, _short(item["point"]), value_text(item), since)
         table.add_row(*(Text(cell, style=style) for cell in cells))
-    more = len(picture.alarms) - ALARMS_MAX
+    more = len(alarms) - ALARMS_MAX
     return Group(table, Text(f"and {more} more", style="yellow")) if more > 0 else table
 
 

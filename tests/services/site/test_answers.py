@@ -1,0 +1,79 @@
+"""Commands by id: the same answer to the same question, over restarts too."""
+
+from services.gateway.views import CommandState
+from services.site.answers import KEPT_MAX, Answers, digest
+from shared.domain.events import Event, EventType
+from shared.domain.inputs import Command, What
+
+
+def command(number: int, reason: str = "seen") -> Command:
+    return Command(f"c{number}", What.ACK, "s/r1/p/h2_alarm", "o", None, reason, "anna", 0)
+
+
+def refusal(reason: str) -> Event:
+    blank = dict.fromkeys(Event._fields, "")
+    numbers = dict.fromkeys(("room_no", "site_seq", "ordinal", "tick_ms", "at_ms", "until_ms"), 0)
+    return Event(
+        **{
+            **blank,
+            **numbers,
+            "type": EventType.INPUT_REJECTED,
+            "reason": reason,
+            "occurrence": "o2",
+            "severity": "critical",
+        }
+    )
+
+
+def test_a_new_command_is_pending_until_it_is_settled() -> None:
+    """Who asks meanwhile is told so."""
+    answers = Answers()
+    assert answers.begin(command(1)) is True
+    known = answers.begin(command(1))
+    assert not isinstance(known, bool) and known.state is CommandState.PENDING
+    answers.settle(command(1), None)
+    settled = answers.get("c1")
+    assert settled is not None and settled.state is CommandState.ACCEPTED
+
+
+def test_a_refusal_carries_reason_text_and_the_present_occurrence() -> None:
+    """What the operator needs to try again rightly."""
+    answers = Answers()
+    answers.settle(command(1), refusal("severity-rose: it is critical now"))
+    answer = answers.get("c1")
+    assert answer is not None
+    assert (answer.state, answer.reason, answer.text) == (CommandState.REJECTED, "severity-rose", "it is critical now")
+    assert (answer.occurrence, answer.severity) == ("o2", "critical")
+
+
+def test_the_same_id_with_another_content_is_not_the_same_command() -> None:
+    """False: nothing is done, nothing is answered in its name."""
+    answers = Answers()
+    answers.begin(command(1))
+    assert answers.begin(command(1, "another reason")) is False
+    assert digest(command(1)) != digest(command(1, "another reason"))
+
+
+def test_answers_survive_a_restart_with_those_decided_after_the_last_writing() -> None:
+    """The position of the log, and the commands since."""
+    answers = Answers()
+    answers.settle(command(1), None)
+    answers.settle(command(2), refusal("not-active: it is normal"))
+    stored = answers.to_store()
+    assert stored is not None
+    assert answers.to_store() is None, "nothing new, nothing to write"
+    again = Answers()
+    again.load(stored, [(command(3), None)])
+    assert [again.get(f"c{number}") for number in (1, 2)] == [answers.get(f"c{number}") for number in (1, 2)]
+    third = again.begin(command(3))
+    assert not isinstance(third, bool) and third.state is CommandState.ACCEPTED
+
+
+def test_the_oldest_answers_go() -> None:
+    """Bounded: a loop that sends commands for ever does not fill the box."""
+    answers = Answers()
+    for number in range(KEPT_MAX + 10):
+        answers.settle(command(number), None)
+    assert answers.get("c9") is None
+    assert answers.get("c10") is not None
+    assert len(answers.to_store() or b"") < 40_000

@@ -1,0 +1,131 @@
+"""The writer's groups: who is committed with whom, and what happens between two groups."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from services.site.writer import GROUP_BYTES, Item, Writer
+from shared.devices.frame import Block, Frame
+from shared.devices.profile import Table
+from shared.domain.inputs import Command, What
+from shared.domain.units import NoData
+from tests.services.site.fake_guard import frame
+from tests.testkit.process import wait_for
+
+
+class Notes:
+    """What the writer committed, and a brake that holds a commit up."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[Item]] = []
+        self.go = threading.Event()
+        self.go.set()
+        self.in_commit = threading.Event()
+        self.turns = 0
+        self.writer = Writer(self._commit, self._idle)
+
+    def _commit(self, items: list[Item]) -> None:
+        self.in_commit.set()
+        self.go.wait(10)
+        self.groups.append(items)
+
+    def _idle(self) -> None:
+        self.turns += 1
+
+
+@pytest.fixture
+def notes() -> Iterator[Notes]:
+    made = Notes()
+    made.writer.start()
+    yield made
+    made.go.set()
+    made.writer.end(5)
+
+
+def ack(number: int) -> Command:
+    return Command(f"c{number}", What.ACK, "s/r1/p/h2_alarm", "", None, "seen", "anna", 0)
+
+
+def test_what_comes_while_a_commit_runs_is_one_group(notes: Notes) -> None:
+    """One fsync for all of it."""
+    notes.go.clear()
+    notes.writer.put(Item(frame(1)))
+    assert notes.in_commit.wait(5)
+    for seq in range(2, 50):
+        notes.writer.put(Item(frame(seq)))
+    notes.go.set()
+    wait_for(lambda: sum(map(len, notes.groups)) == 49, within_s=5)
+    assert [len(group) for group in notes.groups] == [1, 48]
+
+
+def test_order_is_kept(notes: Notes) -> None:
+    """The log's order is the order of arrival."""
+    for seq in range(500):
+        notes.writer.put(Item(frame(seq)))
+    wait_for(lambda: sum(map(len, notes.groups)) == 500, within_s=10)
+    seqs = [item.body.device_seq for group in notes.groups for item in group if isinstance(item.body, Frame)]
+    assert seqs == list(range(500))
+
+
+def test_a_large_group_is_closed(notes: Notes) -> None:
+    """At most 256 KiB and one frame are committed together."""
+    big = frame(1)._replace(outcome=NoData.PRESENT, blocks=(Block(Table.HOLDING, 0, 20_000, bytes(40_000)),))
+    notes.go.clear()
+    notes.writer.put(Item(big))
+    assert notes.in_commit.wait(5)
+    for _ in range(20):
+        notes.writer.put(Item(big))
+    notes.go.set()
+    wait_for(lambda: sum(map(len, notes.groups)) == 21, within_s=5)
+    assert max(len(group) for group in notes.groups) <= GROUP_BYTES // 40_000 + 1
+
+
+def test_a_call_is_done_between_groups(notes: Notes) -> None:
+    """Rule changes and snapshots need the runner to themselves."""
+    notes.writer.put(Item(frame(1)))
+    assert notes.writer.call(lambda: threading.current_thread().name).result(5) == "writer"
+
+
+def test_a_call_that_fails_says_so_to_its_caller(notes: Notes) -> None:
+    """And the writer goes on."""
+
+    def fails() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        notes.writer.call(fails).result(5)
+    notes.writer.put(Item(ack(1)))
+    wait_for(lambda: bool(notes.groups), within_s=5)
+
+
+def test_the_end_commits_what_is_queued(notes: Notes) -> None:
+    """A clean stop loses nothing that was handed in."""
+    for seq in range(100):
+        notes.writer.put(Item(frame(seq)))
+    notes.writer.end(10)
+    assert sum(map(len, notes.groups)) == 100
+    assert not notes.writer.is_alive()
+
+
+def test_a_commit_that_breaks_ends_the_writer_with_its_reason() -> None:
+    """The process ends and is started again: nothing goes on half decided."""
+
+    def breaks(items: list[Item]) -> None:
+        raise RuntimeError(f"cannot commit {len(items)}")
+
+    writer = Writer(breaks, lambda: None)
+    threading.excepthook, before = (lambda _arguments: None), threading.excepthook
+    try:
+        writer.start()
+        writer.put(Item(frame(1)))
+        writer.join(5)
+    finally:
+        threading.excepthook = before
+    assert isinstance(writer.failed, RuntimeError)
+
+
+def test_time_is_looked_at_while_nothing_comes(notes: Notes) -> None:
+    """Ticks, leases and the sign of life need no input."""
+    wait_for(lambda: notes.turns >= 3, within_s=5)
+    assert notes.groups == []
