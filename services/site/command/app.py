@@ -1,0 +1,85 @@
+"""The commands as one program: names, help, completion, and what becomes of trouble.
+
+Each command's module loads what it needs when it runs, so that ``ampward --help`` and completion stay quick.
+"""
+
+import os
+import sys
+
+import typer
+from typer.exceptions import Exit as TyperExit
+from typer.exceptions import TyperException
+
+from services.site.command import acts, files, logs, sites
+from services.site.command.trouble import Exit, Trouble
+from shared.domain.errors import AmpwardError, LogDamaged
+
+HELP = """Watch battery rooms and act: field bus to alarm, fan relay and provable event log.
+
+Ampward supplements a listed gas detector and its hard-wired ventilation interlock; it does not replace them.
+
+Begin with [bold]ampward run[/bold] (a demo site with simulated devices), then write a site file of your own,
+[bold]ampward check[/bold] it, look at each device with [bold]ampward probe[/bold], and arm the outputs with
+[bold]ampward commission[/bold]. Commands that ask a running site find it by its data folder (--data, default ./data).
+"""
+
+EPILOG = "Exit codes: 0 done; 1 the answer is no; 2 wrong usage; 3 could not be tried; 4 a fault of the program."
+
+
+def build() -> typer.Typer:
+    """The program with all its commands."""
+    app = typer.Typer(
+        name="ampward",
+        help=HELP,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    for room in (sites, files, logs, acts):
+        room.add(app)
+    return app
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line; gives the exit code. Raises BrokenPipeError when nobody reads the output."""
+    command = typer.main.get_command(build())
+    try:
+        code = command.main(arguments, prog_name="ampward", standalone_mode=False)
+        return code if isinstance(code, int) else Exit.DONE
+    except TyperExit as ended:
+        return ended.exit_code
+    except TyperException as wrong:
+        return _say(_usage(wrong), wrong.exit_code)
+    except Trouble as trouble:
+        return _say(str(trouble), trouble.code)
+    except LogDamaged as damage:
+        return _say(f"the log is damaged: {damage}", Exit.NO)
+    except AmpwardError as error:
+        return _say(str(error), Exit.NOT_TRIED)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _say(f"{named}{error.strerror or error}", Exit.NOT_TRIED)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except Exception as fault:
+        if os.environ.get("AMPWARD_DEBUG"):
+            raise
+        words = f"{type(fault).__name__}: {fault}".splitlines()[0]
+        return _say(f"a fault of this program: {words} (AMPWARD_DEBUG=1 shows where)", Exit.FAULT)
+
+
+def _usage(wrong: TyperException) -> str:
+    """The library's message as one line with the way out."""
+    context = getattr(wrong, "ctx", None)
+    path = context.command_path if context is not None else "ampward"
+    text = " ".join(wrong.format_message().split())
+    return f"{text} (see {path} --help)"
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(f"ampward: {sentence}\n")
+    return int(code)

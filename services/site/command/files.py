@@ -1,0 +1,161 @@
+"""Before a site runs: check, schema, probe, commission, simulate."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.site.command.options import Json
+from services.site.command.output import plain, table, write, write_json
+from services.site.command.trouble import Exit, Trouble
+
+PANEL = "Putting a site into service"
+SiteFile = Annotated[Path, typer.Argument(help="Site file (YAML).", exists=True, dir_okay=False, readable=True)]
+
+
+def add(app: typer.Typer) -> None:
+    """Put these commands into the program."""
+    here: dict[str, Any] = {"rich_help_panel": PANEL}
+    app.command("check", **here)(check)
+    app.command("schema", **here)(schema)
+    app.command("probe", **here)(probe)
+    app.command("simulate", **here)(simulate)
+
+
+def check(file: SiteFile, as_json: Json = False) -> int:
+    """Check a site file: every fault at once, one a line, as FILE:LINE:COL: KEY: what is wrong, what is allowed.
+
+    A good file's capacity sheet follows: bus time of each line, log bytes a day, hours of outage. Exit 0 good (warnings
+    too), 1 faults, 2 wrong usage.
+
+    Example: ampward check infra/sites/examples/first-site.yaml
+    """
+    from shared.runtime.site_file import check_site
+
+    checked = check_site(file, os.environ, _free_bytes())
+    code = Exit.NO if checked.errors else Exit.DONE
+    if as_json:
+        write_json([_fault(fault) for fault in checked.faults])
+        return code
+    for fault in checked.faults:
+        write(plain(str(fault) if fault.severity == "error" else f"{fault} [{fault.severity}]"))
+    if checked.plan is not None:
+        write(checked.capacity.text())
+    return code
+
+
+def _fault(fault: Any) -> dict[str, Any]:
+    message = f"{fault.what}, {fault.allowed}" if fault.allowed else fault.what
+    return {
+        "file": fault.file,
+        "line": fault.line,
+        "col": fault.col,
+        "key": fault.key,
+        "severity": fault.severity,
+        "message": message,
+    }
+
+
+def _free_bytes() -> int:
+    """Free space where ./data would be."""
+    found = os.statvfs(Path.cwd())
+    return found.f_bavail * found.f_frsize
+
+
+def schema() -> int:
+    """Print the JSON Schema of the site file, for editors.
+
+    Example: ampward schema > site.schema.json, and as the first line of the site file
+    # yaml-language-server: $schema=site.schema.json
+    """
+    from shared.runtime.site_file import json_schema
+
+    write_json(json_schema())
+    return Exit.DONE
+
+
+def simulate(
+    file: Annotated[Path, typer.Argument(help="Devices file (YAML).", exists=True, dir_okay=False, readable=True)],
+) -> None:
+    """Run simulated devices on real Modbus TCP ports and pseudo-terminals, on loopback only, with a script.
+
+    Prints one address a line, then `ready`, then what the script does. Ctrl-C ends it.
+
+    Example: ampward simulate infra/sites/demo/devices.yaml
+    """
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "services.plantsim", str(file)])
+
+
+def probe(
+    file: SiteFile,
+    device: Annotated[str, typer.Option("--device", "-d", help="Only this device.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Look at the devices of a site once: raw words, decoded values, identity, round trip. Writes nothing.
+
+    Exit 0 when every device answers as its profile says, 1 when one does not. A serial line that the running site holds
+    cannot be probed.
+
+    Example: ampward probe site.yaml --device gas1
+    """
+    import asyncio
+
+    plan = _plan(file)
+    devices = [one for one in plan.decision.devices if device in ("", one.id)]
+    if not devices:
+        known = ", ".join(one.id for one in plan.decision.devices)
+        raise Trouble(f"{file}: there is no device {device}, allowed: {known}", Exit.USAGE)
+    found = asyncio.run(_probe(plan, devices))
+    if as_json:
+        from dataclasses import asdict
+
+        write_json([{**asdict(one), "ok": one.is_ok} for one in found])
+    else:
+        for one in found:
+            _show(one)
+    return Exit.DONE if all(one.is_ok for one in found) else Exit.NO
+
+
+def _plan(file: Path) -> Any:
+    from shared.runtime.site_file import check_site
+
+    checked = check_site(file, os.environ)
+    if checked.plan is None:
+        raise Trouble(f"{checked.errors[0]} (`ampward check {file}` shows all)", Exit.NO)
+    return checked.plan
+
+
+async def _probe(plan: Any, devices: list[Any]) -> Any:
+    from services.collector.probe import probe_all
+    from shared.fieldbus.lines import open_line
+    from shared.runtime.clocks import SystemClock
+
+    wanted = {one.bus for one in devices}
+    lines = {bus.id: open_line(bus) for bus in plan.buses if bus.id in wanted}
+    try:
+        return await probe_all(devices, {bus: line.reader for bus, line in lines.items()}, SystemClock())
+    finally:
+        for line in lines.values():
+            await line.reader.close()
+
+
+def _show(one: Any) -> None:
+    trip = f"{one.round_trip_ms} ms" if one.round_trip_ms >= 0 else "no answer"
+    write(f"{one.device} (bus {one.bus}, unit {one.unit}, {one.profile}): {trip}, identity {plain(one.identity)}")
+    for block in one.blocks:
+        what = f"FAILED {plain(block.failure)}" if block.failure else block.words
+        write(f"  {block.table.value} {block.address}..{block.address + block.count - 1}: {what}")
+    rows = []
+    for value in one.values:
+        shown = f"{value.value} {value.unit}".strip() if not value.no_data else f"({value.no_data})"
+        label = f"{value.label} " if value.label else ""
+        assumed = "assumed address" if value.is_assumed else ""
+        rows.append(
+            (value.channel, f"{value.table.value} {value.address}", value.raw, shown, f"{label}{assumed}".strip())
+        )
+    for line in table(("  channel", "at", "raw", "value", ""), [(f"  {row[0]}", *row[1:]) for row in rows]):
+        write(line)
+    write()

@@ -1,0 +1,191 @@
+"""What was: events, verify, replay. They read the log on its own; the site may run meanwhile."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+from typing import Annotated, Any
+
+import typer
+
+from services.site.command.client import RunningSite, Told
+from services.site.command.options import DATA, Json
+from services.site.command.output import plain, progress_bar, write, write_json
+from services.site.command.trouble import Exit, Trouble
+
+PANEL = "The log"
+AGAIN_S = 1.0
+_PREFIX = "ampward."
+
+
+def add(app: typer.Typer) -> None:
+    """Put these commands into the program."""
+    here: dict[str, Any] = {"rich_help_panel": PANEL}
+    app.command("events", **here)(events)
+    app.command("verify", **here)(verify)
+    app.command("replay", **here)(replay)
+
+
+def events(
+    source: Annotated[str, typer.Argument(help="Data folder, or http://HOST:PORT of a running site.")] = str(DATA),
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes; needs a running site.")
+    ] = False,
+    since: Annotated[str, typer.Option("--since", help="Cursor of the last event you have.")] = "",
+    type_prefix: Annotated[str, typer.Option("--type", help="Only types that begin so: ampward.alarm")] = "",
+    as_json: Json = False,
+) -> int:
+    """Print events, oldest first: CloudEvents, one a line.
+
+    On a terminal each line is a sentence; with --json, and when the output goes elsewhere, it is the CloudEvent with
+    the cursor behind it.
+
+    Examples: ampward events -f
+              ampward events data --type ampward.alarm --json | jq .data.alarm
+    """
+    as_json = as_json or not sys.stdout.isatty()
+    for told in _told(source, since, type_prefix, follow=follow):
+        if told.event == "reset":
+            sys.stderr.write("ampward: the cursor is older than what is kept; going on from the oldest event\n")
+        elif as_json:
+            write_json({**told.data, "cursor": told.cursor})
+        else:
+            write(event_line(told.data))
+        if follow:
+            sys.stdout.flush()
+    return Exit.DONE
+
+
+def event_line(cloud: dict[str, Any]) -> str:
+    """One event for people."""
+    data = cloud.get("data", {})
+    kind = str(cloud["type"]).removeprefix(_PREFIX).rpartition(".v")[0]
+    parts = [str(cloud["time"]), kind, str(cloud["subject"])]
+    parts += [str(data[name]) for name in ("severity", "state") if data.get(name)]
+    if data.get("value"):
+        parts.append(f"{data['value']} {data.get('unit', '')}".strip())
+    parts += [f"by {data['actor']}"] if data.get("actor") else []
+    parts += [f"({data['reason']})"] if data.get("reason") else []
+    return plain("  ".join(parts))
+
+
+def _told(source: str, since: str, type_prefix: str, *, follow: bool) -> Iterator[Told]:
+    is_url = source.startswith(("http://", "https://"))
+    if not is_url and not follow:
+        yield from _of_log(Path(source), since, type_prefix)
+        return
+    while True:
+        site = RunningSite.of_url(source) if is_url else RunningSite.of_folder(Path(source))
+        try:
+            for told in site.events(since=since, type=type_prefix, follow="" if follow else "false"):
+                since = told.cursor or since
+                yield told
+            if not follow:
+                return
+        except Trouble as trouble:
+            if not follow or not since or trouble.code is Exit.USAGE:
+                raise
+            sys.stderr.write(f"ampward: {trouble}; trying again\n")
+        sleep(AGAIN_S)
+
+
+def _of_log(data: Path, since: str, type_prefix: str) -> Iterator[Told]:
+    """Every event of DIR/log.db behind the cursor. Raises LogDamaged with the record."""
+    from services.gateway.cursors import ALLOWED, decode_cursor, encode_cursor
+    from shared.log.sqlite_read import SqliteReader
+    from shared.log.store import DATABASE
+    from shared.wire.events import cloud_event, decode_event
+
+    cursor = decode_cursor(since) if since else None
+    if since and cursor is None:
+        raise Trouble(f"--since {since[:40]}: not a cursor, allowed: {ALLOWED}", Exit.USAGE)
+    if not (data / DATABASE).exists():
+        raise Trouble(f"there is no log in {data}")
+    reader = SqliteReader.open(data / DATABASE)
+    try:
+        last = reader.head().site_seq
+        with progress_bar("reading events") as tell:
+            while True:
+                found = list(reader.events(cursor, 1000))
+                if not found:
+                    return
+                for place, row in found:
+                    if row.type.startswith(type_prefix):
+                        yield Told(encode_cursor(place), row.type, cloud_event(decode_event(row.data)))
+                cursor = found[-1][0]
+                tell(cursor.site_seq, last)
+    finally:
+        reader.close()
+
+
+def verify(
+    data: Annotated[Path, typer.Argument(help="Data folder.")] = DATA,
+    as_json: Json = False,
+) -> int:
+    """Check every byte of the log against its chain. Exit 0 sound, 1 not; the first bad record is named.
+
+    Example: ampward verify data --json
+    """
+    from services.processor.verify import verify as run
+
+    with progress_bar("verifying") as tell:
+        found = run(data, tell)
+    if as_json:
+        write_json(found._asdict())
+    elif found.ok:
+        write(f"sound: {found.records} records up to {found.site_seq}, head {found.head}")
+        write(f"every event can be derived again from record {found.replay_from} on")
+    else:
+        write(f"not sound at record {found.bad_record}: {found.what}")
+    return Exit.DONE if found.ok else Exit.NO
+
+
+def replay(
+    data: Annotated[Path, typer.Argument(help="Data folder.")] = DATA,
+    rules: Annotated[Path | None, typer.Option("--rules", help="Another site file: what would it have done?")] = None,
+    as_json: Json = False,
+) -> int:
+    """Derive every event again from the inputs and compare byte for byte. Nothing is sent, nothing moves.
+
+    With --rules the log's inputs are decided by another site file, and the differences are shown: alarms gained, lost,
+    earlier or later, messages and relay cycles. Exit 0 equal, 1 different.
+
+    Examples: ampward replay data
+              ampward replay data --rules site-with-lower-limits.yaml
+    """
+    from services.processor.replay import replay as run
+
+    decision = None if rules is None else _decision(rules)
+    with progress_bar("replaying") as tell:
+        found = run(data, decision, progress=tell)
+    if as_json:
+        write_json(found.data())
+        return Exit.DONE if found.equal else Exit.NO
+    write(f"{found.inputs} inputs, {found.events} events: {'equal' if found.equal else 'different'}")
+    if found.not_comparable:
+        write(f"{found.not_comparable} inputs were decided by another version of the core and are not comparable")
+    if found.first_difference is not None:
+        at = found.first_difference
+        write(f"first difference at record {at.site_seq}, event {at.ordinal}:")
+        write(f"  stored  {plain(at.stored) or '(none)'}")
+        write(f"  derived {plain(at.derived) or '(none)'}")
+    for change in found.alarms:
+        told = change.data()
+        write(f"  {told['change']:8} {told['alarm']}  at {told['at'] or '-'}  was at {told['was_at'] or '-'}")
+    if rules is not None:
+        write(f"alarm messages {found.messages[0]} -> {found.messages[1]}")
+        write(f"relay cycles {found.relay_cycles[0]} -> {found.relay_cycles[1]}")
+    return Exit.DONE if found.equal else Exit.NO
+
+
+def _decision(rules: Path) -> Any:
+    """The decision plan of a good site file. Raises Trouble with its first fault."""
+    import os
+
+    from shared.runtime.site_file import check_site
+
+    checked = check_site(rules, os.environ)
+    if checked.plan is None:
+        first = checked.errors[0] if checked.errors else rules
+        raise Trouble(f"{first} (`ampward check {rules}` shows all)", Exit.USAGE)
+    return checked.plan.decision
