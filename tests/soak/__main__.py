@@ -1,7 +1,7 @@
 """`make soak HOURS=1`: hold every goal at full count, and again with new seeds until the time is over.
 
 Writes bench/soak.json: a list of {goal, runs, lost, doubled, seed, held, faults, says}, ``seed`` being the first one
-(each batch adds one to it). `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. Exit code 0
+(each batch adds 1,000 to it). `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. Exit code 0
 when all held.
 """
 
@@ -31,7 +31,7 @@ def soak(goals: tuple[Goal, ...], seconds: float, first_seed: int) -> dict[str, 
         goal = min(short if over else goals, key=lambda goal: spent[goal.id])
         start = time.monotonic()
         outcome = outcomes[goal.id]
-        outcome.add(goal.run(goal.few, first_seed + batches[goal.id]))
+        outcome.add(goal.run(goal.batch, first_seed + 1000 * batches[goal.id]))
         batches[goal.id] += 1
         spent[goal.id] += time.monotonic() - start
         minutes = (time.monotonic() - began) / 60
