@@ -1,8 +1,8 @@
 """`make soak HOURS=1`: hold every goal at full count, and again with new seeds until the time is over.
 
-Writes bench/soak.json: a list of {goal, runs, lost, doubled, seed, held, faults, says}, ``seed`` being the first one
-(each batch adds 1,000 to it). `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. Exit code 0
-when all held.
+Writes bench/soak.json: a list of {goal, runs, lost, doubled, seed, held, faults, says}; ``seed`` is the first one, each
+batch adds 1,000 to it. `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. Exit code 0 when
+all held.
 """
 
 import argparse
