@@ -18,6 +18,8 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 SETTLE = 10_000
 """Delay that rides out a load step or a single odd sample."""
+MODE_SETTLE = 30_000
+"""Delay of the voltage windows: longer than it takes to know that the battery went over to another mode."""
 
 
 class Scope(StrEnum):
@@ -177,11 +179,35 @@ _LEVELS = (
 
 _JARS = (
     Rule(
-        "jar_voltage_high_warning", _W, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE
+        "jar_voltage_high_warning",
+        _W,
+        Scope.JAR,
+        unit=Unit.VOLT,
+        deadband=5,
+        on_delay_ms=MODE_SETTLE,
+        off_delay_ms=SETTLE,
     ),
-    Rule("jar_voltage_high_alarm", _A, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
-    Rule("jar_voltage_low_warning", _W, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
-    Rule("jar_voltage_low_alarm", _A, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
+    Rule(
+        "jar_voltage_high_alarm",
+        _A,
+        Scope.JAR,
+        unit=Unit.VOLT,
+        deadband=5,
+        on_delay_ms=MODE_SETTLE,
+        off_delay_ms=SETTLE,
+    ),
+    Rule(
+        "jar_voltage_low_warning",
+        _W,
+        Scope.JAR,
+        unit=Unit.VOLT,
+        deadband=5,
+        on_delay_ms=MODE_SETTLE,
+        off_delay_ms=SETTLE,
+    ),
+    Rule(
+        "jar_voltage_low_alarm", _A, Scope.JAR, unit=Unit.VOLT, deadband=5, on_delay_ms=MODE_SETTLE, off_delay_ms=SETTLE
+    ),
     Rule(
         "jar_resistance_warning",
         _W,
@@ -246,8 +272,8 @@ _STRINGS = (
         on_delay_ms=30 * MINUTE,
         off_delay_ms=MINUTE,
     ),
-    Rule("string_voltage_high", _A, Scope.STRING, unit=Unit.VOLT, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
-    Rule("string_voltage_low", _A, Scope.STRING, unit=Unit.VOLT, on_delay_ms=SETTLE, off_delay_ms=SETTLE),
+    Rule("string_voltage_high", _A, Scope.STRING, unit=Unit.VOLT, on_delay_ms=MODE_SETTLE, off_delay_ms=SETTLE),
+    Rule("string_voltage_low", _A, Scope.STRING, unit=Unit.VOLT, on_delay_ms=MODE_SETTLE, off_delay_ms=SETTLE),
     Rule(
         "thermal_runaway",
         _C,
