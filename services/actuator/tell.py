@@ -23,7 +23,7 @@ class Teller:
         now = (on, detail if on else "")
         if self._told.get((kind, subject)) != now:
             self._told[kind, subject] = now
-            self._sink(Report(kind.value, subject, on, pulse=False, detail=detail[:DETAIL_MAX]))
+            self._sink(Report(kind.value, subject, on, pulse=False, detail=now[1][:DETAIL_MAX]))
 
     def pulse(self, kind: ReportKind, subject: str, on: bool, detail: str = "") -> None:
         """Something that happened at one moment."""

@@ -261,9 +261,12 @@ class Control:
             output.plan, self.lease, (*trips, *own, *test),
             held_on=output.held_on, held_from_ms=output.held_from_ms, now_ms=now_ms,
         )  # fmt: skip
-        unarmed = self._unarmed.get(output.plan.id, "")
-        detail = ", ".join((*trips, *own)) + (f"; not armed: {unarmed}" if unarmed else "")
-        self._teller.state(ReportKind.LOCAL_TRIP, output.plan.id, bool(trips or own), detail)
+        if trips or own:
+            unarmed = self._unarmed.get(output.plan.id, "")
+            detail = ", ".join((*trips, *own)) + (f"; not armed: {unarmed}" if unarmed else "")
+            self._teller.state(ReportKind.LOCAL_TRIP, output.plan.id, on=True, detail=detail)
+        else:
+            self._teller.state(ReportKind.LOCAL_TRIP, output.plan.id, on=False)
         self._want(output.plan.id, output.wanted.on, output.override)
 
     def _trips(self, output: _Output, now_ms: int) -> tuple[str, ...]:

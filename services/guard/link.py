@@ -91,10 +91,9 @@ class Link:
         self._news.set()
 
     def broadcast(self, message: FromGuard) -> None:
-        """To everybody who has joined."""
-        for client in self._clients:
-            if client.role:
-                client.send(message)
+        """To everybody who is connected."""
+        for client in tuple(self._clients):
+            client.send(message)
 
     async def close(self) -> None:
         if self._server is not None:
