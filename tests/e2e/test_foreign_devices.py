@@ -1,0 +1,193 @@
+"""The product as a stranger meets it: own site file, own profiles, libmodbus devices, processes killed."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.foreign import ForeignDevice, Site, ampward, build_device, running, wait_for
+
+GAS = """\
+points:
+  h2: {table: holding, address: 0, type: u16, scale: "0.1", unit: "%vol", no_data: [65535]}
+"""
+IO = """\
+points:
+  do0: {table: coil, address: 0, on: 1, safe: on}
+  do1: {table: coil, address: 1, on: 1, safe: off}
+  do2: {table: coil, address: 2, on: 1, safe: on}
+  di2: {table: discrete, address: 2, closed: 1}
+watchdog: none
+"""
+SITE = """\
+version: 1
+site: {{id: depot, name: Depot, time_zone: Europe/Berlin, language: en}}
+buses:
+  b1: {{modbus_tcp: "127.0.0.1:{gas}", timeout: 300ms}}
+  b2: {{modbus_tcp: "127.0.0.1:{io}", timeout: 300ms}}
+devices:
+  gas1: {{bus: b1, unit: 1, profile: ./gas.yaml, every: 200ms, room: r1}}
+  io1:  {{bus: b2, unit: 1, profile: ./io.yaml, every: 200ms, room: r1}}
+rooms:
+  r1:
+    volume_m3: 50
+    gas: [{{h2: gas1.h2, warm_up: 1s}}]
+    fan: [{{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s, wiring: fan_on_when_deenergised}}]
+    charger_inhibit: {{output: io1.do1}}
+    buzzer: {{output: io1.do2}}
+rules: {{h2_prealarm: {{off_delay: 500ms}}}}
+"""
+FAN, INHIBIT, BUZZER = 0, 1, 2
+
+
+class Depot:
+    """Two libmodbus devices and the room's physics: the airflow contact follows the fan's coil unless it has failed."""
+
+    def __init__(self, folder: Path) -> None:
+        program = build_device(folder)
+        self.fan_works = True
+        self.gas = ForeignDevice(program)
+        self.io = ForeignDevice(program, self._blow)
+        (folder / "gas.yaml").write_text(GAS)
+        (folder / "io.yaml").write_text(IO)
+        self.site_file = folder / "site.yaml"
+        self.site_file.write_text(SITE.format(gas=self.gas.port, io=self.io.port))
+        self.data = folder / "data"
+
+    def _blow(self, device: ForeignDevice, address: int, value: int) -> None:
+        if address == FAN:
+            device.set("d", 2, value if self.fan_works else 0)
+
+    def h2(self, tenths_percent: int) -> None:
+        self.gas.set("h", 0, tenths_percent)  # The register counts tenths of a per cent.
+
+    def fan(self) -> int | None:
+        return self.io.coils.get(FAN)
+
+    def close(self) -> None:
+        self.gas.close()
+        self.io.close()
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Iterator[Depot]:
+    made = Depot(tmp_path)
+    yield made
+    made.close()
+
+
+def settled(depot: Depot, site: Site) -> None:
+    """Past power-up: the fan ran, three good samples came, nothing is demanded."""
+    wait_for("the start-up demand to run the fan", lambda: depot.fan() == 1)
+    wait_for("the start-up demand to end", lambda: depot.fan() == 0)
+    assert site.alarms().get("h2_prealarm") is None
+
+
+def test_a_crossing_runs_the_fan_raises_both_alarms_and_is_acked_reset_and_proven(depot: Depot) -> None:
+    """From a register to fan, alarms, operator's acts, clean stop, verify and replay."""
+    with running(depot.site_file, depot.data) as site:
+        settled(depot, site)
+        depot.h2(12)
+        wait_for("the fan", lambda: depot.fan() == 1, 3)
+        alarm = wait_for("the pre-alarm", lambda: site.alarms().get("h2_prealarm"))
+        assert (alarm["severity"], alarm["state"], alarm["condition"], alarm["value"]) == (
+            "warning",
+            "B",
+            "true",
+            "1.2",
+        )
+        depot.h2(25)
+        wait_for("the charger inhibit", lambda: depot.io.coils.get(INHIBIT) == 1, 3)
+        alarm = wait_for("the alarm", lambda: site.alarms().get("h2_alarm"))
+        assert alarm["severity"] == "critical"
+        wait_for("the pre-alarm suppressed", lambda: site.alarms()["h2_prealarm"]["override"] == "suppressed")
+        refused = site.command("reset", alarm["id"], "--reason", "too early")
+        assert refused.returncode != 0
+        assert "condition" in refused.stdout + refused.stderr
+        assert site.command("ack", alarm["id"], "--reason", "seen").returncode == 0
+        wait_for("acked", lambda: site.alarms()["h2_alarm"]["state"] == "C")
+        assert depot.fan() == 1
+        depot.h2(0)
+        wait_for("latched and acked", lambda: site.alarms()["h2_alarm"]["state"] == "F")
+        time.sleep(3)
+        assert depot.fan() == 1, "a latch holds the fan"
+        assert site.command("reset", alarm["id"], "--reason", "room aired").returncode == 0
+        wait_for("the fan off after run-on", lambda: depot.fan() == 0)
+        assert site.stop() == 0
+    proof = ampward("verify", str(depot.data), "--json")
+    assert proof.returncode == 0, proof.stdout + proof.stderr
+    assert json.loads(proof.stdout)["ok"] is True
+    replayed = ampward("replay", str(depot.data), "--json")
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert json.loads(replayed.stdout)["equal"] is True
+    lines = [json.loads(line) for line in ampward("events", str(depot.data), "--json").stdout.splitlines()]
+    raised = [line for line in lines if line["type"] == "ampward.alarm.raised.v1"]
+    assert {"h2_prealarm", "h2_alarm"} <= {line["data"]["rule"] for line in raised}
+
+
+def test_the_fan_starts_with_site_and_parent_dead(depot: Depot) -> None:
+    """kill -9 of site and parent together; the trip goes on; a new run joins the living guard and loses nothing."""
+    with running(depot.site_file, depot.data) as site:
+        settled(depot, site)
+        guard = site.record["guard_pid"]
+        children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
+        site.process.kill()
+        site.process.wait()
+        for child in children:
+            if int(child) != guard:
+                os.kill(int(child), signal.SIGKILL)
+        depot.h2(30)
+        wait_for("the fan by the local trip", lambda: depot.fan() == 1, 3)
+        with running(depot.site_file, depot.data) as again:
+            assert again.record["guard_pid"] == guard
+            alarm = wait_for("the alarm after the return", lambda: again.alarms().get("h2_alarm"))
+            assert alarm["condition"] == "true"
+            assert depot.fan() == 1
+            assert again.stop() == 0
+    assert ampward("verify", str(depot.data)).returncode == 0
+    assert ampward("replay", str(depot.data)).returncode == 0
+
+
+def test_a_dead_detector_runs_the_fan_and_is_a_fault(depot: Depot) -> None:
+    """The gas head disappears: the fan goes on and a fault is raised within six seconds; three good samples end it."""
+    with running(depot.site_file, depot.data) as site:
+        settled(depot, site)
+        depot.gas.set("h", 0, 65535)
+        wait_for("the fan", lambda: depot.fan() == 1, 8)
+        wait_for("the fault alarm", lambda: site.alarms().get("h2_fault"), 8)
+        depot.h2(0)
+        wait_for("the fan off", lambda: depot.fan() == 0)
+
+
+def test_a_fan_without_airflow_is_a_fan_failure(depot: Depot) -> None:
+    """The coil is written and read back, no air moves: fan_fail within run-up and a bit."""
+    with running(depot.site_file, depot.data) as site:
+        settled(depot, site)
+        depot.fan_works = False
+        depot.h2(15)
+        wait_for("the fan's coil", lambda: depot.fan() == 1, 3)
+        alarm = wait_for("fan_fail", lambda: site.alarms().get("fan_fail"), 10)
+        assert alarm["state"] == "B"
+
+
+def test_somebody_else_switches_the_fan_off(depot: Depot) -> None:
+    """A foreign OFF against a demand is written again and told."""
+    with running(depot.site_file, depot.data) as site:
+        settled(depot, site)
+        depot.h2(15)
+        wait_for("the fan", lambda: depot.fan() == 1, 3)
+        depot.io.set("c", FAN, 0)
+        wait_for("the fan on again", lambda: depot.fan() == 1, 3)
+        wait_for("the foreign write told", lambda: site.alarms().get("relay_foreign_write"))
+
+
+def test_a_second_run_on_the_same_folder_is_refused_with_the_pid(depot: Depot) -> None:
+    """Exit 3, one line that names who holds the folder."""
+    with running(depot.site_file, depot.data) as site:
+        second = ampward("run", str(depot.site_file), "--data", str(depot.data), "--no-view", "--http", "127.0.0.1:0")
+        assert second.returncode == 3
+        assert str(site.process.pid) in second.stdout + second.stderr
