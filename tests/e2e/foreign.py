@@ -1,4 +1,4 @@
-"""Devices and clients that are not ours: a libmodbus server driven over its standard input, and the ``ampward`` command.
+"""Devices and clients that are not ours: a libmodbus server driven by its standard input, and the ``ampward`` command.
 
 Used by the black-box tests: they know the product only by its documented names.
 """

@@ -36,7 +36,9 @@ rooms:
   r1:
     volume_m3: 50
     gas: [{{h2: gas1.h2, warm_up: 1s}}]
-    fan: [{{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s, wiring: fan_on_when_deenergised}}]
+    fan:
+      - {{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s,
+          wiring: fan_on_when_deenergised}}
     charger_inhibit: {{output: io1.do1}}
     buzzer: {{output: io1.do2}}
 rules: {{h2_prealarm: {{off_delay: 500ms}}}}
