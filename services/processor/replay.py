@@ -85,7 +85,8 @@ def replay(
         raise LogBroken(f"there is no log in {directory}")
     reader = SqliteReader.open(path)
     try:
-        return replay_log(reader, decision, since_tick_ms=since_tick_ms, progress=progress)
+        with reader.frozen():
+            return replay_log(reader, decision, since_tick_ms=since_tick_ms, progress=progress)
     finally:
         reader.close()
 

@@ -70,9 +70,10 @@ def verify(directory: Path, progress: Progress = lambda _done, _all: None) -> Ve
     except LogDamaged as damage:
         return _verdict(_Seen(), "", damage, 0)
     try:
-        found = _mark_checked(directory, verify_log(reader, progress))
-        if found.ok:
-            reader.check()
+        with reader.frozen():
+            found = _mark_checked(directory, verify_log(reader, progress))
+            if found.ok:
+                reader.check()
     except LogDamaged as damage:
         found = found._replace(ok=False, bad_record=found.site_seq, what=str(damage))
     finally:

@@ -2,8 +2,8 @@
 
 Promises: a group is in the file whole or not at all; ``commit`` returns after the fsync. After LogBroken the connection
 is of no more use: reopen (shared.log.store) and look what is there, because a commit whose fsync failed may still be.
-``tidy`` packs rows older than the young end into segments, a bounded piece at a time.
-Limits: 4,096 inputs stay as rows; dead letters at most 1,000 and 16 MiB, the oldest go.
+``tidy`` packs what is older than the young end, a bounded piece at a time.
+Limits: 4,096 inputs stay young; dead letters at most 1,000 and 16 MiB, the oldest go.
 """
 
 import sqlite3
@@ -11,18 +11,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from shared.log.chain import checksum, link, states_hash
+from shared.domain.errors import LogDamaged, WireError
+from shared.log.chain import link, states_hash
 from shared.log.order import check_group
 from shared.log.port import Cursor, EventRow, Folding, Group, Head, InputRow, Snapshot, Stretch
-from shared.log.segments import SEGMENT_BYTES, pack
+from shared.log.segments import SEGMENT_BYTES, Form, compress, encode, join
 from shared.log.sqlite_read import SqliteReader
 from shared.log.sqlite_schema import as_log_error, roll_back, translated
 from shared.wire.inputs import decode_input
 from shared.wire.packing import encode_states
 
 YOUNG_INPUTS = 4096
-"""So many inputs stay as rows: an hour of a quiet room, some seconds of a storm."""
-PACK_INPUTS_MAX = 8192
+"""So many inputs are not packed: an hour of a quiet room, some seconds of a storm."""
+PACK_ROWS_MAX = 8192
 DEAD_LETTERS_MAX = 1000
 DEAD_LETTER_BYTES_MAX = 16 << 20
 
@@ -44,7 +45,7 @@ class SqliteLog:
         self._read = SqliteReader(connection)
         self._head = self._read.head()
         with translated():
-            self._young = connection.execute("SELECT count(*) FROM inputs").fetchone()[0]
+            self._young = self._count_young()
 
     def head(self) -> Head:
         return self._head
@@ -83,25 +84,18 @@ class SqliteLog:
         return head
 
     def _append(self, head: Head, group: Group) -> Head:
-        execute, many = self._connection.execute, self._connection.executemany
-        rows = [(row.site_seq, row.kind, checksum(row.data), row.data) for row in group.inputs]
-        many("INSERT INTO inputs VALUES(?, ?, ?, ?)", rows)
-        self._step("after inputs")
-        events = [(*row[:5], checksum(row.data), row.data) for row in group.events]
-        many("INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?)", events)
-        self._step("after events")
+        execute = self._connection.execute
         made = link(head.hash, group.inputs, group.events)
-        size = sum(len(row.data) for row in group.inputs) + sum(len(row.data) for row in group.events)
-        execute(
-            "INSERT INTO chain VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (made.last_seq, made.first_seq, made.count, size, made.input_root, made.event_root, made.hash),
-        )
+        data = encode([made.last_seq], group.inputs, group.events)
+        row = (made.last_seq, made.first_seq, Form.YOUNG, made.count, made.hash, data)
+        execute("INSERT INTO rows VALUES(?, ?, ?, ?, ?, ?)", row)
+        self._step("after inputs")
         if group.log_id:
             execute("INSERT INTO log_ids VALUES(?, ?)", (made.first_seq, group.log_id))
         if group.snapshots:
             body = zlib.compress(encode_states(group.snapshots), 1)
-            row = (made.first_seq - 1, head.log_id, states_hash(group.snapshots), body)
-            execute("INSERT INTO snapshots VALUES(?, ?, ?, ?)", row)
+            kept = (made.first_seq - 1, head.log_id, states_hash(group.snapshots), body)
+            execute("INSERT INTO snapshots VALUES(?, ?, ?, ?)", kept)
             self._step("mid snapshot")
         last = decode_input(group.inputs[-1].data)
         return Head(group.log_id or head.log_id, made.last_seq, last.tick_ms, last.at_ms, made.hash)
@@ -116,31 +110,31 @@ class SqliteLog:
                 return
 
     def _fold(self, folding: Folding) -> None:
-        """The segments of the interval become one that holds what is kept."""
-        span = (folding.first_seq, folding.last_seq)
-        inputs: list[tuple[int, str, int, bytes]] = []
-        events: list[tuple[int, int, int, bytes]] = []
+        """The rows of the interval become one that holds what is kept."""
+        inputs: list[InputRow] = []
+        events: list[EventRow] = []
         digest = b""
         for stretch in self.stretches(folding.first_seq - 1):
             if stretch.first_seq > folding.last_seq:
                 break
             assert folding.first_seq <= stretch.first_seq and stretch.last_seq <= folding.last_seq
-            kept = (row for row in stretch.inputs if row.site_seq in folding.keep)
-            inputs += [(row.site_seq, row.kind, checksum(row.data), row.data) for row in kept]
-            events += [(row.site_seq, row.ordinal, checksum(row.data), row.data) for row in stretch.events]
+            inputs += [row for row in stretch.inputs if row.site_seq in folding.keep]
+            events += stretch.events
             digest = stretch.hash
         execute = self._connection.execute
-        execute("DELETE FROM segments WHERE first_seq >= ? AND last_seq <= ?", span)
+        execute("DELETE FROM rows WHERE last_seq BETWEEN ? AND ?", folding[:2])
         self._step("mid retention")
-        for table in ("inputs", "events"):
-            execute(f"DELETE FROM {table} WHERE site_seq BETWEEN ? AND ?", span)
-        execute("DELETE FROM chain WHERE first_seq >= ? AND last_seq <= ?", span)
-        data = pack([folding.last_seq], inputs, events)
-        execute("INSERT INTO segments VALUES(?, ?, 1, ?, ?)", (folding.last_seq, folding.first_seq, digest, data))
+        data = compress(encode([folding.last_seq], inputs, events))
+        row = (folding.last_seq, folding.first_seq, Form.FOLDED, len(inputs), digest, data)
+        execute("INSERT INTO rows VALUES(?, ?, ?, ?, ?, ?)", row)
         execute("DELETE FROM snapshots WHERE site_seq < ?", (folding.last_seq,))
+        self._young = self._count_young()
+
+    def _count_young(self) -> int:
+        return int(self._connection.execute("SELECT total(count) FROM rows WHERE form = 0").fetchone()[0])
 
     def tidy(self) -> bool:
-        """Packs the oldest rows beyond the young end into one segment; True when there is more to pack."""
+        """Packs the oldest young rows into one; True when there is more to pack."""
         if self._young <= YOUNG_INPUTS:
             return False
         try:
@@ -155,40 +149,39 @@ class SqliteLog:
         return packed > 0 and self._young > YOUNG_INPUTS
 
     def _pack_oldest(self) -> int:
-        execute = self._connection.execute
-        links = self._links_to_pack()
-        if not links:
+        chosen = self._to_pack()
+        if not chosen:
             return 0
-        span = (links[0][0], links[-1][1])
-        query = "SELECT site_seq, kind, sum, data FROM inputs WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq"
-        inputs = execute(query, span).fetchall()
-        query = (
-            "SELECT site_seq, ordinal, sum, data FROM events WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq, ordinal"
-        )
-        events = execute(query, span).fetchall()
-        data = pack([last for _, last, _ in links], inputs, events)
-        execute("INSERT INTO segments VALUES(?, ?, 0, ?, ?)", (span[1], span[0], links[-1][2], data))
-        for table in ("inputs", "events"):
-            execute(f"DELETE FROM {table} WHERE site_seq BETWEEN ? AND ?", span)
-        execute("DELETE FROM chain WHERE last_seq BETWEEN ? AND ?", span)
-        return len(inputs)
-
-    def _links_to_pack(self) -> list[tuple[int, int, bytes]]:
-        """(first_seq, last_seq, hash) of the oldest links, up to a segment's size or the next snapshot."""
         execute = self._connection.execute
-        room = min(self._young - YOUNG_INPUTS, PACK_INPUTS_MAX)
-        query = "SELECT first_seq, last_seq, hash, count, size FROM chain ORDER BY last_seq LIMIT ?"
-        rows = execute(query, (room,)).fetchall()
+        span = (chosen[0], chosen[-1])
+        query = "SELECT first_seq, count, hash, data FROM rows WHERE last_seq BETWEEN ? AND ? ORDER BY last_seq"
+        rows = execute(query, span).fetchall()
+        count = sum(row[1] for row in rows)
+        try:
+            data = join([row[3] for row in rows])
+        except WireError as fault:
+            raise LogDamaged(rows[0][0], str(fault)) from fault
+        execute("DELETE FROM rows WHERE last_seq BETWEEN ? AND ?", span)
+        row = (span[1], rows[0][0], Form.PACKED, count, rows[-1][2], data)
+        execute("INSERT INTO rows VALUES(?, ?, ?, ?, ?, ?)", row)
+        return int(count)
+
+    def _to_pack(self) -> list[int]:
+        """last_seq of the oldest young rows, up to a packed row's size or the next snapshot."""
+        execute = self._connection.execute
+        spare = self._young - YOUNG_INPUTS
+        query = "SELECT last_seq, count, length(data) FROM rows WHERE form = 0 ORDER BY last_seq LIMIT ?"
+        rows = execute(query, (min(spare, PACK_ROWS_MAX),)).fetchall()
         query = "SELECT min(site_seq) FROM snapshots WHERE site_seq >= ?"
-        border = execute(query, (rows[0][1],)).fetchone()[0] if rows else None
-        chosen: list[tuple[int, int, bytes]] = []
-        size = 0
-        for first, last, digest, count, link_size in rows:
-            size += link_size
-            room -= count
-            if chosen and (size > SEGMENT_BYTES or room < 0):
+        border = execute(query, (rows[0][0],)).fetchone()[0] if rows else None
+        chosen: list[int] = []
+        total = 0
+        for last, count, size in rows:
+            total += size
+            spare -= count
+            if chosen and (total > SEGMENT_BYTES or spare < 0):
                 break
-            chosen.append((first, last, digest))
+            chosen.append(last)
             if border is not None and last >= border:
                 break
         return chosen

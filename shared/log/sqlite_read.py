@@ -1,7 +1,8 @@
 """Reading a site's log on SQLite: never blocks the writer, never writes.
 
-Each answer is one read transaction, so a row that housekeeping moves into a segment meanwhile is seen exactly once.
-A reader belongs to one thread at a time. Limits: an answer holds at most one segment and 1,000 rows in memory.
+Rows are fetched in order by the last number they hold, and packing only joins rows that are consecutive: so a record
+that housekeeping moves meanwhile is seen exactly once. Stretches while the writer works are to be read ``frozen``.
+A reader belongs to one thread at a time.
 """
 
 import sqlite3
@@ -11,15 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.domain.errors import LogDamaged, WireError
-from shared.log.chain import GENESIS, checksum
+from shared.log.chain import GENESIS
 from shared.log.order import END, check_snapshot, log_id_at, resume_place
 from shared.log.port import Cursor, EventRow, Head, InputRow, Snapshot, Stretch
-from shared.log.segments import Unpacked, event_row, unpack
+from shared.log.segments import Form, event_row, unpack
 from shared.log.sqlite_schema import connect_reader, read_meta, roll_back, translated
 from shared.wire.inputs import decode_input
 from shared.wire.packing import decode_states
 
-_CHUNK = 1000
+_ROW = "first_seq, last_seq, form, hash, data"
+_BATCH = 16
+"""Rows fetched at once: at most some MiB."""
 
 
 class SqliteReader:
@@ -48,6 +51,12 @@ class SqliteReader:
     def close(self) -> None:
         self._connection.close()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Everything read within is of one moment, whatever the writer does meanwhile; the WAL grows that long."""
+        with self._moment():
+            yield
+
     def check(self) -> None:
         """Walks the whole file for structure; raises LogDamaged."""
         with self._moment() as at:
@@ -75,21 +84,19 @@ class SqliteReader:
 
     def head(self) -> Head:
         with self._moment() as at:
-            row = at.execute("SELECT last_seq, hash FROM chain ORDER BY last_seq DESC LIMIT 1").fetchone()
-            if row is None:
-                row = at.execute("SELECT last_seq, hash FROM segments ORDER BY last_seq DESC LIMIT 1").fetchone()
+            row = at.execute(f"SELECT {_ROW} FROM rows ORDER BY last_seq DESC LIMIT 1").fetchone()
             if row is None:
                 return Head("", self._start_after, 0, 0, self._follows)
-            seq, digest = row
-            last = next(self.inputs(seq - 1, 1), None)
-            if last is None or last.site_seq != seq:
+            inside = unpack(row[0], row[2], row[4])
+            last, seq = inside.inputs[-1:], row[1]
+            if not last or last[0].site_seq != seq:
                 raise LogDamaged(seq, "the last record is missing")
             log_id = log_id_at(seq, self._log_ids(at))
         try:
-            entry = decode_input(last.data)
+            entry = decode_input(last[0].data)
         except WireError as fault:
             raise LogDamaged(seq, str(fault)) from fault
-        return Head(log_id, seq, entry.tick_ms, entry.at_ms, bytes(digest))
+        return Head(log_id, seq, entry.tick_ms, entry.at_ms, bytes(row[3]))
 
     def first_seq(self) -> int:
         return self._start_after + 1
@@ -100,20 +107,27 @@ class SqliteReader:
     def _log_ids(self, at: sqlite3.Connection) -> list[tuple[int, str]]:
         return at.execute("SELECT first_seq, log_id FROM log_ids ORDER BY first_seq").fetchall()
 
-    def inputs(self, after_seq: int, limit: int = 1000) -> Iterator[InputRow]:
-        while limit > 0:
+    def _rows(self, after_seq: int) -> Iterator[tuple[int, int, int, bytes, bytes]]:
+        """(first_seq, last_seq, form, hash, data) in order, from the row that holds the first number above."""
+        while True:
             with self._moment(after_seq + 1) as at:
-                segment = self._segment_after(at, after_seq)
-                if segment is None:
-                    query = "SELECT site_seq, kind, data FROM inputs WHERE site_seq > ? ORDER BY site_seq LIMIT ?"
-                    rows = list(map(InputRow._make, at.execute(query, (after_seq, min(limit, _CHUNK)))))
-                else:
-                    rows = [row for row in segment[1].inputs if row.site_seq > after_seq][:limit]
-            if not rows and segment is None:
+                query = f"SELECT {_ROW} FROM rows WHERE last_seq > ? ORDER BY last_seq LIMIT {_BATCH}"
+                rows = at.execute(query, (after_seq,)).fetchall()
+            if not rows:
                 return
             yield from rows
-            limit -= len(rows)
-            after_seq = rows[-1].site_seq if segment is None else segment[0]
+            after_seq = rows[-1][1]
+
+    def inputs(self, after_seq: int, limit: int = 1000) -> Iterator[InputRow]:
+        for first, _, form, _, data in self._rows(after_seq):
+            for row in unpack(first, form, data).inputs:
+                if row.site_seq <= after_seq:
+                    continue
+                if limit <= 0:
+                    return
+                limit -= 1
+                after_seq = row.site_seq
+                yield row
 
     def events(self, after: Cursor | None, limit: int = 1000) -> Iterator[tuple[Cursor, EventRow]]:
         place = (0, -1)
@@ -121,32 +135,17 @@ class SqliteReader:
             log_ids = self._log_ids(at)
         if after is not None:
             place = resume_place(after, log_ids)
-        while limit > 0:
-            with self._moment(place[0]) as at:
-                segment = self._segment_after(at, place[0] - 1 if place[1] < END else place[0])
-                if segment is None:
-                    query = (
-                        "SELECT site_seq, ordinal, room, room_no, type, data FROM events"
-                        " WHERE (site_seq, ordinal) > (?, ?) ORDER BY site_seq, ordinal LIMIT ?"
-                    )
-                    found = at.execute(query, (*place, min(limit, _CHUNK)))
-                    rows = list(map(EventRow._make, found))
+        for first, last, form, _, data in self._rows(place[0] - 1):
+            found = [row for row in unpack(first, form, data).events if (row[0], row[1]) > place]
+            if found and last >= (log_ids[-1][0] if log_ids else 0):
+                with self._moment() as at:
                     log_ids = self._log_ids(at)
-                else:
-                    chosen = [row for row in segment[1].events if (row[0], row[1]) > place][:limit]
-                    rows = [event_row(*row) for row in chosen]
-            if not rows and segment is None:
-                return
-            for row in rows:
-                yield Cursor(log_id_at(row.site_seq, log_ids), row.site_seq, row.ordinal), row
-            limit -= len(rows)
-            place = (rows[-1].site_seq, rows[-1].ordinal) if segment is None else (segment[0], END)
-
-    def _segment_after(self, at: sqlite3.Connection, after_seq: int) -> tuple[int, Unpacked] | None:
-        """(last_seq, contents) of the segment that holds the first number above ``after_seq``."""
-        query = "SELECT first_seq, last_seq, data FROM segments WHERE last_seq > ? ORDER BY last_seq LIMIT 1"
-        row = at.execute(query, (after_seq,)).fetchone()
-        return None if row is None else (row[1], unpack(row[0], row[2]))
+            for seq, ordinal, record in found:
+                if limit <= 0:
+                    return
+                limit -= 1
+                place = (seq, ordinal)
+                yield Cursor(log_id_at(seq, log_ids), seq, ordinal), event_row(seq, ordinal, record)
 
     def position(self, name: str) -> bytes | None:
         return self._one("SELECT value FROM positions WHERE name = ?", name)
@@ -178,7 +177,7 @@ class SqliteReader:
 
     def folded_to(self) -> int:
         with self._moment() as at:
-            last = at.execute("SELECT max(last_seq) FROM segments WHERE folded = 1").fetchone()[0]
+            last = at.execute(f"SELECT max(last_seq) FROM rows WHERE form = {Form.FOLDED}").fetchone()[0]
         return self._start_after if last is None else int(last)
 
     def snapshots(self) -> tuple[tuple[int, bytes], ...]:
@@ -186,52 +185,18 @@ class SqliteReader:
             return tuple(at.execute("SELECT site_seq, hash FROM snapshots ORDER BY site_seq").fetchall())
 
     def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
-        while True:
-            with self._moment(after_seq + 1) as at:
-                query = (
-                    "SELECT first_seq, last_seq, folded, hash, data FROM segments"
-                    " WHERE last_seq > ? ORDER BY last_seq LIMIT 1"
-                )
-                row = at.execute(query, (after_seq,)).fetchone()
-                stretch = self._packed(row) if row else self._link_after(at, after_seq)
-            if stretch is None:
-                return
-            yield stretch
-            after_seq = stretch.last_seq
-
-    def _packed(self, row: tuple[int, int, int, bytes, bytes]) -> Stretch:
-        first, last, folded, digest, data = row
-        inside = unpack(first, data)
-        links = inside.links or (last,)
-        events = () if inside.bad else tuple(event_row(*each) for each in inside.events)
-        return Stretch(first, last, links, digest, bool(folded), inside.inputs, events, inside.bad)
-
-    def _link_after(self, at: sqlite3.Connection, after_seq: int) -> Stretch | None:
-        query = "SELECT first_seq, last_seq, hash FROM chain WHERE last_seq > ? ORDER BY last_seq LIMIT 1"
-        row = at.execute(query, (after_seq,)).fetchone()
-        if row is None:
-            left = at.execute("SELECT min(site_seq) FROM inputs WHERE site_seq > ?", (after_seq,)).fetchone()[0]
-            if left is not None:
-                raise LogDamaged(left, "no link of the chain covers this record")
-            return None
-        first, last, digest = row
-        span = (first, last)
-        query = "SELECT site_seq, kind, data, sum FROM inputs WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq"
-        inputs = at.execute(query, span).fetchall()
-        query = (
-            "SELECT site_seq, ordinal, data, sum, room, room_no, type FROM events"
-            " WHERE site_seq BETWEEN ? AND ? ORDER BY site_seq, ordinal, room"
-        )
-        events = at.execute(query, span).fetchall()
-        bad = min((row[0] for row in (*inputs, *events) if checksum(row[2]) != row[3]), default=0)
-        input_rows = tuple(InputRow(seq, kind, data) for seq, kind, data, _ in inputs)
-        if bad:
-            return Stretch(first, last, (last,), digest, folded=False, inputs=input_rows, events=(), bad=bad)
-        event_rows = tuple(event_row(*row[:3]) for row in events)
-        for made, row in zip(event_rows, events, strict=True):
-            if made[2:5] != row[4:]:
-                raise LogDamaged(made.site_seq, f"an event of this record is stored as {row[4:]}")
-        return Stretch(first, last, (last,), digest, folded=False, inputs=input_rows, events=event_rows, bad=0)
+        for first, last, form, digest, data in self._rows(after_seq):
+            inside = unpack(first, form, data)
+            yield Stretch(
+                first_seq=first,
+                last_seq=last,
+                links=inside.links or (last,),
+                hash=bytes(digest),
+                folded=form == Form.FOLDED,
+                inputs=inside.inputs,
+                events=() if inside.bad else tuple(event_row(*each) for each in inside.events),
+                bad=inside.bad,
+            )
 
 
 def inflate(data: bytes | None, record: int, what: str) -> bytes | None:

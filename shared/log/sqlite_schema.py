@@ -2,7 +2,7 @@
 
 WAL with synchronous=FULL: a commit that returned is on the disk, a torn tail after a kill or a power cut is rolled back
 by SQLite itself and is not damage. STRICT tables. One writer connection; each reader has its own.
-``inputs``, ``events`` and ``chain`` hold the young end of the log as rows; ``segments`` the older part, packed.
+``rows`` holds inputs, events and the chain, a row a group at the young end and packed behind it (shared.log.segments).
 """
 
 import sqlite3
@@ -23,13 +23,9 @@ WAL_BYTES_MAX = 16 << 20
 TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE log_ids(first_seq INTEGER PRIMARY KEY, log_id TEXT NOT NULL) STRICT;
-CREATE TABLE inputs(site_seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, sum INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE TABLE events(site_seq INTEGER NOT NULL, ordinal INTEGER NOT NULL, room TEXT NOT NULL, room_no INTEGER NOT NULL,
-    type TEXT NOT NULL, sum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(site_seq, ordinal)) STRICT, WITHOUT ROWID;
-CREATE TABLE chain(last_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, count INTEGER NOT NULL,
-    size INTEGER NOT NULL, input_root BLOB NOT NULL, event_root BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
-CREATE TABLE segments(last_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, folded INTEGER NOT NULL,
-    hash BLOB NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE rows(last_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, form INTEGER NOT NULL,
+    count INTEGER NOT NULL, hash BLOB NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE INDEX young ON rows(last_seq, count, length(data)) WHERE form = 0;
 CREATE TABLE snapshots(site_seq INTEGER PRIMARY KEY, log_id TEXT NOT NULL, hash BLOB NOT NULL,
     data BLOB NOT NULL) STRICT;
 CREATE TABLE rulesets(version TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;

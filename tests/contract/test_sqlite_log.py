@@ -1,6 +1,5 @@
 """The SQLite adapter against the contract, and what only a file can show."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from shared.domain.errors import Busy, LogDamaged, LogNewer
 from shared.log.port import Log
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import SqliteStore
+from tests.contract.forgery import flip_input, run
 from tests.contract.log_contract import LogContract, Reopen
 from tests.contract.rows import event, frames, start, tick
 
@@ -50,7 +50,7 @@ class TestSqliteLog(LogContract):
         """The refusal names the format, and the file stays as it is."""
         log.commit(start())
         store.close()
-        _edit(tmp_path, "UPDATE meta SET value='99' WHERE key='format'")
+        run(tmp_path, "UPDATE meta SET value='99' WHERE key='format'")
         before = (tmp_path / "log.db").read_bytes()
         with pytest.raises(LogNewer, match="format 99"):
             store.open()
@@ -61,10 +61,7 @@ class TestSqliteLog(LogContract):
         log.commit(start())
         log.commit(frames(2, 10, [event(5, 0, 1)]))
         store.close()
-        _edit(
-            tmp_path,
-            "UPDATE inputs SET data = CAST(replace(CAST(data AS TEXT), 'gas1', 'gas2') AS BLOB) WHERE site_seq=7",
-        )
+        flip_input(tmp_path, 7)
         assert [stretch.bad for stretch in opened(store).stretches()] == [0, 7]
 
     def test_a_reader_opens_a_log_that_was_closed(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
@@ -94,10 +91,3 @@ class TestSqliteLog(LogContract):
         store.close()
         (tmp_path / "log.db").write_bytes(backup)
         assert "ends at 1, but it had reached 2" in store.open().older
-
-
-def _edit(folder: Path, statement: str) -> None:
-    connection = sqlite3.connect(folder / "log.db")
-    with connection:
-        connection.execute(statement)
-    connection.close()

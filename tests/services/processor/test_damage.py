@@ -2,7 +2,6 @@
 
 import os
 import random
-import sqlite3
 from pathlib import Path
 from shutil import copy, copytree
 
@@ -16,6 +15,7 @@ from shared.domain.errors import LogDamaged, LogNewer
 from shared.domain.inputs import Report, ReportKind, Resync, Start
 from shared.log.sqlite_read import SqliteReader
 from shared.wire.inputs import decode_input
+from tests.contract.forgery import drop_input, flip_input, replace_event, run
 from tests.services.processor.plant import H2_ALARM, bank, gas
 from tests.services.processor.site import Site, kinds, on_disk
 
@@ -37,23 +37,6 @@ def _lived(folder: Path, *, clean: bool = True) -> Site:
     return site
 
 
-def _edit(folder: Path, statement: str, *values: object) -> None:
-    connection = sqlite3.connect(folder / "log.db")
-    with connection:
-        connection.execute(statement, values)
-    connection.close()
-
-
-def _flip_input(folder: Path, seq: int) -> None:
-    """One byte of the words of a frame changes under the log's feet."""
-    connection = sqlite3.connect(folder / "log.db")
-    data = bytearray(connection.execute("SELECT data FROM inputs WHERE site_seq = ?", (seq,)).fetchone()[0])
-    data[-1] ^= 1
-    with connection:
-        connection.execute("UPDATE inputs SET data = ? WHERE site_seq = ?", (bytes(data), seq))
-    connection.close()
-
-
 def _first(folder: Path, count: int) -> list[object]:
     reader = SqliteReader.open(folder / "log.db")
     bodies = [decode_input(row.data).body for row in reader.inputs(0, count)]
@@ -66,35 +49,53 @@ def test_one_changed_byte_is_found_at_its_record(tmp_path: Path, seq: int) -> No
     """verify names the record, replay and restore refuse to go past it."""
     _lived(tmp_path)
     assert verify(tmp_path).ok
-    _flip_input(tmp_path, seq)
+    flip_input(tmp_path, seq)
     found = verify(tmp_path)
     assert (found.ok, found.bad_record) == (False, seq)
     with pytest.raises(LogDamaged, match=f"record {seq}"):
         replay(tmp_path)
 
 
-def test_a_changed_event_breaks_the_chain_at_its_input(tmp_path: Path) -> None:
-    """Events are bound as inputs are; so is each of the columns beside them."""
-    for column, value in (("data", b"{}"), ("type", "x"), ("room", "r2"), ("room_no", 99)):
-        folder = tmp_path / column
-        folder.mkdir()
-        _lived(folder)
-        connection = sqlite3.connect(folder / "log.db")
-        seq = connection.execute("SELECT site_seq FROM events ORDER BY site_seq DESC LIMIT 1 OFFSET 4").fetchone()[0]
-        connection.close()
-        _edit(folder, f"UPDATE events SET {column} = ? WHERE site_seq = ?", value, seq)
-        found = verify(folder)
-        assert (found.ok, found.bad_record) == (False, seq), (column, found)
+@pytest.mark.parametrize("seq", [5, 14, 23, 30])
+def test_a_forger_who_fits_the_checksum_breaks_the_chain(tmp_path: Path, seq: int) -> None:
+    """The link that holds the record no longer has its hash."""
+    _lived(tmp_path)
+    flip_input(tmp_path, seq, cover_up=True)
+    found = verify(tmp_path)
+    assert not found.ok
+    assert seq - 1 <= found.bad_record <= seq
+
+
+@pytest.mark.parametrize("cover_up", [False, True])
+def test_a_changed_event_breaks_the_chain_at_its_input(tmp_path: Path, *, cover_up: bool) -> None:
+    """Events are bound as inputs are."""
+    _lived(tmp_path)
+    reader = SqliteReader.open(tmp_path / "log.db")
+    row = [row for _, row in reader.events(None)][-4]
+    reader.close()
+    forged = row.data.replace(b'"ordinal":0', b'"ordinal":7')
+    replace_event(tmp_path, row.site_seq, forged, cover_up=cover_up)
+    found = verify(tmp_path)
+    assert not found.ok
+    assert row.site_seq - 1 <= found.bad_record <= row.site_seq
+
+
+def test_a_missing_record_is_named(tmp_path: Path) -> None:
+    """The number that is not there is the bad record."""
+    _lived(tmp_path)
+    drop_input(tmp_path, 9)
+    found = verify(tmp_path)
+    assert (found.ok, found.bad_record) == (False, 9)
 
 
 def test_what_hangs_on_the_chain_by_a_hash_is_checked_too(tmp_path: Path) -> None:
-    """A missing record, another rule set, another snapshot, a cut tail, another head: each is found."""
+    """Another rule set, another snapshot, another hash, a missing row, another name: each is found."""
     changes = {
-        "missing": "DELETE FROM inputs WHERE site_seq = 9",
         "rules": "UPDATE rulesets SET data = x'789c030000000001'",
         "snapshot": "UPDATE snapshots SET hash = zeroblob(32)",
-        "link": "UPDATE chain SET hash = zeroblob(32) WHERE last_seq = 10",
-        "tail": "DELETE FROM chain WHERE last_seq = (SELECT max(last_seq) FROM chain)",
+        "link": "UPDATE rows SET hash = zeroblob(32) WHERE last_seq = 10",
+        "row": "DELETE FROM rows WHERE last_seq = 10",
+        "first": "DELETE FROM rows WHERE last_seq < 10",
         "genesis": f"UPDATE meta SET value = '{'11' * 32}' WHERE key = 'follows'",
         "name": "UPDATE log_ids SET log_id = 'other'",
     }
@@ -102,20 +103,16 @@ def test_what_hangs_on_the_chain_by_a_hash_is_checked_too(tmp_path: Path) -> Non
         folder = tmp_path / name
         folder.mkdir()
         _lived(folder)
-        _edit(folder, statement)
+        run(folder, statement)
         assert not verify(folder).ok, name
 
 
 def test_a_cut_tail_is_known_from_the_head_beside_the_log(tmp_path: Path) -> None:
     """Whole links taken off the end leave a sound chain, but not the head that was reached."""
     _lived(tmp_path)
-    connection = sqlite3.connect(tmp_path / "log.db")
-    last = connection.execute("SELECT max(last_seq) FROM chain").fetchone()[0]
-    with connection:
-        for table, column in (("inputs", "site_seq"), ("events", "site_seq"), ("chain", "last_seq")):
-            connection.execute(f"DELETE FROM {table} WHERE {column} >= ?", (last,))
-        connection.execute("DELETE FROM snapshots WHERE site_seq >= ?", (last - 1,))
-    connection.close()
+    last = verify(tmp_path).site_seq
+    run(tmp_path, "DELETE FROM rows WHERE last_seq >= ?", last)
+    run(tmp_path, "DELETE FROM snapshots WHERE site_seq >= ?", last - 1)
     found = verify(tmp_path)
     assert (found.ok, found.bad_record) == (False, last)
 
@@ -123,7 +120,7 @@ def test_a_cut_tail_is_known_from_the_head_beside_the_log(tmp_path: Path) -> Non
 def test_a_damaged_log_is_set_aside_and_the_site_goes_on_from_its_last_good_record(tmp_path: Path) -> None:
     """The new log names the old one, its last good hash and number, and holds a Resync of each room."""
     site = _lived(tmp_path)
-    _flip_input(tmp_path, 30)
+    flip_input(tmp_path, 30)
     copy(tmp_path / "log.db", tmp_path / "copy.db")
     reader = SqliteReader.open(tmp_path / "copy.db")
     good = restore(reader, before=30)
@@ -248,7 +245,7 @@ def test_a_restored_backup_says_what_it_lacks(tmp_path: Path) -> None:
 def test_a_newer_programs_log_is_refused_and_left_alone(tmp_path: Path) -> None:
     """The start names the format; nothing is set aside."""
     site = _lived(tmp_path)
-    _edit(tmp_path, "UPDATE meta SET value = '2' WHERE key = 'format'")
+    run(tmp_path, "UPDATE meta SET value = '2' WHERE key = 'format'")
     with pytest.raises(LogNewer, match="format 2"):
         site.open()
     assert not [folder for folder in tmp_path.iterdir() if folder.name.startswith("damaged-")]
