@@ -32,6 +32,10 @@ from shared.runtime.site_file.values import scaled
 
 FLOAT_CURRENT_FLOOR_MA = 500
 """Below this a Hall sensor of ±500 A shows noise."""
+MEASURED_HOLD_MS = 10_000
+"""Current and volts move with every load step."""
+TOLD_HOLD_MIN_MS = 2_000
+"""Flags and contacts say what the charger means; one missed poll is not another mode."""
 LOW_MODES = (Mode.DISCHARGE, Mode.RECOVERY)
 HIGH_MODES = (Mode.BOOST, Mode.RECOVERY)
 DEVIATION_MEMBERS_MIN = 3
@@ -146,10 +150,20 @@ class BatteryTables:
                 cells=max(1, len(first.jars)) * self.cells,
                 boost_mv_per_cell=round_div(threshold, 1000),
                 idle_ma=default if idle is None else int(idle.scaleb(3)),
-                hold_ms=model.mode.hold,
+                hold_ms=self.hold_ms(),
                 recovery_ms=model.recovery,
             )
         )
+
+    def hold_ms(self) -> int:
+        """How long a new mode must be seen."""
+        told = self.battery.flags or self.battery.contact
+        if self.battery.model.mode.hold is not None:
+            return self.battery.model.mode.hold
+        if told is None:
+            return MEASURED_HOLD_MS
+        every = next(scan.every_ms for scan in self.tables.scans if scan.device == told.device)
+        return max(TOLD_HOLD_MIN_MS, 2 * every)
 
     def limit(self, alarm: int, point: int, figures: Figures, *, high: bool, limit: int, cells: int = 1) -> None:
         self.tables.limits.append(

@@ -270,6 +270,7 @@ class Binder:
             output = self.output(room.id, kind, model.output, (*room.place, key, index), model.safe)
             if output is not None:
                 output.run_on_ms = model.run_on
+                output.wiring_safe = model.wiring is not None
                 room.outputs.append(output)
 
     def matrix(self, rooms: Mapping[str, Room]) -> None:
@@ -290,6 +291,7 @@ class Binder:
             output = self.output(room.id, OutputKind.OTHER, line.output, place, line.safe)
             if output is not None:
                 output.matrix, output.run_on_ms = name, line.run_on
+                output.wiring_safe = line.wiring is not None
                 room.outputs.append(output)
 
     def battery(self, room: Room, name: str, model: BatteryModel) -> Battery:

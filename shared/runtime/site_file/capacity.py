@@ -3,7 +3,8 @@
 Serial: a character is 11 bits (start, 8 data, parity or stop, stop); a read is 8 bytes out and 5 + 2 n back, two silent
 intervals of 3.5 characters (at least 1.75 ms) and 10 ms for the device to turn round [ours]. TCP: 5 ms a request
 [ours].
-Log: 240 bytes a frame for header, row and index [measured on the log], 48 more a block, and the words as they came.
+Log: 32 bytes a frame and 6 tenths of its words once they are packed [measured: 1,500 frames of each device of the demo
+site with noise of +-4 in every register, packed by shared.log.segments, came to 26 + 0.47 a byte].
 Memory: guard and site each keep 60 s of frames; the ring of the undurable log holds at most 32 MiB.
 """
 
@@ -19,9 +20,11 @@ CHARACTER_BITS = 11
 TURN_AROUND_US = 10_000
 TCP_REQUEST_US = 5_000
 SILENCE_MIN_US = 1_750
-FRAME_BYTES = 240
-BLOCK_BYTES = 48
+FRAME_BYTES = 32
+PACKED_TENTHS = 6
+HEADER_BYTES = 1_000
 BUFFER_S = 60
+RING_BYTES_MAX = 32 << 20
 DAY_MS = 86_400_000
 STATE_BYTES_A_POINT = 400
 STATE_BYTES_AN_ALARM = 600
@@ -118,9 +121,15 @@ def scan_us(bus: BusPlan, device: DevicePlan) -> int:
 
 
 def frame_bytes(device: DevicePlan) -> int:
-    """What one frame takes in the log."""
+    """What one frame takes in the log, packed."""
     words = sum((block.count + 7) // 8 if block.table.is_bits else 2 * block.count for block in device.blocks)
-    return FRAME_BYTES + BLOCK_BYTES * len(device.blocks) + words
+    return FRAME_BYTES + (words * PACKED_TENTHS + 9) // 10
+
+
+def raw_bytes(device: DevicePlan) -> int:
+    """What one frame takes in memory: header, and words as they came."""
+    words = sum((block.count + 7) // 8 if block.table.is_bits else 2 * block.count for block in device.blocks)
+    return HEADER_BYTES + words
 
 
 def line_time(bus: BusPlan, devices: list[DevicePlan]) -> LineTime:
@@ -150,7 +159,8 @@ def sheet(
     day = sum(line.log_bytes_a_day for line in lines)
     usable = max(0, free_bytes - (log.disk_low_mib << 20))
     points, alarms = sum(len(room.points) for room in rooms), sum(len(room.alarms) for room in rooms)
-    buffers = 3 * day * BUFFER_S // 86_400
+    frames = sum(BUFFER_S * 1000 // device.every_ms * raw_bytes(device) for device in devices)
+    buffers = min(frames, RING_BYTES_MAX) + 2 * frames
     return CapacitySheet(
         lines=lines,
         points=points,

@@ -2,7 +2,7 @@
 
 Promises: every fault of form is found in one go; what is sound of a file with faults is still checked further, and
 nothing is said about a part only because it, or what it needs, was already told (``Source.is_broken``).
-Refuses: a key in two files, an included file that includes, sections of later versions.
+Refuses: a key in two files, an included file that includes.
 Limits: those of shared.runtime.documents for each file, 100 included files.
 """
 
@@ -18,10 +18,8 @@ from shared.runtime.documents import Document, Fault, Place, load_document, vali
 from shared.runtime.site_file.models import ChannelsModel, IncludedFile, Sections, SiteFile
 
 ROUNDS_MAX = 12
-LATER = ("uplink", "northbound")
-_LATER_BUS = ("snmp", "version", "user_file")
 _TABLES = ("buses", "devices", "rooms", "rules", "matrix", "people")
-_SINGLES = ("mqtt", "http", "simulate", "log")
+_SINGLES = ("mqtt", "http", "simulate", "log", "uplink", "northbound")
 
 _Part = TypeVar("_Part", bound=Sections)
 
@@ -174,7 +172,7 @@ def _merge(
 
 def _validate(document: Document, model: type[_Part], faults: list[Fault], broken: set[Place]) -> _Part | None:
     """The model of what is sound in the document; faults of form are told once."""
-    data = _without_later(document, faults, broken)
+    data = document.data
     for number in range(ROUNDS_MAX):
         try:
             return model.model_validate(data)
@@ -185,26 +183,6 @@ def _validate(document: Document, model: type[_Part], faults: list[Fault], broke
             for detail in error.errors(include_url=False, include_context=False, include_input=False):
                 _leave_out(data, document.resolve(detail["loc"]), detail["loc"], broken)
     return None
-
-
-def _without_later(document: Document, faults: list[Fault], broken: set[Place]) -> dict[str, Any]:
-    """The data without what later versions bring: named as that, not as unknown keys."""
-    data: dict[str, Any] = dict(document.data)
-    for name in LATER:
-        if name in data:
-            faults.append(document.fault((name,), "comes with a later version", "leave it out", value=False))
-            del data[name]
-    buses = data.get("buses")
-    if isinstance(buses, dict):
-        data["buses"] = kept = dict(buses)
-        for bus, spec in buses.items():
-            if isinstance(spec, dict) and "snmp" in spec:
-                place = ("buses", bus)
-                what = "an SNMP bus comes with a later version"
-                faults.append(document.fault((*place, "snmp"), what, "modbus_tcp or modbus_rtu", value=False))
-                broken.add(place)
-                del kept[bus]
-    return data
 
 
 def _leave_out(data: dict[str, Any], place: Place, loc: Iterable[str | int], broken: set[Place]) -> None:

@@ -6,7 +6,7 @@ the same sections, without ``version``, ``site`` and ``include``.
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +30,8 @@ from shared.runtime.site_file.values import (
 
 MINUTE = 60_000
 DAY = 86_400_000
+Wiring = Literal["fan_on_when_deenergised"]
+"""How an output behaves that no watchdog supervises: it falls to its safe value when its relay has no current."""
 
 
 class Model(BaseModel):
@@ -50,13 +52,17 @@ class SiteModel(Model):
 
 
 class BusModel(Model):
-    """One line or connection: exactly one of modbus_tcp, modbus_rtu, simulated."""
+    """One line or connection: exactly one of modbus_tcp, modbus_rtu, simulated, snmp."""
 
     modbus_tcp: str = ""
     """host:port"""
     modbus_rtu: str = ""
     """Serial device; take the one under /dev/serial/by-id."""
     simulated: str = ""
+    snmp: str = ""
+    """host:port; comes with a later version, with version and user_file."""
+    version: Annotated[Whole, Field(ge=1, le=3)] | None = None
+    user_file: str = ""
     timeout: Duration = 300
     baud: Whole = 19_200
     parity: Literal["N", "E", "O"] = "E"
@@ -101,7 +107,7 @@ class FanModel(Model):
     standby: Flag = False
     safe: Flag | None = None
     """State when nobody demands anything and at the end of a lease; the profile's when not given."""
-    wiring: Literal["fan_on_when_deenergised"] | None = None
+    wiring: Wiring | None = None
 
 
 class SwitchModel(Model):
@@ -110,6 +116,7 @@ class SwitchModel(Model):
     output: Channel
     run_on: Delay = 0
     safe: Flag | None = None
+    wiring: Wiring | None = None
 
 
 class ModeModel(Model):
@@ -120,7 +127,9 @@ class ModeModel(Model):
     """Closed = boost."""
     current: Channel | None = None
     voltage: Channel | None = None
-    hold: Duration = 10_000
+    hold: Duration | None = None
+    """A new mode counts after so long: by default 10 s from current and volts, two polls (2 s at least) from flags or a
+    contact."""
     idle_a: Positive | None = None
     """Below minus this it discharges."""
     boost_v_per_cell: Positive | None = None
@@ -212,6 +221,7 @@ class MatrixModel(Model):
     """Rule ids, or detector_fault, boost."""
     output: Channel
     safe: Flag | None = None
+    wiring: Wiring | None = None
     run_on: Delay = 0
     at_least: Count | None = None
     """k of n causes, never for the fan."""
@@ -222,7 +232,7 @@ class MatrixModel(Model):
 class PersonModel(Model):
     name: Text = ""
     email: Text = ""
-    phone: Annotated[Text, Field(pattern=r"^(\+?[0-9 ()/-]{3,30})?$")] = ""
+    phone: Text = ""
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] = "en"
 
 
@@ -259,6 +269,8 @@ class WebhookModel(Model):
 class ChannelsModel(Model):
     email: EmailModel | None = None
     webhook: WebhookModel | None = None
+    sms: dict[str, Any] | None = None
+    """Comes with a later version."""
 
 
 class MqttModel(Model):
@@ -297,6 +309,10 @@ class Sections(Model):
     simulate: str = ""
     """The devices file that a demo site starts."""
     log: LogModel = LogModel()
+    uplink: dict[str, Any] | None = None
+    """Comes with a later version."""
+    northbound: dict[str, Any] | None = None
+    """Comes with a later version."""
 
 
 class IncludedFile(Sections):

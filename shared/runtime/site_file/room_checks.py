@@ -161,9 +161,7 @@ class RoomChecks:
             self.source.warn(at, "the buzzer would be silent when this box is not there", "safe: on in the profile")
         watchdog = profile.watchdog
         if watchdog is None:
-            if output.kind is OutputKind.FAN and not output.wiring_safe:
-                what = f"{output.coil.device} has no watchdog: when this box dies the fan may stay off"
-                self.source.fault(at, what, "wiring: fan_on_when_deenergised, or a module with a watchdog")
+            self.unsupervised(output, at)
             return
         time = watchdog.value * watchdog.unit_ms
         if time > WATCHDOG_MAX_MS:
@@ -174,6 +172,18 @@ class RoomChecks:
                 f"the watchdog of {output.coil.device} waits {format_duration(time)} only: a missed poll or two trip it"
             )
             self.source.warn(at, what, "at least three polls")
+
+    def unsupervised(self, output: Output, at: Place) -> None:
+        """No watchdog: a fan must then be wired safely, other outputs are told."""
+        if output.wiring_safe:
+            return
+        device = output.coil.device
+        if output.kind is OutputKind.FAN:
+            what = f"{device} has no watchdog: when this box dies the fan may stay off"
+            self.source.fault(at, what, "wiring: fan_on_when_deenergised, or a module with a watchdog")
+        else:
+            what = f"not supervised: {device} has no watchdog, and keeps this output as it is when this box dies"
+            self.source.warn(at, what, "a module with a watchdog, or wiring: fan_on_when_deenergised")
 
     def fan(self, output: Output) -> None:
         if not output.safe_on:

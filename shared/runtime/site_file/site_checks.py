@@ -1,6 +1,7 @@
 """Checks of the site as a whole: its lines, devices, files and names, and what this version does not do yet."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -15,7 +16,9 @@ from shared.runtime.site_file.names import Found, Names, listing, near
 BAUDS = (1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 TIMEOUT_ADVISED_MS = (100, 2_000)
 EVERY_ADVISED_MAX_MS = 60_000
-KINDS = ("modbus_tcp", "modbus_rtu", "simulated")
+_PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{2,29}", re.ASCII)
+KINDS = ("modbus_tcp", "modbus_rtu", "simulated", "snmp")
+LATER = "comes with a later version: it does nothing in this one"
 
 
 def split_address(text: str) -> tuple[str, int] | None:
@@ -55,6 +58,9 @@ def _site(source: Source) -> None:
     elif not _is_loopback(address[0]):
         what = f"{address[0]} can be reached from outside; that comes with a later version"
         source.fault(("http",), what, "127.0.0.1, localhost or [::1]")
+    for key in ("uplink", "northbound"):
+        if getattr(model, key) is not None:
+            source.warn((key,), LATER, "keep it for a later version")
     if model.simulate:
         _simulate(source)
     if model.mqtt is not None:
@@ -100,9 +106,12 @@ def _bus(source: Source, name: str, bus: BusModel) -> None:
         source.fault((*place, "modbus_tcp"), what, "host:port, as in 10.0.0.7:502")
     if bus.modbus_rtu and bus.baud not in BAUDS:
         source.fault((*place, "baud"), f"{bus.baud} is no usual speed", listing(str(baud) for baud in BAUDS))
-    for key in ("baud", "parity", "stop_bits"):
-        if key in bus.model_fields_set and not bus.modbus_rtu:
-            source.fault((*place, key), f"means nothing for {given[0]}", "only with modbus_rtu")
+    for kind, keys in (("modbus_rtu", ("baud", "parity", "stop_bits")), ("snmp", ("version", "user_file"))):
+        for key in keys:
+            if key in bus.model_fields_set and not getattr(bus, kind):
+                source.fault((*place, key), f"means nothing for {given[0]}", f"only with {kind}")
+    if bus.snmp:
+        source.warn((*place, "snmp"), f"an SNMP bus {LATER}", "modbus_tcp or modbus_rtu for what must be seen now")
     low, high = TIMEOUT_ADVISED_MS
     if not low <= bus.timeout <= high:
         advised = f"{format_duration(low)} to {format_duration(high)} is advised"
@@ -111,7 +120,7 @@ def _bus(source: Source, name: str, bus: BusModel) -> None:
 
 def _line(bus: BusModel) -> str:
     """What tells two buses apart: the same line twice is one line."""
-    return bus.modbus_tcp.lower() or bus.modbus_rtu or f"simulated {bus.simulated}"
+    return bus.modbus_tcp.lower() or bus.modbus_rtu or f"{bus.simulated} {bus.snmp}"
 
 
 def _devices(source: Source) -> None:
@@ -133,7 +142,8 @@ def _devices(source: Source) -> None:
             what = f"unit {device.unit} of {device.bus} is {other} already"
             source.fault(("devices", name, "unit"), what, "each unit of a line once")
     for name in model.buses:
-        if all(device.bus != name for device in model.devices.values()) and not source.is_broken(("devices",)):
+        used = model.buses[name].snmp or any(device.bus == name for device in model.devices.values())
+        if not used and not source.is_broken(("devices",)):
             source.warn(("buses", name), "no device is on this line", "a device, or leave it out")
 
 
@@ -144,6 +154,9 @@ def _device(source: Source, name: str, device: DeviceModel) -> None:
         if not source.is_gone(("buses", device.bus)):
             what = f"there is no bus {device.bus}{near(device.bus, buses)}"
             source.fault((*place, "bus"), what, listing(buses, "a bus under buses:"))
+    elif buses[device.bus].snmp:
+        what = f"{device.bus} is an SNMP bus, which comes with a later version: nothing would watch this device"
+        source.fault((*place, "bus"), what, "a device on modbus_tcp or modbus_rtu")
     elif buses[device.bus].modbus_rtu and not 1 <= device.unit <= 247:
         source.fault((*place, "unit"), f"{device.unit} is no address on a serial line", "1 to 247")
     if device.room != "site" and device.room not in rooms and not source.is_gone(("rooms", device.room)):
@@ -155,7 +168,11 @@ def _device(source: Source, name: str, device: DeviceModel) -> None:
 
 def _people(source: Source) -> None:
     model = source.model
-    channels = [name for name in ("email", "webhook") if getattr(model.channels, name, None) is not None]
+    for person, entry in model.people.items():
+        if entry.phone and _PHONE.fullmatch(entry.phone) is None:
+            what = f"{entry.phone[:40]!r} is no phone number"
+            source.warn(("people", person, "phone"), what, "as in +49 30 1234567")
+    channels = [name for name in ("email", "webhook", "sms") if getattr(model.channels, name, None) is not None]
     for index, (rule, (document, number)) in enumerate(zip(model.notify, source.notify, strict=True)):
         place: Place = ("notify", number)
         if source.is_broken(("notify", index)):

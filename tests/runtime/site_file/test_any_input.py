@@ -36,6 +36,7 @@ def places(data: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 BASE = plain(GOOD / "full.yaml")
+BASE["rooms"]["r1"]["batteries"]["bat1"]["strings"]["s1"]["jars"] = 4
 PLACES = places(BASE)[1:]
 
 

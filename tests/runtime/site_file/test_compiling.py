@@ -356,3 +356,12 @@ def test_a_variable_fills_a_value() -> None:
     assert plain is not None
     assert given is not None
     assert (plain.buses[0].tcp, given.buses[0].tcp) == ("10.0.0.7:502", "10.9.9.9:1502")
+
+
+def test_the_example_of_the_interface_description_is_a_site() -> None:
+    """The file that others write against checks: what later versions bring is a warning, not a fault."""
+    checked = check_site(GOOD / "interfaces" / "site.yaml", {})
+    assert checked.errors == ()
+    assert checked.plan is not None
+    keys = {fault.key for fault in checked.faults}
+    assert {"buses.b3.snmp", "notify[0]", "uplink", "northbound"} <= keys
