@@ -4,7 +4,8 @@ Promises: YAML 1.2; every fault of a document is found in one go and names file,
 stands twice is a fault; ``${VAR}`` and ``${VAR:-default}`` are replaced in text values after parsing (``$${`` stays
 ``${``), so that a variable can never add keys. What pydantic finds wrong in the data becomes faults at the right line.
 Refuses: more than one document in a file, recursive aliases, keys that are not text, unknown tags.
-Limits: 4 MiB a file, 40 levels, 400,000 values after aliases are expanded, 200 faults a document.
+Limits: 1 MiB, 20,000 lines, commas and colons (the parser is slow), 40 levels, 100,000 values after aliases are
+expanded, 200 faults a document. What would take the parser long is refused before it begins.
 """
 
 import re
@@ -20,13 +21,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-FILE_BYTES_MAX = 4 << 20
+FILE_BYTES_MAX = 1 << 20
+MARKS_MAX = 20_000
 DEPTH_MAX = 40
-VALUES_MAX = 400_000
+VALUES_MAX = 100_000
 FAULTS_MAX = 200
 
 Place = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
+_NESTING = re.compile(r"[\[\]{}]")
+_LISTS = re.compile(r"^ {200}|([-?][ \t]+){41}", re.MULTILINE)
+_TOO_DEEP = ("is nested too deeply", f"at most {DEPTH_MAX} levels")
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -113,7 +118,7 @@ def load_document(path: Path, env: Mapping[str, str], name: str | None = None) -
     except OSError as error:
         return None, [Fault(file, 1, 1, "", f"cannot be read ({error.strerror or error})", "a readable file")]
     if len(raw) > FILE_BYTES_MAX:
-        return None, [Fault(file, 1, 1, "", "is larger than 4 MiB", "at most 4 MiB")]
+        return None, [Fault(file, 1, 1, "", "is larger than 1 MiB", "at most 1 MiB")]
     return parse_document(raw, env, file)
 
 
@@ -124,8 +129,11 @@ def parse_document(raw: bytes, env: Mapping[str, str], file: str) -> tuple[Docum
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return None, [Fault(file, line, 1, "", "is not UTF-8 text", "UTF-8")]
+    heavy = _too_heavy(text, file)
+    if heavy is not None:
+        return None, [heavy]
     try:
-        roots = list(YAML(typ="rt", pure=True).compose_all(text))
+        roots = list(YAML(typ="safe", pure=True).compose_all(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, col = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
@@ -139,6 +147,23 @@ def parse_document(raw: bytes, env: Mapping[str, str], file: str) -> tuple[Docum
     reader = _Reader(file, env)
     data = reader.value(roots[0], (), ())
     return Document(file, data, reader.keys, reader.values), reader.faults
+
+
+def _too_heavy(text: str, file: str) -> Fault | None:
+    """What would keep the parser busy for long: its time grows with the square of the depth."""
+    if sum(text.count(mark) for mark in "\n,:") > MARKS_MAX:
+        allowed = f"at most {MARKS_MAX} lines, commas and colons; long lists of jars can be CSV files"
+        return Fault(file, 1, 1, "", "is too long", allowed)
+    depth = 0
+    for match in _NESTING.finditer(text):
+        depth = max(0, depth + (1 if match[0] in "[{" else -1))
+        if depth > DEPTH_MAX:
+            line = text.count("\n", 0, match.start()) + 1
+            return Fault(file, line, match.start() - text.rfind("\n", 0, match.start()), "", *_TOO_DEEP)
+    for match in _LISTS.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        return Fault(file, line, 1, "", *_TOO_DEEP)
+    return None
 
 
 class _Reader:

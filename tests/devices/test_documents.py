@@ -109,7 +109,10 @@ BAD = [
     ("an alias of nothing", b"a: *b", "undefined alias"),
     ("an alias of itself", b"a: &a [*a]", "too deep, too large or recursive"),
     ("a merge with itself", b"a: &a {<<: *a}", "cannot be merged"),
-    ("brackets without end", b"[" * 5000, "is not YAML"),
+    ("brackets without end", b"a: 1\nb: " + b"[" * 5000, "f:2:44: (document): is nested too deeply"),
+    ("dashes without end", b"a:\n" + b"- " * 5000, "f:2:1: (document): is nested too deeply"),
+    ("a staircase", b"".join(b" " * n + b"a:\n" for n in range(400)), "f:201:1: (document): is nested too deeply"),
+    ("a list without end", b"a: [" + b"1," * 50_000 + b"]", "is too long"),
     ("a laughing alias", b"a: &a [1,1,1,1,1,1,1,1,1]\n" + b"".join(
         b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n" % (c, c, *[c - 1] * 9) for c in range(98, 106)),
      "too large"),
@@ -125,9 +128,9 @@ def test_bad_documents_end_with_a_fault(about: str, raw: bytes, expected: str) -
 
 
 def test_files_that_cannot_be_read_are_a_fault(tmp_path: Path) -> None:
-    """A missing file, a folder and a file over 4 MiB are told with the file's name."""
+    """A missing file, a folder and a file over 1 MiB are told with the file's name."""
     big = tmp_path / "big.yaml"
-    big.write_bytes(b"#" * (4 << 20) + b"\na: 1")
+    big.write_bytes(b"#" * (1 << 20) + b"\na: 1")
     for path, what in ((tmp_path / "no.yaml", "cannot be read"), (tmp_path, "cannot be read"), (big, "larger than")):
         document, faults = load_document(path, {}, name=path.name)
         assert document is None and what in faults[0].what and faults[0].file == path.name
