@@ -182,7 +182,9 @@ def maintenance(
     data: Data = DATA,
     as_json: Json = False,
 ) -> int:
-    """Say that people work in a room for a time; it ends by itself. No protection is switched off by it.
+    """Say that people work in a room for a time; it ends by itself.
+
+    Its alarms are quiet meanwhile, and logged; no demand and no protection is switched off by it.
 
     Example: ampward maintenance demo/r1 --for 4h --reason "yearly inspection"
     """

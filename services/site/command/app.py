@@ -11,6 +11,7 @@ from typer.exceptions import Exit as TyperExit
 from typer.exceptions import TyperException
 
 from services.site.command import acts, files, logs, sites
+from services.site.command.output import plain
 from services.site.command.trouble import Exit, Trouble
 from shared.domain.errors import AmpwardError, LogDamaged
 
@@ -18,9 +19,9 @@ HELP = """Watch battery rooms and act: field bus to alarm, fan relay and provabl
 
 Ampward supplements a listed gas detector and its hard-wired ventilation interlock; it does not replace them.
 
-Begin with [bold]ampward run[/bold] (a demo site with simulated devices), then write a site file of your own,
-[bold]ampward check[/bold] it, look at each device with [bold]ampward probe[/bold], and arm the outputs with
-[bold]ampward commission[/bold]. Commands that ask a running site find it by its data folder (--data, default ./data).
+Begin with `ampward run` (a demo site with simulated devices), then write a site file of your own,
+`ampward check` it, look at each device with `ampward probe`, and arm the outputs with
+`ampward commission`. Commands that ask a running site find it by its data folder (--data, default ./data).
 """
 
 EPILOG = "Exit codes: 0 done; 1 the answer is no; 2 wrong usage; 3 could not be tried; 4 a fault of the program."
@@ -33,7 +34,7 @@ def build() -> typer.Typer:
         help=HELP,
         epilog=EPILOG,
         no_args_is_help=True,
-        rich_markup_mode="rich",
+        rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
@@ -51,7 +52,7 @@ def call(arguments: list[str]) -> int:
     except TyperExit as ended:
         return ended.exit_code
     except TyperException as wrong:
-        return _say(_usage(wrong), wrong.exit_code)
+        return _say(_usage(wrong), wrong.exit_code) if wrong.format_message() else Exit.USAGE
     except Trouble as trouble:
         return _say(str(trouble), trouble.code)
     except LogDamaged as damage:
@@ -81,5 +82,5 @@ def _usage(wrong: TyperException) -> str:
 
 
 def _say(sentence: str, code: int) -> int:
-    sys.stderr.write(f"ampward: {sentence}\n")
+    sys.stderr.write(f"ampward: {plain(' '.join(sentence.splitlines()))}\n")
     return int(code)

@@ -1,4 +1,4 @@
-"""Before a site runs: check, schema, probe, commission, simulate."""
+"""Before a site runs: check, schema, probe, simulate, commission."""
 
 import os
 import sys
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from services.site.command.options import Json
+from services.site.command.client import os_user
+from services.site.command.options import DATA, Data, Json
 from services.site.command.output import plain, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
 
@@ -21,6 +22,7 @@ def add(app: typer.Typer) -> None:
     app.command("check", **here)(check)
     app.command("schema", **here)(schema)
     app.command("probe", **here)(probe)
+    app.command("commission", **here)(commission)
     app.command("simulate", **here)(simulate)
 
 
@@ -159,3 +161,63 @@ def _show(one: Any) -> None:
     for line in table(("  channel", "at", "raw", "value", ""), [(f"  {row[0]}", *row[1:]) for row in rows]):
         write(line)
     write()
+
+
+def commission(
+    file: SiteFile,
+    output: Annotated[str, typer.Option("--output", help="Only this output: SITE/ROOM/OUTPUT.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Answer every question with yes; recorded as such.")] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> int:
+    """Prove wiring sense, watchdog and airflow of each output, and write the record behind "armed".
+
+    The outputs are switched on and off on the real wires, and the room is without Ampward meanwhile: stop the site
+    first, be in the room. Exit 0 when every output is proven, 1 when one is not, 3 while the site runs.
+
+    Example: ampward commission site.yaml --data /var/lib/ampward --output demo/r1/io1-do0
+    """
+    import asyncio
+
+    from services.guard.commission import commission as prove
+    from shared.runtime.clocks import SystemClock
+
+    if not yes and not sys.stdin.isatty():
+        raise Trouble("there is no terminal to ask questions on; allowed: a terminal, or --yes", Exit.USAGE)
+    plan = _plan(file)
+    outcomes = asyncio.run(
+        prove(
+            plan,
+            data,
+            SystemClock(),
+            output=output,
+            yes=yes,
+            by=f"cli:{os_user()}",
+            ask=_ask,
+            tell=_tell if as_json else _say,
+        )
+    )
+    if as_json:
+        write_json([_outcome(one) for one in outcomes])
+    return Exit.DONE if outcomes and all(one.is_armed for one in outcomes) else Exit.NO
+
+
+def _outcome(one: Any) -> dict[str, Any]:
+    names = ("wiring", "read_back", "watchdog", "airflow") if one.proofs else ()
+    proofs = {name: getattr(one.proofs, name) for name in names}
+    return {"output": one.output, "armed": one.is_armed, "failure": one.failure, "proofs": proofs}
+
+
+def _ask(question: str) -> bool:
+    return typer.confirm(plain(question), err=True)
+
+
+def _say(sentence: str) -> None:
+    write(plain(sentence))
+    sys.stdout.flush()
+
+
+def _tell(sentence: str) -> None:
+    """With --json standard output is for the result alone."""
+    sys.stderr.write(f"{plain(sentence)}\n")
+    sys.stderr.flush()

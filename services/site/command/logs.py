@@ -15,6 +15,8 @@ from services.site.command.trouble import Exit, Trouble
 
 PANEL = "The log"
 AGAIN_S = 1.0
+BEGINNING = (0, 0)
+END = (1 << 62, 0)
 _PREFIX = "ampward."
 
 
@@ -90,8 +92,11 @@ def _told(source: str, since: str, type_prefix: str, *, follow: bool) -> Iterato
 
 
 def _of_log(data: Path, since: str, type_prefix: str) -> Iterator[Told]:
-    """Every event of DIR/log.db behind the cursor. Raises LogDamaged with the record."""
+    """Every event of DIR/log.db behind the cursor, the chain checked on the way. Raises LogDamaged with the record."""
     from services.gateway.cursors import ALLOWED, decode_cursor, encode_cursor
+    from services.processor.restore import check_links
+    from shared.domain.errors import LogDamaged
+    from shared.log.port import Cursor
     from shared.log.sqlite_read import SqliteReader
     from shared.log.store import DATABASE
     from shared.wire.events import cloud_event, decode_event
@@ -103,19 +108,39 @@ def _of_log(data: Path, since: str, type_prefix: str) -> Iterator[Told]:
         raise Trouble(f"there is no log in {data}")
     reader = SqliteReader.open(data / DATABASE)
     try:
+        place, known = _place(reader, cursor)
+        if not known:
+            yield Told("", "reset", {})
         last = reader.head().site_seq
+        digest = reader.genesis() if place == BEGINNING else b""
         with progress_bar("reading events") as tell:
-            while True:
-                found = list(reader.events(cursor, 1000))
-                if not found:
-                    return
-                for place, row in found:
-                    if row.type.startswith(type_prefix):
-                        yield Told(encode_cursor(place), row.type, cloud_event(decode_event(row.data)))
-                cursor = found[-1][0]
-                tell(cursor.site_seq, last)
+            for stretch in reader.stretches(max(place[0] - 1, 0)):
+                if stretch.bad:
+                    raise LogDamaged(stretch.bad, "the record's bytes are not its checksum's")
+                if digest and not stretch.folded:
+                    check_links(stretch, digest)
+                digest = stretch.hash
+                for row in stretch.events:
+                    if (row.site_seq, row.ordinal) >= place and row.type.startswith(type_prefix):
+                        event = decode_event(row.data)
+                        here = Cursor(event.log_id, row.site_seq, row.ordinal)
+                        yield Told(encode_cursor(here), row.type, cloud_event(event))
+                tell(stretch.last_seq, last)
     finally:
         reader.close()
+
+
+def _place(reader: Any, cursor: Any) -> tuple[tuple[int, int], bool]:
+    """Where the first event behind the cursor stands, and whether this log knows the cursor at all."""
+    from shared.domain.errors import CursorUnknown
+
+    if cursor is None:
+        return BEGINNING, True
+    try:
+        found = next(reader.events(cursor, 1), None)
+    except CursorUnknown:
+        return BEGINNING, False
+    return ((found[1].site_seq, found[1].ordinal) if found else END), True
 
 
 def verify(

@@ -97,11 +97,21 @@ def _show(told: dict[str, Any], alarms: list[dict[str, Any]], outputs: list[dict
         for line in table(head, rows):
             write(line)
         write()
-    if not alarms:
+    unknown = [item for item in alarms if _is_only_unknown(item)]
+    told_alarms = [item for item in alarms if not _is_only_unknown(item)]
+    if not told_alarms:
         write("no alarms")
-        return
-    for line in table(("alarm", "severity", "state", "value", "since", ""), [_alarm(item) for item in alarms]):
-        write(line)
+    else:
+        for line in table(("alarm", "severity", "state", "value", "since", ""), [_alarm(item) for item in told_alarms]):
+            write(line)
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        write(f"not known yet: {unknown[0]['id']}{more}")
+
+
+def _is_only_unknown(item: dict[str, Any]) -> bool:
+    """Never raised, and its condition has not been seen: unknown is not normal, but it is no alarm either."""
+    return bool(item["state"] == "A" and item["condition"] == "unknown" and item["override"] == "none")
 
 
 _STATES = {
