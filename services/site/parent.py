@@ -140,7 +140,9 @@ class Parent:
             self._plan = last
             self._reload_owed = True
         if self._plan is None and not self._signals.ended.is_set():
-            raise CannotStart("\n".join(["the site file is bad", *lines]))
+            raise CannotStart(
+                "\n".join(["the site file is bad", *lines]) if lines else "the check of the site file failed"
+            )
 
     def _protect(self) -> None:
         """The port first, because its being taken must show before anything acts; the simulated devices; guard."""
@@ -344,7 +346,7 @@ class Parent:
         for name in ("view", "broker", "plantsim", "check"):
             self._supervisor.stop(name, STOP_WAIT_S)
         if self._written:
-            (self._data / places.RUN).unlink(missing_ok=True)
+            places.remove_file(self._data, places.RUN)
 
     def _stop_guard(self) -> None:
         child = self._supervisor.get("guard")

@@ -83,7 +83,8 @@ class Process:
     def start(self) -> None:
         """Log first, then guard's link, then what people see."""
         decision = self.plan.decision
-        runner = Runner(SqliteStore(self._data), decision, self._clock, limits=self.plan.log)
+        store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20)
+        runner = Runner(store, decision, self._clock, limits=self.plan.log)
         self._read = LogReader(runner.reader)
         self._service = service = Service(runner, self._clock, decision.site, read=self._read, alive=self._sign_of_life)
         service.open(self._boot)
@@ -93,7 +94,10 @@ class Process:
         service.connect(self._link)
         self._link.start()
         self._clean_up.callback(self._link.end)
-        self._reloader = Reloader(self._options.source, self._data, service, self._link, self.plan, self._on_new_plan)
+        self._reloader = Reloader(
+            source=self._options.source, data=self._data, service=service, link=self._link, plan=self.plan,
+            adopted=self._on_new_plan, ended=self._signals.ended,
+        )  # fmt: skip
         self._night = NightlyReplay(self._data, self._now())
         self._clean_up.callback(self._night.end)
         self._show()

@@ -46,11 +46,15 @@ class Reloader:
     link: GuardLink
     plan: SitePlan
     adopted: Callable[[SitePlan], None]
+    ended: Event
+    """Set when the process is to end: nothing is begun or waited for then."""
 
     def reload(self, actor: str) -> bool:
         """Check the site file and put it in force; False when the old one stays."""
         log = logger(source=str(self.source))
-        answer = _check(self.source, self.data)
+        answer = self._check()
+        if self.ended.is_set():
+            return False
         faults = [str(fault) for fault in answer.get("faults", ())]
         if not answer.get("ok"):
             for fault in faults:
@@ -85,18 +89,36 @@ class Reloader:
         if not self.link.plan(version, body):
             return "guard is not connected; reload again when it is"
         end = monotonic() + GUARD_WAIT_S
-        pause = Event()
         while monotonic() < end:
             state = self.link.state
             if version in (state.pending, state.plan):
                 return ""
             if state.refusal:
                 return f"guard refuses the plan: {state.refusal}"
-            pause.wait(0.05)
+            self.ended.wait(0.05)
         return "guard does not answer"
 
     def _commit(self, decision: DecisionPlan, actor: str) -> None:
         self.service.change_rules(decision, actor).result()
+
+    def _check(self) -> dict[str, Any]:
+        """In a process of its own; what it prints."""
+        command = python("services.site.compile", str(self.source), str(self.data), "--candidate")
+        environment = {**os.environ, PARENT: str(os.getpid())}
+        end = monotonic() + CHECK_WAIT_S
+        output = b""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+            while process.returncode is None:
+                try:
+                    output, _ = process.communicate(timeout=0.2)
+                except subprocess.TimeoutExpired:
+                    if self.ended.is_set() or monotonic() >= end:
+                        process.terminate()
+        try:
+            made = json.loads(output)
+        except ValueError:
+            return {"ok": False, "faults": ["the check of the site file failed"]}
+        return made if isinstance(made, dict) else {}
 
     def _reject(self, why: str) -> bool:
         logger().warning("config_rejected", why=why)
@@ -109,14 +131,3 @@ def fixed_parts(old: SitePlan, new: SitePlan) -> str:
     if old.decision.site != new.decision.site:
         return f"site.id cannot change from {old.decision.site} to {new.decision.site} while it runs"
     return ""
-
-
-def _check(source: Path, data: Path) -> dict[str, Any]:
-    command = python("services.site.compile", str(source), str(data), "--candidate")
-    environment = {**os.environ, PARENT: str(os.getpid())}
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=CHECK_WAIT_S, env=environment, check=False)
-        made = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError) as fault:
-        return {"ok": False, "faults": [f"the check failed: {fault}"]}
-    return made if isinstance(made, dict) else {}

@@ -32,14 +32,14 @@ class Teller:
 
     def start(self, supervisor: Supervisor, site: str, record: dict[str, object]) -> None:
         """The site is trip-ready: begin the view, or say where to look."""
+        if not self._on_terminal:
+            mqtt = f", MQTT {record['mqtt']}" if record["mqtt"] else ""
+            self._stdout.write(f"{site}: trip-ready; http://{record['http']}{mqtt}; data in {self._data}\n")
         if self._wanted:
             self._view = Child("view", python("services.site.view", str(self._data), "--told"), is_view=True)
             supervisor.start(self._view)
             while self._early:
                 self._give(self._early.popleft())
-        else:
-            mqtt = f", MQTT {record['mqtt']}" if record["mqtt"] else ""
-            self._stdout.write(f"{site}: trip-ready; http://{record['http']}{mqtt}; data in {self._data}\n")
 
     def say(self, sentence: str) -> None:
         self._tell("say", sentence)

@@ -71,7 +71,7 @@ def write(text: str) -> None:
 def _as_lines(source: Source, signals: Signals) -> None:
     first = _first_picture(source, signals)
     if first is not None:
-        for line in standing_lines(first, source.run):
+        for line in standing_lines(first):
             write(line)
     follow = threading.Thread(target=_follow, args=(source, lambda line: write(line)), daemon=True)
     follow.start()

@@ -19,11 +19,9 @@ STATES = {
 SUPPLEMENTS = "Ampward supplements a listed gas detector and its wired ventilation interlock; it never replaces them."
 
 
-def standing_lines(picture: Picture, run: dict[str, Any]) -> Iterator[str]:
+def standing_lines(picture: Picture) -> Iterator[str]:
     """What stands when the view begins."""
     status = picture.status
-    mqtt = f"; MQTT {status['mqtt'] or run['mqtt']}" if run.get("mqtt") else ""
-    yield f"{status['name']}: trip-ready; http://{run['http']}{mqtt}"
     yield SUPPLEMENTS
     if not status["armed"]:
         yield f"not armed: {status['checks']['armed']['detail']}"

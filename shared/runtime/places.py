@@ -66,6 +66,16 @@ def write_file(data: Path, name: str, content: bytes, mode: int = 0o644) -> Path
     return target
 
 
+def remove_file(data: Path, name: str) -> None:
+    """Take ``name`` away, wherever it stands; one on a disk that refuses stays."""
+    (memory_folder(data) / name).unlink(missing_ok=True)
+    try:
+        (data / name).unlink(missing_ok=True)
+    except OSError as error:
+        if not cannot_write(error):
+            raise
+
+
 def _replace(target: Path, content: bytes, mode: int) -> Path:
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
