@@ -13,30 +13,33 @@ It shares no code with them: one row after the other, one value after the other,
   first.
 """
 
-from dataclasses import dataclass
-
 from shared.domain.inputs import Scan
 from shared.domain.plan import AlarmPlan, DeviationRow, DifferenceRow, LimitRow, Mode, RoomPlan
 
 _Rule = LimitRow | DeviationRow | DifferenceRow
 
 
-@dataclass(slots=True)
 class _Point:
-    value: int = 0
-    is_good: bool = False
-    good_ms: int = 0
+    """The newest value of a point."""
+
+    __slots__ = ("good_ms", "is_good", "value")
+
+    def __init__(self, now_ms: int) -> None:
+        self.value, self.is_good, self.good_ms = 0, False, now_ms
 
 
-@dataclass(slots=True)
 class _Row:
-    rule: _Rule
-    limit: int
-    condition: bool | None = None
-    rising_since: int | None = None
-    is_overdue: bool = False
-    falling_since: int | None = None
-    rises: tuple[int, ...] = ()
+    """One row and its delays; a delay that does not run has no start."""
+
+    __slots__ = ("condition", "falling_since", "is_overdue", "limit", "rises", "rising_since", "rule")
+
+    def __init__(self, rule: _Rule) -> None:
+        self.rule, self.limit = rule, rule.limit
+        self.condition: bool | None = None
+        self.rising_since: int | None = None
+        self.falling_since: int | None = None
+        self.is_overdue = False
+        self.rises: tuple[int, ...] = ()
 
 
 class Oracle:
@@ -44,9 +47,9 @@ class Oracle:
 
     def __init__(self, plan: RoomPlan, now_ms: int) -> None:
         self._plan = plan
-        self._points = [_Point(good_ms=now_ms) for _ in plan.points]
+        self._points = [_Point(now_ms) for _ in plan.points]
         rules: list[_Rule] = [*plan.limits, *plan.deviations, *plan.differences]
-        self._rows = [_Row(rule, rule.limit) for rule in rules]
+        self._rows = [_Row(rule) for rule in rules]
 
     def conditions(self) -> list[bool | None]:
         """Of the limits, the deviations and the differences, in the order of the plan; None is unknown."""

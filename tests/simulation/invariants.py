@@ -46,18 +46,21 @@ class Watch:
         self._numbers(entry, events)
         self._closes(state, events)
         self._outputs(state, events)
+        values_before = dict(self.values)
         over = self._trips(entry)
         on = {view.id: view.on for view in core.outputs(state)}
         fan = next(output for output in self.plan.outputs if output.kind is OutputKind.FAN)
         for d, tripped in enumerate(over):
             assert on[fan.id] or not tripped, f"guard would trip {self.plan.detectors[d].id}, the core does not"
         self._new_alarms(entry, events)
-        self._bad_never_clears(entry, state, events)
+        self._bad_never_clears(entry, state, events, values_before)
         self._silence(state, on[fan.id])
         if isinstance(entry.body, Command):
             for output in self.plan.outputs:
                 is_silenced = entry.body.what is What.SILENCE and output.kind is OutputKind.BUZZER
-                assert is_silenced or on[output.id] >= before[output.id], f"{entry.body.what} lowered {output.id}"
+                # A reset ends a latch, and so the demand of that latch: it is what a reset is for.
+                may_end = is_silenced or entry.body.what is What.RESET
+                assert may_end or on[output.id] >= before[output.id], f"{entry.body.what} lowered {output.id}"
 
     def _numbers(self, entry: Entry, events: list[Event]) -> None:
         """Events are numbered without holes, in order."""
@@ -148,17 +151,21 @@ class Watch:
                 alarm = self.plan.alarms[plan.alarm_2].id
                 assert self.letters.get(alarm, "A") in "BC", f"{alarm} is not active over its limit"
 
-    def _bad_never_clears(self, entry: Entry, state: core.RoomState, events: list[Event]) -> None:
-        """An alarm on a value returns only while that value is good."""
+    def _bad_never_clears(
+        self, entry: Entry, state: core.RoomState, events: list[Event], before: dict[int, int | NoData]
+    ) -> None:
+        """An alarm on a value returns only by a scan in which that value is good, or by a delay after such a scan."""
         returned = [state.index.alarm_by_id[e.subject] for e in events if e.type == EventType.ALARM_RETURNED]
         for a in returned:
             for row in state.index.alarm_rows[a]:
                 kind, at, *_ = state.index.rows[row]
-                assert state.columns.cond[row] != TRUE, "returned while a row is TRUE"
+                is_again = self.letters[self.plan.alarms[a].id] in "BC"
+                assert is_again or state.columns.cond[row] != TRUE, "returned while a row is TRUE"
                 if kind is RowKind.LIMIT:
                     point = self.plan.limits[at].point
-                    assert not state.columns.reasons[point], f"{self.plan.alarms[a].id} returned on a bad value"
-                elif kind in (RowKind.GAS_1, RowKind.GAS_2) and kind is RowKind.GAS_2:
+                    is_bad = all(isinstance(v.get(point, NoData.NEVER), NoData) for v in (before, self.values))
+                    assert not is_bad, f"{self.plan.alarms[a].id} returned on a bad value"
+                elif kind is RowKind.GAS_2:
                     plan = self.plan.detectors[at]
                     sample = trip.TripSample(*(self.values.get(p, NoData.NEVER) for p in _places(plan)))
                     assert isinstance(entry.body, Scan), "gas returns on a sample only"

@@ -139,6 +139,8 @@ class World:
         subject = seen.id if seen is not None and draw.random() < 0.8 else draw.choice(SUBJECTS)
         if what is What.SILENCE:
             subject = draw.choice((BUZZER, "s/r", FAN))
+        elif what is What.TEST:
+            subject = draw.choice((FAN, STANDBY, "s/r"))
         knows = seen is not None and draw.random() < 0.5
         return Command(
             id=f"c{self.now}",
