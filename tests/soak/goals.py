@@ -26,9 +26,18 @@ class Goal:
 
 
 GOALS: tuple[Goal, ...] = (
+    Goal(
+        "G1", "hydrogen at 1 % -> fan coil, whatever is down or busy", "tests.soak.g01_trip", few=2, full=100, batch=20
+    ),
+    Goal("G2", "no airflow -> fan-fail alarm within 10 s", "tests.soak.g02_proof", few=1, full=50, batch=5),
+    Goal("G3", "sensor silent -> fault alarm and fan within 6 s", "tests.soak.g03_silence", few=1, full=50, batch=5),
+    Goal("G4", "guard dead -> relay at its safe value within 10 s", "tests.soak.g04_death", few=3, full=60, batch=6),
+    Goal(
+        "G5", "power-up: fan until warm-up and three good samples", "tests.soak.g05_power_up", few=3, full=60, batch=6
+    ),
     Goal("G9", "accepted inputs lost in kill -9 cycles: none", "tests.soak.g09_kill", few=8, full=1000, batch=50),
     Goal(
-        "G10", "events missed or invented, against the oracle: none", "tests.soak.g10_oracle", few=2, full=500, batch=5
+        "G10", "events missed or invented, against the oracle: none", "tests.soak.g10_oracle", few=2, full=100, batch=5
     ),
     Goal("G12", "sends or writes during replay: none", "tests.soak.g12_replay", few=1, full=50, batch=5),
     Goal(
@@ -40,5 +49,14 @@ GOALS: tuple[Goal, ...] = (
         batch=20,
     ),
     Goal("G15", "a start folds one snapshot interval, no more", "tests.soak.g15_start", few=1, full=20, batch=20),
-    Goal("G17", "the wall clock's steps decide nothing", "tests.soak.g17_clock", few=2, full=500, batch=10),
+    Goal("G17", "the wall clock's steps decide nothing", "tests.soak.g17_clock", few=2, full=200, batch=10),
+    Goal("G20", "memory and descriptors do not grow", "tests.soak.g20_growth", few=1, full=180, batch=90),
+    Goal(
+        "invariants",
+        "safety, closes, silence, monotony of the core",
+        "tests.soak.invariants",
+        few=4,
+        full=1000,
+        batch=50,
+    ),
 )

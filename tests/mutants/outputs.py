@@ -1,0 +1,121 @@
+"""Seeded bugs between a demand and a relay, and on the field bus."""
+
+from tests.mutants.mutant import Mutant
+
+LEASES = "services/actuator/leases.py"
+DEMAND = "services/actuator/demand.py"
+WATCH = "services/actuator/watch.py"
+EXCHANGE = "shared/fieldbus/exchange.py"
+T_LEASES = "tests/services/actuator/test_leases.py"
+T_DEMAND = "tests/services/actuator/test_demand.py"
+T_WATCH = "tests/services/actuator/test_watch.py"
+T_EXCHANGE = "tests/fieldbus/test_exchange.py"
+T_OUTBOX = "tests/services/guard/test_outbox.py"
+
+MUTANTS = (
+    Mutant(
+        "a lease never expires",
+        LEASES,
+        "    return now_ms < state.end_ms\n",
+        "    return state.end_ms > NEVER_MS\n",
+        f"{T_LEASES}::test_a_lease_ends_five_seconds_after_it_was_sent",
+    ),
+    Mutant(
+        "a zombie's lease is taken",
+        LEASES,
+        "if lease.number <= state.number:",
+        "if lease.number < state.number:",
+        f"{T_LEASES}::test_a_number_that_does_not_rise_is_refused",
+    ),
+    Mutant(
+        "a lease counts from its receipt",
+        LEASES,
+        "begin_ms = min(lease.sent_ms, now_ms) if lease.sent_ms >= 0 else now_ms",
+        "begin_ms = now_ms",
+        f"{T_LEASES}::test_a_lease_that_waited_longer_than_it_lives_is_refused",
+    ),
+    Mutant(
+        "a lease overrules the trip",
+        DEMAND,
+        "causes = ((by,) if base else ()) + local",
+        'causes = (by,) if base else () if by == "lease" else local',
+        f"{T_DEMAND}::test_a_trip_is_never_overruled_by_a_lease",
+    ),
+    Mutant(
+        "the safe value is always off",
+        DEMAND,
+        'base, by = plan.safe_on, "safe"',
+        'base, by = False, "safe"',
+        f"{T_DEMAND}::test_without_a_lease_an_output_is_at_its_own_safe_value",
+    ),
+    Mutant(
+        "charger inhibit falls with the lease",
+        DEMAND,
+        "            return HOLD_MS\n",
+        "            return 0\n",
+        f"{T_DEMAND}::test_charger_inhibit_and_buzzer_hold_five_minutes",
+    ),
+    Mutant(
+        "startup coils are not read before a write",
+        WATCH,
+        "        due = watch.blind and (",
+        "        due = (",
+        f"{T_WATCH}::test_nothing_is_written_before_the_first_read",
+    ),
+    Mutant(
+        "a foreign ON is switched off",
+        WATCH,
+        "    if not wanted and watch.foreign_on:\n        return None\n",
+        "",
+        f"{T_WATCH}::test_a_foreign_on_stays_until_it_was_demanded_and_released",
+    ),
+    Mutant(
+        "a foreign hand is argued with for ever",
+        WATCH,
+        "contested = watch.contested or len(recent) >= REWRITES",
+        "contested = watch.contested",
+        f"{T_WATCH}::test_a_foreign_hand_that_insists_is_contested_then_once_a_minute",
+    ),
+    Mutant(
+        "a wired override is written over",
+        WATCH,
+        "        if wanted and watch.foreign_off and override_closed:\n            return None\n",
+        "",
+        f"{T_WATCH}::test_a_closed_override_contact_stops_the_rewrites",
+    ),
+    Mutant(
+        "a guard that hangs goes on talking",
+        "services/actuator/gate.py",
+        "return unit in self._supervised and not self._pulse.is_alive()",
+        "return False",
+        "tests/services/guard/test_process.py::test_a_stopped_guard_falls_silent_and_the_modules_watchdog_acts",
+    ),
+    Mutant(
+        "a late TCP reply is accepted",
+        EXCHANGE,
+        'if int.from_bytes(data[:2], "big") != transaction or data[6] != exchange.unit:',
+        "if data[6] != exchange.unit:",
+        f"{T_EXCHANGE}::test_a_tcp_stream_is_taken_apart_strictly",
+    ),
+    Mutant(
+        "a reply of another unit is accepted",
+        EXCHANGE,
+        "if data[0] != exchange.unit or function != exchange.function or not shape:",
+        "if function != exchange.function or not shape:",
+        f"{T_EXCHANGE}::test_a_serial_line_is_taken_apart_strictly",
+    ),
+    Mutant(
+        "the echo of another write is accepted",
+        EXCHANGE,
+        'return b"" if pdu[1:] == exchange.body else malformed("an echo of another write")',
+        'return b""',
+        f"{T_EXCHANGE}::test_only_the_exact_answer_counts",
+    ),
+    Mutant(
+        "reports go with the frames of a minute",
+        "services/guard/outbox.py",
+        "            self._reports.append(self.last_n)\n            if len(self._reports) > REPORTS_MAX:",
+        "            self._reports.append(self.last_n)\n            if len(self._reports) > 10:",
+        f"{T_OUTBOX}::test_frames_go_after_a_minute_and_reports_stay",
+    ),
+)
