@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.devices.plan import LogLimits, SitePlan
+from shared.devices.plan import BusPlan, LogLimits, SitePlan
 from shared.devices.profile import DevicePlan
 from shared.domain.units import round_div
 from shared.runtime.documents import Fault
@@ -125,10 +125,17 @@ def _lines(source: Source, rooms: list[Room], devices: tuple[DevicePlan, ...]) -
         elif percent > LOAD_WARN_PERCENT:
             source.warn(("buses", bus.id), what, f"up to {LOAD_WARN_PERCENT} % is advised")
         if percent <= LOAD_MAX_PERCENT:
-            _gas_wait(source, line, [device for device in devices if device.bus == bus.id and device.id in gas])
+            _gas_wait(source, bus, line, [device for device in devices if device.bus == bus.id and device.id in gas])
 
 
-def _gas_wait(source: Source, line: LineTime, devices: list[DevicePlan]) -> None:
+def _gas_wait(source: Source, bus: BusPlan, line: LineTime, devices: list[DevicePlan]) -> None:
+    """Gas behind a full round of its line, and behind a device that does not answer."""
+    slowest = max((device.every_ms for device in devices), default=0)
+    wait_us = slowest * 1000 + line.round_us
+    if devices and wait_us <= TRIP_MAX_US < wait_us + bus.timeout_ms * 1000 and line.devices > 1:
+        what = f"a dead device on {bus.id} would hold up gas for {format_duration(bus.timeout_ms)}"
+        most = format_duration((TRIP_MAX_US - wait_us) // 1000)
+        source.warn(("buses", bus.id, "timeout"), what, f"a timeout of at most {most}, or gas on a line of its own")
     for device in devices:
         wait_us = device.every_ms * 1000 + line.round_us
         if wait_us > TRIP_MAX_US:

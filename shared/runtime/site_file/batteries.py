@@ -6,6 +6,7 @@ one. Low limits are those of the discharge while discharging and recovering, hig
 recovery; in float and in unknown mode the float window holds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -105,6 +106,14 @@ def _modes(modes: dict[Mode, int], figures: Figures) -> tuple[tuple[Mode, int], 
     return tuple(sorted(modes.items()))
 
 
+def hold_ms(battery: Battery, every_ms: Mapping[str, int]) -> int:
+    """How long a new mode must be seen; ``every_ms`` has the poll period of each device."""
+    told = battery.flags or battery.contact
+    if battery.model.mode.hold is not None:
+        return battery.model.mode.hold
+    return MEASURED_HOLD_MS if told is None else max(TOLD_HOLD_MIN_MS, 2 * every_ms[told.device])
+
+
 class BatteryTables:
     """Fills the tables for one battery."""
 
@@ -150,20 +159,10 @@ class BatteryTables:
                 cells=max(1, len(first.jars)) * self.cells,
                 boost_mv_per_cell=round_div(threshold, 1000),
                 idle_ma=default if idle is None else int(idle.scaleb(3)),
-                hold_ms=self.hold_ms(),
+                hold_ms=hold_ms(self.battery, {scan.device: scan.every_ms for scan in tables.scans}),
                 recovery_ms=model.recovery,
             )
         )
-
-    def hold_ms(self) -> int:
-        """How long a new mode must be seen."""
-        told = self.battery.flags or self.battery.contact
-        if self.battery.model.mode.hold is not None:
-            return self.battery.model.mode.hold
-        if told is None:
-            return MEASURED_HOLD_MS
-        every = next(scan.every_ms for scan in self.tables.scans if scan.device == told.device)
-        return max(TOLD_HOLD_MIN_MS, 2 * every)
 
     def limit(self, alarm: int, point: int, figures: Figures, *, high: bool, limit: int, cells: int = 1) -> None:
         self.tables.limits.append(

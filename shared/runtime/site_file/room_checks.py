@@ -15,7 +15,7 @@ from shared.domain.plan import Mode, OutputKind
 from shared.domain.units import Unit, format_value
 from shared.runtime.documents import Place
 from shared.runtime.durations import format_duration
-from shared.runtime.site_file.batteries import baseline_of, volts, windows
+from shared.runtime.site_file.batteries import baseline_of, hold_ms, volts, windows
 from shared.runtime.site_file.binding import Battery, Output, OwnRule, Room
 from shared.runtime.site_file.figures import Figures, is_own, ordered, to_unit
 from shared.runtime.site_file.loading import Source
@@ -31,6 +31,13 @@ RUN_UP_ADVISED_MAX_MS = 9_000
 RUN_ON_ADVISED_MIN_MS = 3_600_000
 WARM_UP_ADVISED_MAX_MS = 600_000
 OPENING_CM2_PER_M3H = 28
+VOLTAGE_RULES = (
+    "jar_voltage_high_alarm",
+    "jar_voltage_high_warning",
+    "jar_voltage_low_warning",
+    "jar_voltage_low_alarm",
+)
+"""From HH down to LL."""
 CONDITIONS = ("high_high", "high", "low", "low_low", "closed", "rise")
 NOT_OWN = ("limit", "by_mode", "over_ambient", "factor_percent", "floor", "at_least", "enabled")
 
@@ -215,6 +222,7 @@ class RoomChecks:
         self.decimals(model.baseline_mohm, Unit.MILLIOHM, (*place, "baseline_mohm"))
         self.decimals(model.temperature_c, Unit.CELSIUS, (*place, "temperature_c"))
         self.windows(battery)
+        self.hold(battery)
         jars = [jar for string in battery.strings for jar in string.jars]
         blind = [jar for jar in jars if "resistance" in jar.points and baseline_of(battery, jar) is None]
         if blind and battery.table["jar_resistance_alarm"].limit is None:
@@ -225,6 +233,17 @@ class RoomChecks:
                 if string.model.levels is not None:
                     what = "sealed cells have no electrolyte level: only the temperatures are judged"
                     self.source.warn((*string.place, "levels"), what, "leave it out, or type: vented_lead")
+
+    def hold(self, battery: Battery) -> None:
+        """Voltage windows wait until the battery is known to be in another mode."""
+        hold = hold_ms(battery, {name: device.every for name, device in self.source.model.devices.items()})
+        for rule in VOLTAGE_RULES:
+            figures = battery.table[rule]
+            if figures.enabled and figures.on_delay_ms <= hold:
+                what = f"{rule} waits {format_duration(figures.on_delay_ms)}, but a new mode is known only after "
+                advised = f"an on_delay over {format_duration(hold)}, or faster polls of what tells the mode"
+                self.source.warn(self.changed(battery, (rule,)), f"{what}{format_duration(hold)}", advised)
+                return
 
     def decimals(self, given: Decimal | None, unit: Unit, place: Place) -> None:
         if given is not None:

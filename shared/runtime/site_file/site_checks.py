@@ -46,12 +46,7 @@ def check_site_wide(names: Names, rooms: list[Room]) -> None:
 
 def _site(source: Source) -> None:
     model = source.model
-    zone = model.site.time_zone
-    try:
-        ZoneInfo(zone)
-    except (ValueError, OSError, KeyError):
-        what = f"{zone[:60]!r} is no time zone{near(zone, available_timezones())}"
-        source.fault(("site", "time_zone"), what, "a name of the IANA list, as in Europe/Berlin")
+    _zone(source, model.site.time_zone)
     address = split_address(model.http)
     if address is None:
         source.fault(("http",), f"{model.http[:60]!r} is no address", "host:port, as in 127.0.0.1:8080")
@@ -66,6 +61,20 @@ def _site(source: Source) -> None:
     if model.mqtt is not None:
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
             _file(source, ("mqtt", key), getattr(model.mqtt, key))
+
+
+def _zone(source: Source, zone: str) -> None:
+    place: Place = ("site", "time_zone")
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, KeyError):
+        zones = available_timezones()
+        if not zones:
+            what = f"no time zones are installed on this machine: {zone[:60]!r} is not checked"
+            source.warn(place, what, "install the package tzdata")
+            return
+        what = f"{zone[:60]!r} is no time zone{near(zone, zones)}"
+        source.fault(place, what, "a name of the IANA list, as in Europe/Berlin")
 
 
 def _simulate(source: Source) -> None:
