@@ -14,39 +14,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from services.actuator import watch as watching
+from services.actuator.coil import Coil
 from services.actuator.gate import GatedBus
 from services.actuator.tell import Teller
 from services.actuator.watch import Watch
 from services.actuator.watchdog import Supervision, check_watchdog
 from shared.devices.frame import Frame
-from shared.devices.profile import Channel, DevicePlan, Table
+from shared.devices.profile import Channel, DevicePlan
 from shared.domain.ids import OutputId
 from shared.domain.inputs import ReportKind
-from shared.domain.plan import OutputKind, OutputPlan
+from shared.domain.plan import OutputKind
 from shared.domain.units import NoData
 from shared.fieldbus.port import BusFailure
 from shared.runtime.clocks import Clock
 
 PROBE_MS = 1_000
 WATCHDOG_CHECK_MS = 3_600_000
-WATCHDOG_RECHECK_MS = 10_000
+WATCHDOG_RECHECK_MS = 5_000
 """While it is not as planned."""
 FOR_EVER_MS = 1 << 60
-
-
-@dataclass(frozen=True, slots=True)
-class Coil:
-    """One output with the channel that switches it."""
-
-    output: OutputPlan
-    channel: Channel
-
-    def raw(self, on: bool) -> bool:
-        """The coil's own value for ``on``: energise-to-stop contactors are on at 0."""
-        return on == (self.channel.on != 0)
-
-    def is_on(self, raw: bool) -> bool:
-        return raw == (self.channel.on != 0)
 
 
 @dataclass(slots=True)
@@ -183,12 +169,7 @@ class Card:
         return output, not is_off
 
     async def _write(self, output: OutputId, on: bool) -> None:
-        coil = self.coils[output]
-        raw = coil.raw(on)
-        if coil.channel.table is Table.COIL:
-            failure = await self._bus.write_coil(self.device.unit, coil.channel.address, raw)
-        else:
-            failure = await self._bus.write_register(self.device.unit, coil.channel.address, int(raw))
+        failure = await self.coils[output].switch(self._bus, self.device.unit, on)
         reason = "" if failure is None else f"{failure.reason.label}: {failure.detail}"
         before = self.watches[output]
         self._keep(output, watching.wrote(before, on, reason, self._clock.monotonic_ms()))
@@ -199,18 +180,15 @@ class Card:
             self._teller.pulse(ReportKind.WRITE, output, on, f"failed: {reason}")
 
     async def _read(self, output: OutputId) -> bool | None:
-        channel = self.coils[output].channel
         sampled_ms = self._clock.monotonic_ms()
-        answer = await self._bus.read(self.device.unit, channel.table, channel.address, 1)
-        if isinstance(answer, BusFailure):
-            if answer.reason is NoData.EXCEPTION:
+        on = await self.coils[output].read(self._bus, self.device.unit)
+        if isinstance(on, BusFailure):
+            if on.reason is NoData.EXCEPTION:
                 self._keep(output, watching.unreadable(self.watches[output]))
                 self.contact = ""
             else:
-                self._lose(f"{answer.reason.label}: {answer.detail}")
+                self._lose(f"{on.reason.label}: {on.detail}")
             return None
-        raw = bool(answer[-1] & 1) if channel.table.is_bits else any(answer)
-        on = self.coils[output].is_on(raw)
         self._see(output, on, sampled_ms)
         return on
 

@@ -108,6 +108,7 @@ def next_write(watch: Watch, wanted: bool, *, override_closed: bool, now_ms: int
 def wrote(watch: Watch, value: bool, failure: str, now_ms: int) -> Watch:
     """A write ended: ``failure`` is empty when the module echoed it."""
     again = watch.commanded == value and not watch.failure
+    is_same_trouble = watch.commanded == value and (bool(failure) or not watch.failure)
     rewritten = watch.rewritten_ms
     if again and watch.foreign_off:
         rewritten = (*(at for at in rewritten if now_ms - at < REWRITE_WINDOW_MS), now_ms)
@@ -118,8 +119,9 @@ def wrote(watch: Watch, value: bool, failure: str, now_ms: int) -> Watch:
         written_ms=now_ms,
         retry_ms=now_ms + _pause_ms(watch, value, failure),
         rewritten_ms=rewritten,
-        differs_ms=watch.differs_ms if watch.commanded == value and watch.differs_ms != NEVER_MS else now_ms,
+        differs_ms=watch.differs_ms if is_same_trouble and watch.differs_ms != NEVER_MS else now_ms,
         foreign_on=watch.foreign_on and not value,
+        mismatch=watch.mismatch and is_same_trouble,
         failure=failure,
     )
 

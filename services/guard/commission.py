@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.actuator.card import Coil
+from services.actuator.coil import Coil
 from services.actuator.gate import GatedBus, Pulse
 from services.actuator.watchdog import check_watchdog
 from services.guard.armed import RECORD, Proofs, Proven, Record, output_hash, read_record
@@ -29,7 +29,7 @@ from services.guard.locks import Locks, module_names
 from shared.devices.decoder import decode_channel
 from shared.devices.frame import Block, Frame
 from shared.devices.plan import SitePlan
-from shared.devices.profile import DevicePlan, Table
+from shared.devices.profile import DevicePlan
 from shared.domain.errors import ConfigError
 from shared.domain.ids import OutputId
 from shared.domain.plan import OutputKind
@@ -161,11 +161,7 @@ class _Rig:
 
     async def switch(self, on: bool) -> str:
         """Write and read back; gives what is wrong."""
-        unit, channel = self.bound.device.unit, self.bound.channel
-        if channel.table is Table.COIL:
-            failure = await self.bus.write_coil(unit, channel.address, self.coil.raw(on))
-        else:
-            failure = await self.bus.write_register(unit, channel.address, int(self.coil.raw(on)))
+        failure = await self.coil.switch(self.bus, self.bound.device.unit, on)
         if failure is not None:
             return f"{failure.reason.label} {failure.detail}"
         for _ in range(5):
@@ -176,11 +172,8 @@ class _Rig:
         return f"written {'on' if on else 'off'}, read back {found}"
 
     async def read(self) -> bool | str:
-        channel = self.bound.channel
-        answer = await self.bus.read(self.bound.device.unit, channel.table, channel.address, 1)
-        if isinstance(answer, BusFailure):
-            return f"{answer.reason.label} {answer.detail}"
-        return self.coil.is_on(bool(answer[-1] & 1) if channel.table.is_bits else any(answer))
+        found = await self.coil.read(self.bus, self.bound.device.unit)
+        return f"{found.reason.label} {found.detail}" if isinstance(found, BusFailure) else found
 
     async def must_switch(self, on: bool) -> None:
         failure = await self.switch(on)

@@ -14,7 +14,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from services.actuator.card import Card, Coil
+from services.actuator.card import Card
+from services.actuator.coil import Coil
 from services.actuator.gate import GatedBus, Pulse
 from services.actuator.tell import Teller
 from services.collector.collector import Collector

@@ -204,6 +204,7 @@ def test_a_module_whose_coils_cannot_be_read_is_switched_all_the_same(plant: Pla
     plant.watchdog_ms = 0
     start_guard(site(plant.address, relay=relay_module(watchdog_ms=0)))
     until_coil(plant, FAN_COIL, on=True)
+    assert plant.written(FAN_COIL) == [True]
 
 
 def test_an_energise_to_stop_contactor_is_switched_by_its_own_sense(
@@ -220,6 +221,7 @@ def test_an_energise_to_stop_contactor_is_switched_by_its_own_sense(
     plant.gas = 12
     until_coil(plant, FAN_COIL, on=False)
     peer.output(FAN, lambda item: item.wanted and item.coil == "on" and item.supervision == "not supervised")
+    assert plant.written(FAN_COIL) == [True, False], "stopped by 1, started by 0"
 
 
 def test_a_wrong_watchdog_is_reported(plant: Plant, start_guard: StartGuard, start_peer: StartPeer) -> None:
@@ -242,6 +244,7 @@ def test_the_standby_fan_takes_over_with_the_site_process_dead(
     start_guard(site(plant.address, room(airflow=True, standby=True)))
     until_coil(plant, STANDBY_COIL, on=True)
     start_peer().output(FAN, lambda item: item.proof in ("proven", "failed"))
+    assert plant.coil(FAN_COIL), "both run: nothing is taken away"
 
 
 def test_a_site_process_that_comes_back_gets_everything_once(
