@@ -64,6 +64,7 @@ class GuardState:
     not_ready: tuple[str, ...] = ()
     outputs: dict[str, OutputSeen] = field(default_factory=dict)
     dropped: int = 0
+    loop_age_ms: int = 0
     refusal: str = ""
     """Why the last plan was refused."""
     heard_at: float = 0.0
@@ -131,7 +132,7 @@ class GuardLink(threading.Thread):
         elif isinstance(message, Outputs):
             self._state(
                 outputs={item.id: item for item in message.items}, ready=message.ready, not_ready=message.not_ready,
-                plan=message.plan, pending=message.pending, dropped=message.dropped,
+                plan=message.plan, pending=message.pending, dropped=message.dropped, loop_age_ms=message.loop_age_ms,
             )  # fmt: skip
         elif isinstance(message, Hello):
             self._join(made, message)

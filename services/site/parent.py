@@ -130,8 +130,8 @@ class Parent:
         faults = self._checked.get("faults", [])
         lines = [str(fault) for fault in faults] if isinstance(faults, list) else []
         if self._checked.get("ok"):
-            for line in lines:
-                self._teller.say(line)
+            if lines:
+                self._teller.say(f"{len(lines)} warnings in the site file: ampward check {self._source}")
             self._plan = read_start(self._data)
         elif last is not None and last.source == str(self._source.resolve()):
             self._teller.say("The site file is bad; the last good one stays in force:")

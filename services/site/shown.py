@@ -82,12 +82,12 @@ def output_views(states: States) -> tuple[OutputView, ...]:
 
 
 def output_items(views: Iterable[OutputView], seen: Mapping[str, OutputSeen]) -> tuple[OutputItem, ...]:
-    """The core's demand beside what guard holds: a local trip is a demand too."""
+    """The core's demand, and where the core demands nothing what guard holds: a local trip is a demand too."""
     items = []
     for view in views:
         held = seen.get(view.id)
-        local = (cause for cause in (held.by if held else ()) if cause != LEASE)
-        by = tuple(dict.fromkeys((*view.by, *local)))
+        local = tuple(cause for cause in (held.by if held else ()) if cause != LEASE)
+        by = view.by if view.on else tuple(dict.fromkeys((*view.by, *local)))
         items.append(
             OutputItem(
                 id=view.id,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
-from services.site.view_lines import event_line, standing_lines
+from services.site.view_lines import event_line, is_news, standing_lines
 from services.site.view_source import Picture, Source
 from shared.runtime.lifecycle import Signals, end_with_parent
 
@@ -94,7 +94,8 @@ def _follow(source: Source, tell: Callable[[str], None]) -> None:
         try:
             for cursor, event in source.events(behind):
                 behind = cursor
-                tell(event_line(event))
+                if is_news(event):
+                    tell(event_line(event))
         except TROUBLE:
             sleep(RETRY_S)
 

@@ -19,6 +19,38 @@ STATES = {
 SUPPLEMENTS = "Ampward supplements a listed gas detector and its wired ventilation interlock; it never replaces them."
 
 
+CAUSES = {
+    "alarm": "",
+    "detector_1": "gas limit 1",
+    "detector_2": "gas limit 2",
+    "detector_fault": "fault or warm-up",
+    "local_trip": "trip",
+}
+"""Kinds of causes as the core names them, in fewer words."""
+
+NOISE = "ampward.report.recorded."
+"""Events that only record what the field does; the log has them, the view leaves them out but for the box's own."""
+
+
+def is_news(event: dict[str, Any]) -> bool:
+    """Whether a person who watches wants to see it."""
+    return not event["type"].startswith(NOISE) or "/_site/" in event["subject"]
+
+
+def short(path: str) -> str:
+    """An id without site and room."""
+    return path.split("/", 2)[-1]
+
+
+def cause_text(cause: str) -> str:
+    """Why an output is demanded, in a few words: ``alarm s/r1/gas1-h2/h2_alarm`` is ``h2_alarm gas1-h2``."""
+    *words, last = cause.split(" ")
+    if words and words[-1] == "alarm":
+        subject, _, rule = last.rpartition("/")
+        return " ".join(filter(None, (*words[:-1], rule, short(subject))))
+    return " ".join(filter(None, (*(CAUSES.get(word, word) for word in words), short(last))))
+
+
 def standing_lines(picture: Picture) -> Iterator[str]:
     """What stands when the view begins."""
     status = picture.status
@@ -36,6 +68,8 @@ def event_line(event: dict[str, Any]) -> str:
     data = event["data"]
     kind = event["type"].removeprefix("ampward.").removesuffix(".v1").replace(".", " ").replace("_", " ")
     at = datetime.fromisoformat(event["time"]).astimezone().strftime("%H:%M:%S")
+    if kind == "mode changed":
+        kind = f"mode {data.get('state', '')}"
     words = [at, data.get("severity", ""), kind, event["subject"], value_text(data).strip()]
     if data.get("reason"):
         words.append(f"({data['reason']})")

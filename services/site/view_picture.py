@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from services.site.view_lines import STATES, SUPPLEMENTS, value_text
+from services.site.view_lines import STATES, SUPPLEMENTS, cause_text, short, value_text
 from services.site.view_source import Item, Picture, Room
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ SHAPES = {"critical": ("■", "bold red"), "alarm": ("▲", "dark_orange"), "war
 UNKNOWN = "magenta"
 STALE_S = 5.0
 ALARMS_MAX = 12
+JARS_MAX = 8
+CAUSES_MAX = 2
 
 
 def draw(picture: Picture, rooms: tuple[Room, ...], run: dict[str, Any], told: "Told") -> RenderableType:
@@ -64,7 +66,7 @@ def _table(*columns: str) -> Table:
 def _rooms(picture: Picture, rooms: tuple[Room, ...]) -> Table:
     table = _table("Room", "H2", "Alarms")
     for room in rooms:
-        gas = Text("  ").join(_value(picture.points.get(point), name=_short(point)) for point in room.gas)
+        gas = Text("  ").join(_value(picture.points.get(point), name=short(point)) for point in room.gas)
         mine = [item for item in picture.alarms if item["id"].split("/")[1] == room.id and item["state"] != "A"]
         table.add_row(Text(room.name or room.id, style=CALM), gas, _count(mine))
     return table
@@ -84,14 +86,15 @@ def _count(alarms: list[Item]) -> Text:
 def _strings(picture: Picture, rooms: tuple[Room, ...]) -> RenderableType:
     table = _table("String", "Current", "Voltage", "Jars not normal")
     for room in rooms:
-        for name, current, voltage in room.strings:
-            battery = name.rsplit("/", 1)[0]
-            odd = {item["point"] for item in picture.alarms if item["point"].startswith(f"{battery}/")} - {name}
+        for string in room.strings:
+            raised = (item["point"] for item in picture.alarms if item["state"] != "A")
+            odd = sorted({subject.rpartition("/")[2] for subject in raised if string.has(subject)})
+            shown = ", ".join(odd[:JARS_MAX]) + (f" +{len(odd) - JARS_MAX}" if len(odd) > JARS_MAX else "")
             table.add_row(
-                Text(_short(name), style=CALM),
-                _value(picture.points.get(current)),
-                _value(picture.points.get(voltage)),
-                Text(", ".join(sorted(_short(one) for one in odd)) or "none", style="yellow" if odd else CALM),
+                Text(short(string.id), style=CALM),
+                _value(picture.points.get(string.current)),
+                _value(picture.points.get(string.voltage)),
+                Text(shown or "none", style="yellow" if odd else CALM),
             )
     return table if table.row_count else Text()
 
@@ -102,8 +105,9 @@ def _outputs(picture: Picture) -> Table:
         on = item["demand"] == "on"
         wrong = item["read_back"] not in ("unknown", item["demand"])
         style = "dark_orange" if wrong or item["proof"] == "failed" else ("yellow" if on else CALM)
-        causes = ", ".join(_short(cause) for cause in item["by"])
-        name, demand = f"{item['kind']} {_short(item['id'])}", "▶ on" if on else "off"
+        causes = ", ".join(cause_text(cause) for cause in item["by"][:CAUSES_MAX])
+        causes += f" +{len(item['by']) - CAUSES_MAX}" if len(item["by"]) > CAUSES_MAX else ""
+        name, demand = f"{item['kind']} {short(item['id'])}", "▶ on" if on else "off"
         cells = (name, demand, item["read_back"], item["proof"], causes)
         table.add_row(*(Text(str(cell), style=style) for cell in cells))
     return table
@@ -120,7 +124,7 @@ def _alarms(picture: Picture) -> RenderableType:
             style = CALM
         state = STATES[item["state"]] + ("" if item["override"] == "none" else f", {item['override']}")
         since = datetime.fromisoformat(item["since"]).astimezone().strftime("%H:%M:%S") if item["since"] else ""
-        cells = (f"{shape} {item['severity']} {item['rule']}", state, _short(item["point"]), value_text(item), since)
+        cells = (f"{shape} {item['severity']} {item['rule']}", state, short(item["point"]), value_text(item), since)
         table.add_row(*(Text(cell, style=style) for cell in cells))
     more = len(alarms) - ALARMS_MAX
     return Group(table, Text(f"and {more} more", style="yellow")) if more > 0 else table
@@ -134,8 +138,3 @@ def _value(item: Item | None, name: str = "") -> Text:
         return text.append(f"? {item['no_data']}", style=UNKNOWN)
     style = CALM if item["quality"] == "good" else UNKNOWN
     return text.append(value_text(item).strip() + ("" if item["quality"] == "good" else " ?"), style=style)
-
-
-def _short(path: str) -> str:
-    """Without site and room."""
-    return path.split("/", 2)[-1]

@@ -29,8 +29,23 @@ class Room:
     name: str
     gas: tuple[str, ...]
     """Ids of its hydrogen points: concentrations first, contacts where there are only contacts."""
-    strings: tuple[tuple[str, str, str], ...] = ()
-    """Id, current point, voltage point of each string ("" when it has none)."""
+    strings: tuple["String", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    """One string of a battery and its own points, "" where it has none."""
+
+    id: str
+    current: str
+    voltage: str
+    number: int
+    """Of the battery's strings, from 1: its jars are called 2S1."""
+
+    def has(self, subject: str) -> bool:
+        """Whether this is one of its jars."""
+        battery, _, jar = subject.rpartition("/")
+        return battery == self.id.rpartition("/")[0] and jar.endswith(f"S{self.number}") and jar[:1].isdigit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +133,21 @@ def _room(room: Item) -> Room:
     for detector in room["detectors"]:
         indexes = [detector["h2"]] if detector["h2"] >= 0 else [detector["contact_1"], detector["contact_2"]]
         gas += [points[index] for index in indexes if index >= 0]
-    strings: dict[str, list[str]] = {}
-    for alarm in room["alarms"]:
-        if alarm["rule"].startswith("string_"):
-            strings.setdefault(alarm["subject"], ["", ""])
-    for row in room["limits"]:
+    return Room(room["id"], room["name"], tuple(gas), _strings(room, points))
+
+
+def _strings(room: Item, points: list[str]) -> tuple[String, ...]:
+    """From the rules over strings: which point is whose current, whose voltage."""
+    found: dict[str, dict[str, str]] = {}
+    for row in (*room["limits"], *room["median_factors"]):
         alarm = room["alarms"][row["alarm"]]
-        if alarm["subject"] in strings and row["point"] >= 0:
-            strings[alarm["subject"]]["voltage" in alarm["rule"]] = points[row["point"]]
-    found = tuple((name, current, voltage) for name, (current, voltage) in strings.items())
-    return Room(room["id"], room["name"], tuple(gas), found)
+        kind, _, rest = alarm["rule"].removeprefix("string_").partition("_")
+        if alarm["rule"].startswith("string_") and rest and kind in ("current", "voltage"):
+            found.setdefault(alarm["subject"], {})[kind] = points[row["point"]]
+    numbers: dict[str, int] = {}
+    strings = []
+    for name in sorted(found):
+        battery = name.rpartition("/")[0]
+        numbers[battery] = numbers.get(battery, 0) + 1
+        strings.append(String(name, found[name].get("current", ""), found[name].get("voltage", ""), numbers[battery]))
+    return tuple(strings)

@@ -36,6 +36,8 @@ from shared.runtime.metrics import MetricValues
 
 ANSWER_WAIT_S = 5.0
 GUARD_SILENT_S = 10.0
+LOOP_MS_MAX = 2000
+"""An older poll-and-trip loop sends the relay modules nothing any more: then the trip is not ready."""
 PROGRAM_SILENT_S = 10.0
 """The writer gives a sign each second; so long without one it is stuck in the disk."""
 
@@ -93,13 +95,16 @@ class SiteViews:
         guard, shown = self._parts.guard(), self._parts.shown()
         speaks = guard.connected and monotonic() - guard.heard_at < GUARD_SILENT_S
         why = "" if speaks else "guard is not connected"
-        waits = "; ".join(guard.not_ready)
+        is_fresh = guard.loop_age_ms <= LOOP_MS_MAX
+        acts = speaks and guard.ready_at_ms > 0 and is_fresh
+        lacks = "; ".join(guard.not_ready)
         held = guard.outputs
         unarmed = "; ".join(f"{one.id}: {one.armed_reason or 'no record'}" for one in held.values() if not one.armed)
         age = monotonic() - self._parts.counts.alive_at
         checks = {
             "guard": Check(speaks, why or f"pid {guard.pid}"),
-            "trip": Check(speaks and guard.ready, why or waits or "polls, decides and can write"),
+            "trip": Check(acts, why or ("polls, decides and can write" if acts else lacks or "starting")),
+            "outputs": Check(speaks and not lacks, why or lacks),
             "armed": Check(bool(held) and not unarmed, unarmed[:2000] if held else "no output is known"),
             "log": Check(not shown.undurable, "inputs are not on disk at present" if shown.undurable else ""),
             "writer": Check(age < PROGRAM_SILENT_S, f"last sign of life {age:.0f} s ago"),

@@ -9,6 +9,7 @@ replay that differs, a refused command); 2 wrong usage; 3 it could not be tried 
 read); 4 a fault of this program.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from pathlib import Path
 
 def main() -> None:
     """Entry point of the program ``ampward``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     arguments = sys.argv[1:]
     if arguments[:1] == ["run"]:
         from services.site.command.start import parse_plain, start
