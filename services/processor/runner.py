@@ -47,6 +47,7 @@ TIDY_MS = 1_000
 """20 ms of packing a second: half a MiB of records, 40 GiB a day."""
 DAY_MS = 86_400_000
 MIB = 1 << 20
+NOT_SYNCED = False
 
 __all__ = ["Committed", "Runner", "Unreadable"]
 
@@ -97,6 +98,8 @@ class Runner:
         self._disk_low = False
         self._durable_seq = 0
         self._pending: list[Committed] = []
+        self._moment = Moment(0, 0, NOT_SYNCED, "")
+        """When the present group was taken: all its inputs have this time."""
 
     @staticmethod
     def _version_of(decision: DecisionPlan) -> str:
@@ -333,13 +336,14 @@ class Runner:
         is_checkpoint: bool = False,
     ) -> tuple[Taken, bool]:
         self._step("before append")
+        self._moment = self._now()
         taken = self._taker.take(bodies, self.log_id)
         if any(isinstance(body, Start) for body in bodies):
             taken.log_id = self.log_id
         group = taken.group({**positions, **self._own_positions(taken, bodies)}, rulesets or {})
         if snapshots or folding:
             group = replace(group, snapshots=dict(snapshots or {}), folding=folding)
-        durable = self._journal.append(group, self._now().mono_ms, is_checkpoint=is_checkpoint)
+        durable = self._journal.append(group, self._moment.mono_ms, is_checkpoint=is_checkpoint)
         if durable:
             self._durable_seq = self._sequencer.site_seq
         self._since_snapshot += len(taken.inputs)
@@ -348,7 +352,7 @@ class Runner:
         return taken, durable
 
     def _own_positions(self, taken: Taken, bodies: Sequence[Offered]) -> dict[str, bytes]:
-        now = self._now()
+        now = self._moment
         anchor = encode_anchor(self._sequencer.tick_ms, now.wall_ms, now.mono_ms, now.boot)
         answers = {
             f"command/{body.id}": encode_event(taken.refusals[body.id]) if body.id in taken.refusals else b""
@@ -403,7 +407,7 @@ class Runner:
         )
 
     def _mint(self) -> Minted:
-        return self._sequencer.mint(self._now())
+        return self._sequencer.mint(self._moment)
 
     def _now(self) -> Moment:
         clock = self._clock

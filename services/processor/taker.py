@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from services.processor.fold import Fold
 from shared.devices.frame import Frame
+from shared.domain.errors import WireError
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Command, Report, Resync, Tick, Undecodable
 from shared.log.port import Cursor, EventRow, Group, InputRow
 from shared.log.sequencer import Minted
 from shared.wire.events import encode_event
-from shared.wire.inputs import KINDS, Input, WireBody, encode_input
+from shared.wire.inputs import KINDS, Input, WireBody, decode_input, encode_input, frame_fault
 
 UNKNOWN_DEVICE = "a device that the site does not have"
 
@@ -77,13 +78,13 @@ class Taker:
     def _take_one(self, taken: Taken, offered: Offered, log_id: str) -> None:
         body = self._checked(taken, offered)
         place = self._mint()
-        data = encode_input(log_id, place.site_seq, place.tick_ms, place.at_ms, body)
+        data = encode_input(log_id, *place, body)
         try:
             events = self.fold.apply(Input(log_id, *place, body))
         except Exception as fault:  # A poison record: kept, named, and gone round. See the module.
             reason = f"{type(fault).__name__}: {fault}"
             body = _dead(taken, data, source_of(body), reason)
-            data = encode_input(log_id, place.site_seq, place.tick_ms, place.at_ms, body)
+            data = encode_input(log_id, *place, body)
             self.fold = self._rebuild(taken.inputs)
             events = self.fold.apply(Input(log_id, *place, body))
         taken.inputs.append(InputRow(place.site_seq, KINDS[type(body)], data))
@@ -95,18 +96,11 @@ class Taker:
         """The body to be logged: what cannot belong to this site is a dead letter."""
         if isinstance(offered, Unreadable):
             return _dead(taken, offered.data, offered.source, offered.reason)
-        if not isinstance(offered, Frame):
-            return offered
-        fault = "" if self.fold.knows(offered.device) else UNKNOWN_DEVICE
-        data = b""
-        try:
-            if sum(len(block.words) for block in offered.blocks) != _size(offered):
-                fault = "the blocks' sizes are not their bytes"
-            if fault:
-                data = encode_input("", 0, 0, 0, offered)
-        except (TypeError, ValueError) as broken:
-            fault = f"{type(broken).__name__}: {broken}"
-        return _dead(taken, data, str(offered.device), fault) if fault else offered
+        if isinstance(offered, Frame):
+            fault = frame_fault(offered) or ("" if self.fold.knows(offered.device) else UNKNOWN_DEVICE)
+        else:
+            fault = _fault(offered)
+        return _dead(taken, repr(offered).encode(), source_of(offered), fault) if fault else offered
 
     def _note_rooms(self, taken: Taken, body: WireBody) -> None:
         match body:
@@ -146,5 +140,10 @@ def _dead(taken: Taken, data: bytes, source: str, reason: str) -> Undecodable:
     return Undecodable(digest, len(data), source, reason)
 
 
-def _size(frame: Frame) -> int:
-    return sum((block.size + 7) // 8 if block.table.is_bits else 2 * block.size for block in frame.blocks)
+def _fault(body: WireBody) -> str:
+    """Why this input could not be read again, "" when it can."""
+    try:
+        decode_input(encode_input("", 0, 0, 0, body))
+    except WireError as fault:
+        return str(fault)
+    return ""

@@ -9,13 +9,13 @@ Refuses (WireError): missing fields, other types, bytes that are not JSON.
 from datetime import UTC, datetime
 
 import msgspec
-import orjson
 
 from shared.domain.errors import WireError
 from shared.domain.events import Event
 
 _FIELDS = Event._fields
 _Wire = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for name in _FIELDS])
+_encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(_Wire)
 _SEQUENCE_DIGITS = 12
 """CloudEvents compares ``sequence`` as text: 12 digits last 30,000 years at an event a second."""
@@ -24,7 +24,7 @@ _DATA = ("occurrence", "rule", "severity", "state", "value", "unit", "limit", "q
 
 def encode_event(event: Event) -> bytes:
     """Canonical bytes of one event."""
-    return orjson.dumps(dict(zip(_FIELDS, event, strict=True)))
+    return _encode(_Wire(*event))
 
 
 def decode_event(data: bytes) -> Event:

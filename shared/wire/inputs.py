@@ -1,7 +1,7 @@
 """Inputs <-> bytes: one line of JSON in fixed order, a newline, then the raw words of a frame's blocks.
 
 Promises: the same input gives the same bytes on every machine; ``encode(decode(data)) == data`` for everything that
-``encode_input`` made. A header begins with ``v`` (the version of this form) and ``kind``; fields that a newer program
+``encode_input`` made. A header begins with ``kind`` and ``v`` (the version of this form); fields that a newer program
 added to a kind are skipped, a newer ``v`` or an unknown kind is refused. A frame's header lists [table, address, size]
 of each block, so the words are read without copying the numbers into text.
 Refuses (WireError): anything that is not such a line, sizes that do not add up, numbers out of range.
@@ -9,10 +9,9 @@ Limits: a record is at most 16 MiB (a Resync of a room with 330 modules is about
 a frame at most 1,024 blocks (a 64 Ki register space read in the smallest batches worth making).
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-import orjson
 
 from shared.devices.frame import Block, Frame
 from shared.devices.profile import Table
@@ -25,6 +24,9 @@ FORM = 1
 """Version of this form: the field ``v`` of each header."""
 RECORD_BYTES_MAX = 16 << 20
 BLOCKS_MAX = 1024
+PLACE_MAX = 65535
+NUMBER_MAX = 1 << 53
+"""Every JSON reader takes integers up to here exactly."""
 
 
 class RuleSet(NamedTuple):
@@ -59,13 +61,13 @@ class Input(NamedTuple):
     body: WireBody
 
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Place = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Size = Annotated[int, msgspec.Meta(ge=0, le=65536)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=NUMBER_MAX)]
+Place = Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX + 1)]
 Blocks = Annotated[list[tuple[Table, Place, Size]], msgspec.Meta(max_length=BLOCKS_MAX)]
 
 
-class _Header(msgspec.Struct, tag_field="kind", kw_only=True):
+class _Header(msgspec.Struct, tag_field="kind"):
     v: int
     log_id: str
     site_seq: Count
@@ -144,39 +146,46 @@ _decoder = msgspec.json.Decoder(_Any)
 
 
 def encode_input(log_id: str, site_seq: int, tick_ms: int, at_ms: int, body: WireBody) -> bytes:
-    """Canonical bytes of one input.
+    """Canonical bytes of one input; raises WireError for what no record can hold.
 
     >>> encode_input("l", 1, 5, 7, Tick("r1"))
-    b'{"v":1,"kind":"tick","log_id":"l","site_seq":1,"tick_ms":5,"at_ms":7,"room":"r1"}\\n'
+    b'{"kind":"tick","v":1,"log_id":"l","site_seq":1,"tick_ms":5,"at_ms":7,"room":"r1"}\\n'
     """
-    header: dict[str, object] = {
-        "v": FORM,
-        "kind": KINDS[type(body)],
-        "log_id": log_id,
-        "site_seq": site_seq,
-        "tick_ms": tick_ms,
-        "at_ms": at_ms,
-    }
+    try:
+        header = _encode(_header((FORM, log_id, site_seq, tick_ms, at_ms), body))
+    except (TypeError, ValueError, OverflowError, AttributeError) as fault:
+        raise WireError(f"{type(body).__name__} cannot be written: {fault}") from fault
     if isinstance(body, Frame):
-        header.update(zip(_FRAME_FIELDS, body, strict=True))
-        header["outcome"] = int(body.outcome)
-        header["blocks"] = [(block.table.value, block.address, block.size) for block in body.blocks]
-        return b"".join((orjson.dumps(header), b"\n", *(block.words for block in body.blocks)))
-    fields = body._asdict()
+        return b"".join((header, b"\n", *(block.words for block in body.blocks)))
+    return header + b"\n"
+
+
+_encode = msgspec.json.Encoder().encode
+_Place = tuple[int, str, int, int, int]
+
+
+def _header(place: _Place, body: WireBody) -> _Header:
     match body:
-        case Start():
-            fields = {"new_log_id": fields.pop("log_id"), **fields}
-        case Report():
-            fields = {"what": str(fields.pop("kind")), **fields}
+        case Frame():
+            blocks = [(block.table, block.address, block.size) for block in body.blocks]
+            fields: tuple[Any, ...] = (*body[:-1], blocks)
+            return _Frame(*place, *fields)
         case Command():
-            fields["severity_seen"] = 0 if body.severity_seen is None else int(body.severity_seen)
-        case _:
-            pass
-    header.update(fields)
-    return orjson.dumps(header, option=orjson.OPT_APPEND_NEWLINE)
-
-
-_FRAME_FIELDS = Frame._fields
+            seen = 0 if body.severity_seen is None else int(body.severity_seen)
+            said: tuple[Any, ...] = (*body[:4], seen, *body[5:])
+            return _Command(*place, *said)
+        case Tick():
+            return _Tick(*place, *body)
+        case Report():
+            return _Report(*place, *body)
+        case RuleSet():
+            return _RuleSet(*place, *body)
+        case Start():
+            return _Start(*place, *body)
+        case Resync():
+            return _Resync(*place, *body)
+        case Undecodable():
+            return _Undecodable(*place, *body)
 
 
 def decode_input(data: bytes) -> Input:
@@ -253,6 +262,26 @@ def _command(header: _Command) -> Command:
         header.second_person,
         header.measure,
     )
+
+
+def frame_fault(frame: Frame) -> str:
+    """Why this frame cannot be a record, "" when it can: what ``decode_input`` would say, in a microsecond."""
+    try:
+        for number in (frame.device_seq, frame.sampled_at_ms, frame.age_ms):
+            if not -NUMBER_MAX < number < NUMBER_MAX:
+                return f"{number} is out of range"
+        if not (isinstance(frame.device, str) and isinstance(frame.boot, str) and isinstance(frame.detail, str)):
+            return "device, boot and detail are text"
+        if frame.device_seq < 0:
+            return f"device_seq {frame.device_seq} is below 0"
+        for table, address, size, words in frame.blocks:
+            if not (0 <= address <= PLACE_MAX and 0 <= size <= PLACE_MAX + 1):
+                return f"{size} of {table} from {address} on do not exist"
+            if len(words) != ((size + 7) // 8 if table.is_bits else 2 * size):
+                return f"{len(words)} bytes are not {size} of {table}"
+    except (TypeError, ValueError, AttributeError) as fault:
+        return f"{type(fault).__name__}: {fault}"
+    return "" if len(frame.blocks) <= BLOCKS_MAX else f"{len(frame.blocks)} blocks, at most {BLOCKS_MAX} are read"
 
 
 def report(kind: ReportKind, subject: str, *, on: bool = True, pulse: bool = False, detail: str = "") -> Report:
