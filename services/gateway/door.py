@@ -61,6 +61,8 @@ class Door:
             async with asyncio.timeout(BODY_WAIT_S):
                 while True:
                     message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Problem(400, "incomplete-body", "The body ended before it was whole")
                     body += bytes(message.get("body", b""))
                     if len(body) > BODY_MAX:
                         raise _too_large()

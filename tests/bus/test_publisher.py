@@ -265,6 +265,7 @@ async def test_an_absent_broker_is_waited_for(broker: Mosquitto, views: FakeView
         ear = await Ear.open(broker)
         await ear.until(lambda: ear.numbers() == [1] or publisher.state.endswith("(MQTT 5)"))
         await ear.until(lambda: feed.positions.get("mqtt.frames") == b"2")
+        assert "connected (MQTT 5)" in publisher.state
     await ear.close()
 
 

@@ -59,13 +59,22 @@ def test_a_fault_of_the_program_is_one_line(run: Run, monkeypatch: pytest.Monkey
         call(["verify", str(tmp_path)])
 
 
-def test_the_shell_completes(tmp_path: Path) -> None:
+def test_the_shell_completes() -> None:
     """Completion names the commands."""
-    environment = {**os.environ, "_AMPWARD_COMPLETE": "complete_bash", "COMP_WORDS": "ampward una", "COMP_CWORD": "1"}
-    environment["COMP_WORDS"] = "ampward uns"
+    environment = {**os.environ, "_AMPWARD_COMPLETE": "complete_bash", "COMP_WORDS": "ampward uns", "COMP_CWORD": "1"}
     done = subprocess.run(AMPWARD, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "unshelve" in done.stdout
-    del tmp_path
+
+
+def test_a_file_name_of_any_bytes_is_said(tmp_path: Path) -> None:
+    """A name that is no text of this terminal ends in a line as well."""
+    file = os.fsencode(tmp_path) + b"/\xff\n.yaml"
+    Path(os.fsdecode(file)).write_bytes(b"\x00\xff")
+    done = subprocess.run([*AMPWARD, "check", file], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.count(b"\n") == 1
+    assert done.stdout.endswith(b"\n")
+    assert done.stderr == b""
 
 
 def test_a_reader_that_goes_away_is_no_trouble() -> None:

@@ -5,7 +5,9 @@ import asyncio
 import httpx
 import pytest
 
+from services.gateway import door
 from services.gateway.door import BODY_MAX
+from services.gateway.fake import FakeViews
 from services.gateway.server import Gateway
 from tests.services.gateway.conftest import TOKEN
 
@@ -118,3 +120,41 @@ async def test_a_broken_request_harms_nobody(gateway: Gateway, client: httpx.Asy
         await reader.read(1)
     writer.close()
     assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_a_body_that_was_cut_is_no_command(gateway: Gateway, client: httpx.AsyncClient, views: FakeViews) -> None:
+    """A whole command in a request that never ended is not carried out."""
+    host, port = gateway.address.split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    body = b'{"id": "c1", "what": "ack", "subject": "s"}'
+    lines = [
+        "POST /api/v1/commands HTTP/1.1",
+        "Host: a",
+        f"Authorization: Bearer {TOKEN}",
+        "Transfer-Encoding: chunked",
+    ]
+    head = "".join(f"{line}\r\n" for line in [*lines, ""])
+    writer.write(head.encode() + f"{len(body):x}\r\n".encode() + body + b"\r\n")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    for _ in range(5):
+        assert (await client.get("/healthz")).status_code == 200
+    assert not views.commands
+
+
+async def test_a_body_that_does_not_come_is_408(
+    gateway: Gateway, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender who says that more comes and sends nothing is answered, not waited for."""
+    del gateway
+    monkeypatch.setattr(door, "BODY_WAIT_S", 0.05)
+
+    async def slow():  # type: ignore[no-untyped-def]
+        yield b"{"
+        await asyncio.sleep(0.5)
+        yield b"}"
+
+    answer = await client.post("/api/v1/commands", content=slow())
+    assert answer.status_code == 408
+    problem(answer)

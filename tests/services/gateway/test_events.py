@@ -203,3 +203,23 @@ async def test_a_wrong_filter_is_422(client: httpx.AsyncClient, params: dict[str
     answer = await client.get("/api/v1/events", params={"follow": "false", **params})
     assert answer.status_code == 422
     assert next(iter(params)) in answer.text
+
+
+async def test_a_reader_that_takes_nothing_is_dropped(
+    client: httpx.AsyncClient, gateway: Gateway, views: FakeViews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that stops reading loses its stream; nothing is queued for it, and its place is free again."""
+    monkeypatch.setattr(stream, "SEND_WAIT_S", 0.2)
+    monkeypatch.setattr("services.gateway.api.STREAMS_MAX", 1)
+    for seq in range(1, 20_001):
+        views.add(event(seq))
+    host, port = gateway.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    request = f"GET /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: {client.headers['Authorization']}\r\n\r\n"
+    writer.write(request.encode())
+    await writer.drain()
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    async with asyncio.timeout(20):
+        while (await client.get("/api/v1/events", params={"follow": "false", "since": "now"})).status_code != 200:
+            await asyncio.sleep(0.05)
+    writer.close()
