@@ -113,13 +113,16 @@ class Engine:
         await self.stop()
 
     def not_ready(self) -> tuple[str, ...]:
-        """What the trip lacks now."""
+        """What the trip lacks now. A module that cannot be reached is an alarm, not unreadiness."""
         return (
             *(f"{device}: not polled yet" for device in sorted(self._unheard)),
-            *(f"{name}: {card.contact}" for name, card in self.cards.items() if card.contact),
             *(f"{name}: coils not read yet" for name, card in self.cards.items() if not card.was_asked),
             *(f"{part}: older than 2 s" for part in self.pulse.late_parts()),
         )
+
+    def unreachable(self) -> tuple[str, ...]:
+        """Relay modules that do not answer, and why."""
+        return tuple(f"{name}: {card.contact}" for name, card in self.cards.items() if card.contact)
 
     def has_begun(self) -> bool:
         """Every detector was polled and every relay module asked at least once, whatever they answered."""

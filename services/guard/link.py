@@ -34,6 +34,7 @@ from shared.wire.guardlink import (
 CLIENTS_MAX = 16
 UNREAD_BYTES_MAX = 1 << 20
 SEND_AHEAD_BYTES = 1 << 18
+CLOSE_S = 1.0
 _READ_BYTES = 1 << 18
 
 
@@ -78,6 +79,7 @@ class Link:
         self._hello = hello
         self._take = take
         self._clients: set[Client] = set()
+        self._serving: set[asyncio.Task[object]] = set()
         self._site: Client | None = None
         self._sender: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -101,8 +103,14 @@ class Link:
         for client in tuple(self._clients):
             client.end()
         await self._end_sender()
+        if self._serving:
+            await asyncio.wait(tuple(self._serving), timeout=CLOSE_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a server's callback runs as a task"
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         client = Client(writer)
         if len(self._clients) >= CLIENTS_MAX:
             client.end()

@@ -131,7 +131,7 @@ class Guard:
                 gc.collect()
                 gc.freeze()
                 self._link.broadcast(Ready(self._ready_at_ms))
-                log("info", "trip_ready", lacks=self._engine.not_ready())
+                log("info", "trip_ready", unreachable=self._engine.unreachable())
             if self._ready_at_ms:
                 self._link.broadcast(self._outputs())
             await asyncio.sleep(TELL_S if self._ready_at_ms else READY_LOOK_S)
@@ -142,6 +142,7 @@ class Guard:
             items=self._engine.outputs(),
             ready=not lacks,
             not_ready=lacks,
+            unreachable=self._engine.unreachable(),
             loop_age_ms=max(0, self._engine.pulse.age_ms()),
             kept=len(self._outbox),
             dropped=self._outbox.dropped,

@@ -136,6 +136,8 @@ class Outputs(Message, frozen=True, tag="outputs"):
     plan: Name
     pending: Name = ""
     """Hash of a plan that waits for plan_committed."""
+    unreachable: tuple[Text, ...] = ()
+    """Relay modules that do not answer, and why: an alarm and a failed check, but no unreadiness."""
 
 
 class Refused(Message, frozen=True, tag="refused"):

@@ -316,6 +316,27 @@ def test_a_new_plan_counts_when_it_is_committed(plant: Plant, start_guard: Start
     assert "the plan's hash is" in peer.first(Refused).reason
 
 
+def test_a_dead_relay_module_is_named_and_does_not_hold_up_readiness(
+    plant: Plant, start_guard: StartGuard, start_peer: StartPeer
+) -> None:
+    """It was asked and is declared unreachable; when it answers again its coils are read before anything is written."""
+    plant.silent.add(2)
+    plant.stored[CHARGER_COIL] = True
+    plant.watchdog_ms = 60_000
+    plant.registers[100] = 10
+    start_guard(site(plant.address))
+    peer = start_peer()
+    said = peer.first(Outputs, lambda outputs: outputs.ready)
+    assert said.not_ready == ()
+    assert "io1: timeout" in peer.first(Outputs, lambda outputs: bool(outputs.unreachable)).unreachable[0]
+    assert plant.writes == []
+    plant.silent.clear()
+    peer.report(ReportKind.COILS_AT_START, CHARGER)
+    peer.hold(dict(ALL_OFF))
+    until_coil(plant, CHARGER_COIL, on=False)
+    assert peer.told(ReportKind.RELAY_FOREIGN_WRITE, CHARGER) == []
+
+
 def test_words_out_of_turn_are_refused(plant: Plant, start_guard: StartGuard, start_peer: StartPeer) -> None:
     """A parent cannot lease, a stranger nothing; bytes that are no protocol end the connection and nothing else."""
     start_guard(site(plant.address))
