@@ -332,6 +332,7 @@ def test_a_dead_relay_module_is_named_and_does_not_hold_up_readiness(
     assert plant.writes == []
     plant.silent.clear()
     peer.report(ReportKind.COILS_AT_START, CHARGER)
+    explained(peer)
     peer.hold(dict(ALL_OFF))
     until_coil(plant, CHARGER_COIL, on=False)
     assert peer.told(ReportKind.RELAY_FOREIGN_WRITE, CHARGER) == []
