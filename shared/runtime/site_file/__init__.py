@@ -29,7 +29,6 @@ from shared.runtime.site_file.capacity import (
 from shared.runtime.site_file.changes import PlanChanges, plan_changes
 from shared.runtime.site_file.compiling import buses, compile_site, plan_devices
 from shared.runtime.site_file.loading import Source, load_source
-from shared.runtime.site_file.models import SiteFile
 from shared.runtime.site_file.names import load_profiles
 from shared.runtime.site_file.room_checks import RoomChecks, check_matrix
 from shared.runtime.site_file.site_checks import check_site_wide
@@ -59,8 +58,9 @@ class Checked:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the site file, for editors."""
-    schema = SiteFile.model_json_schema(by_alias=True, mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ampward site file", **schema}
+    from shared.runtime.site_file.schema import json_schema as make
+
+    return make()
 
 
 def check_site(path: Path, env: Mapping[str, str], free_bytes: int = 0) -> Checked:

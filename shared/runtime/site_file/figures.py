@@ -33,6 +33,7 @@ PER_CELL = frozenset(
     }
 )
 """Rules whose volts in the site file are volts per cell."""
+CELL_VOLTS_MAX = 4
 BY_MODE = PER_CELL - {"jar_deviation"}
 LIMITED = BY_MODE | {"jar_deviation", "jar_resistance_warning", "jar_resistance_alarm", "string_current_alarm"}
 """Rules that have no fixed default limit, but may be given one."""
@@ -124,6 +125,7 @@ def _overlaid(source: Source, figures: Figures, rule: Rule, model: RuleModel, pl
     _windows(source, model, place)
     if model.deadband is not None and model.deadband < 0:
         source.fault((*place, "deadband"), "is negative", "0 or more")
+    _volts(source, rule, model, place)
     unit = rule.unit or Unit.STATE
 
     def figure(key: str, given: Decimal | None, before: int | None) -> int | None:
@@ -216,6 +218,16 @@ def _protected(source: Source, rule: Rule, model: RuleModel, place: Place) -> No
     if model.severity is not None and Severity[model.severity.upper()] < rule.severity:
         allowed = f"{rule.severity.label} or graver"
         source.fault((*place, "severity"), f"{rule.id} cannot be made lighter", allowed)
+
+
+def _volts(source: Source, rule: Rule, model: RuleModel, place: Place) -> None:
+    """Limits of jars and strings are volts per cell: a jar's or a string's volts would be far away from any cell's."""
+    if rule.id not in PER_CELL:
+        return
+    given = {"limit": model.limit, **{f"by_mode.{mode}": value for mode, value in model.by_mode.items()}}
+    for key, value in given.items():
+        if value is not None and not 0 < value < CELL_VOLTS_MAX:
+            source.fault((*place, *key.split(".")), f"{value} V is no cell's voltage", "volts per cell, as in 2.28")
 
 
 def _windows(source: Source, model: RuleModel, place: Place) -> None:

@@ -170,7 +170,7 @@ class RuleModel(Model):
     factor_percent: Annotated[Whole, Field(ge=101, le=10_000)] | None = None
     floor: Positive | None = None
     at_least: Count | None = None
-    point: Annotated[list[Channel], Words] | None = None
+    point: Annotated[list[Channel] | None, Words] = None
     high_high: Number | None = None
     high: Number | None = None
     low: Number | None = None

@@ -6,7 +6,7 @@ Numbers are kept as Decimal: "1.0" %vol becomes 10000 exactly, and a decimal too
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -128,7 +128,7 @@ Channel = Annotated[
     BeforeValidator(_channel),
     WithJsonSchema({"type": "string", "pattern": r"^[a-z0-9_-]{1,40}\.[a-z0-9_-]{1,40}$", "examples": ["gas1.h2"]}),
 ]
-Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, False, "on", "off"]})]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10_000)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -142,13 +142,3 @@ def scaled(value: Decimal, unit: Unit) -> int | None:
     """The integer that carries ``value`` in ``unit``, or None when it has more decimals than the unit."""
     exact = value.scaleb(DECIMALS[unit])
     return int(exact) if exact == exact.to_integral_value() and abs(exact) < CEILING else None
-
-
-def per_mille(value: Decimal) -> Decimal:
-    """A figure times 1000, exact."""
-    return value.scaleb(3)
-
-
-def plain(model: Any) -> Any:
-    """What a JSON printer can take: decimals become strings."""
-    return str(model) if isinstance(model, Decimal) else model

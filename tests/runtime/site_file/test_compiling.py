@@ -342,6 +342,10 @@ def test_the_schema_describes_the_file() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert {"version", "site", "buses", "devices", "rooms", "rules", "matrix"} <= schema["properties"].keys()
     assert schema["additionalProperties"] is False
+    assert schema["$defs"]["BatteryModel"]["properties"]["cells_per_jar"]["minimum"] == 1
+    one, many = schema["$defs"]["RoomModel"]["properties"]["fan"]["anyOf"]
+    assert many["items"] == one == {"$ref": "#/$defs/FanModel"}
+    assert schema["$defs"]["StringModel"]["properties"]["jars"]["description"].startswith("A number (24)")
 
 
 def test_every_file_read_is_named() -> None:
