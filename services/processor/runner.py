@@ -30,7 +30,7 @@ from shared.log.chain import states_hash
 from shared.log.journal import Journal
 from shared.log.port import Cursor, Folding, Group, Head, InputRow, Log, Reading
 from shared.log.sequencer import Minted, Moment, Sequencer
-from shared.log.sqlite import Step, no_step
+from shared.log.steps import Step, no_step
 from shared.log.store import Store
 from shared.runtime.clocks import Clock
 from shared.wire.anchors import encode_anchor

@@ -8,7 +8,7 @@ Limits: 4,096 inputs stay young; dead letters at most 1,000 and 16 MiB, the olde
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from shared.domain.errors import LogDamaged, WireError
@@ -18,6 +18,7 @@ from shared.log.port import Cursor, EventRow, Folding, Group, Head, InputRow, Sn
 from shared.log.segments import SEGMENT_BYTES, Form, compress, encode, join
 from shared.log.sqlite_read import SqliteReader
 from shared.log.sqlite_schema import as_log_error, roll_back, translated
+from shared.log.steps import Step, no_step
 from shared.wire.inputs import decode_input
 from shared.wire.packing import encode_states
 
@@ -26,13 +27,6 @@ YOUNG_INPUTS = 4096
 PACK_ROWS_MAX = 8192
 DEAD_LETTERS_MAX = 1000
 DEAD_LETTER_BYTES_MAX = 16 << 20
-
-Step = Callable[[str], None]
-"""Told at each labelled step, so that tests can end the process exactly there."""
-
-
-def no_step(_label: str) -> None:
-    """Outside tests nothing listens."""
 
 
 class SqliteLog:

@@ -31,7 +31,7 @@ from shared.log.chain import GENESIS
 from shared.log.headfile import read_mark, write_mark
 from shared.log.memory import MemoryLog
 from shared.log.port import Group, Head, Log, Reading
-from shared.log.sqlite import SqliteLog, Step, no_step
+from shared.log.sqlite import SqliteLog
 from shared.log.sqlite_read import SqliteReader
 from shared.log.sqlite_schema import (
     connect_exclusive,
@@ -44,6 +44,7 @@ from shared.log.sqlite_schema import (
     roll_back,
     translated,
 )
+from shared.log.steps import Step, no_step
 from shared.wire.packing import Mark
 
 DATABASE = "log.db"

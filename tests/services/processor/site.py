@@ -7,7 +7,7 @@ from pathlib import Path
 from services.processor.runner import Committed, Runner
 from shared.devices.plan import DecisionPlan, LogLimits
 from shared.domain.events import Event
-from shared.log.sqlite import Step, no_step
+from shared.log.steps import Step, no_step
 from shared.log.store import MemoryStore, SqliteStore, Store
 from shared.runtime.clocks import ManualClock
 from shared.wire.inputs import WireBody
