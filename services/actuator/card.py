@@ -26,6 +26,7 @@ from shared.domain.inputs import ReportKind
 from shared.domain.plan import OutputKind
 from shared.domain.units import NoData
 from shared.fieldbus.port import BusFailure
+from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 
 PROBE_MS = 1_000
@@ -33,6 +34,8 @@ WATCHDOG_CHECK_MS = 3_600_000
 WATCHDOG_RECHECK_MS = 5_000
 """While it is not as planned."""
 FOR_EVER_MS = 1 << 60
+BEFORE_WRITE = "guard before write"
+AFTER_WRITE = "guard after write"
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Card:
 
     def __init__(
         self, device: DevicePlan, coils: Sequence[Coil], bus: GatedBus, clock: Clock, teller: Teller,
-        *, subjects: Sequence[str], on_found: Callable[[OutputId, bool], None],
+        *, subjects: Sequence[str], on_found: Callable[[OutputId, bool], None], step: Step = no_step,
     ) -> None:  # fmt: skip
         self.device = device
         self.coils = {coil.output.id: coil for coil in coils}
@@ -71,6 +74,7 @@ class Card:
         self._teller = teller
         self._subjects = tuple(subjects)
         self._on_found = on_found
+        self._step = step
         self._wake = asyncio.Event()
         self._due = _Due()
         self._silence_ms = self.supervision.time_ms or FOR_EVER_MS
@@ -169,7 +173,9 @@ class Card:
         return output, not is_off
 
     async def _write(self, output: OutputId, on: bool) -> None:
+        self._step(BEFORE_WRITE)
         failure = await self.coils[output].switch(self._bus, self.device.unit, on)
+        self._step(AFTER_WRITE)
         reason = "" if failure is None else f"{failure.reason.label}: {failure.detail}"
         before = self.watches[output]
         self._keep(output, watching.wrote(before, on, reason, self._clock.monotonic_ms()))

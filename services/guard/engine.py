@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from services.actuator.card import Card
+from services.actuator.card import AFTER_WRITE, BEFORE_WRITE, Card
 from services.actuator.coil import Coil
 from services.actuator.gate import GatedBus, Pulse
 from services.actuator.tell import Teller
@@ -27,11 +27,16 @@ from shared.devices.frame import Frame
 from shared.devices.plan import BusPlan
 from shared.domain.ids import DeviceId, OutputId
 from shared.fieldbus.port import Line
+from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.wire.guardlink import OutputSeen
 
 TICK_MS = 100
 DECIDE = "decide"
+BEFORE_KEEPING = "guard before keeping"
+MID_CHANGE = "guard mid change"
+LABELS = (BEFORE_KEEPING, BEFORE_WRITE, AFTER_WRITE, MID_CHANGE)
+"""Steps at which a test may end guard: shared.runtime.crashpoints."""
 OpenLine = Callable[[BusPlan], Line]
 
 
@@ -46,6 +51,7 @@ class World:
     notify: Callable[[], None]
     open_line: OpenLine
     record: Record
+    step: Step = no_step
 
 
 class Engine:
@@ -143,6 +149,7 @@ class Engine:
             self._world.teller,
             subjects=sorted({f"{self.plan.binding.site}/{bound.room}/{device.id}" for bound in bounds}),
             on_found=lambda output, on: self.control.find(output, on),
+            step=self._world.step,
         )
         self.cards[name] = card
         self._card_of |= {bound.plan.id: card for bound in bounds}
@@ -164,6 +171,7 @@ class Engine:
         card = self.cards.get(DeviceId(frame.device))
         if card is not None:
             card.see(frame)
+        self._world.step(BEFORE_KEEPING)
         self._world.outbox.add(frame, self._world.clock.monotonic_ms() - frame.age_ms)
         self._world.notify()
 

@@ -19,7 +19,7 @@ from services.actuator.leases import Lease, Verdict
 from services.actuator.tell import Teller
 from services.guard.armed import read_record
 from services.guard.control import Explanation, Past
-from services.guard.engine import Engine, OpenLine, World
+from services.guard.engine import LABELS, MID_CHANGE, Engine, OpenLine, World
 from services.guard.link import Client, Link
 from services.guard.locks import Locks, module_names
 from services.guard.log import log, prepare
@@ -30,8 +30,10 @@ from shared.domain.errors import AmpwardError, Busy, ConfigError
 from shared.domain.ids import OutputId
 from shared.domain.inputs import Report, ReportKind
 from shared.fieldbus.lines import open_line
+from shared.log.steps import Step, no_step
 from shared.runtime import places
 from shared.runtime.clocks import Clock, SystemClock
+from shared.runtime.crashpoints import VARIABLE, crash_step
 from shared.wire.guardlink import (
     Explain,
     Hello,
@@ -64,7 +66,7 @@ class Guard:
         self._link = Link(self._outbox, clock, self._hello, self._take)
         self._teller = Teller(self._report)
         self._world = World(
-            self.boot, clock, self._outbox, self._teller, self._link.notify, open_bus, read_record(data)
+            self.boot, clock, self._outbox, self._teller, self._link.notify, open_bus, read_record(data), _step()
         )
         self._engine = Engine(plan, self._world)
         self._pending: GuardPlan | None = None
@@ -213,6 +215,7 @@ class Guard:
             before = self._engine
             engine = Engine(plan, self._world)
             await before.stop()
+            self._world.step(MID_CHANGE)
             self._engine = engine
             await engine.start(before)
             self._locks.keep_modules(module_names(plan.site))
@@ -220,6 +223,12 @@ class Guard:
                 reason = engine.unarmed.get(output, "")
                 self._teller.state(ReportKind.ARMED, output, not reason, reason)
             log("info", "plan_in_force", plan=plan.hash)
+
+
+def _step() -> Step:
+    """Where a test wants this process to end; the labels of other processes are not ours."""
+    asked = os.environ.get(VARIABLE, "").partition(":")[0]
+    return crash_step(os.environ, LABELS) if asked in LABELS else no_step
 
 
 def main(arguments: list[str]) -> int:

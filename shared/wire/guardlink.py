@@ -35,7 +35,8 @@ TO_GUARD_BYTES_MAX = 32 << 20
 BLOCKS_MAX = 1024
 _LENGTH = struct.Struct(">I")
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Place = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -58,18 +59,18 @@ class Hello(Message, frozen=True, tag="hello"):
     """Hash of the plan in force."""
     lease: Count
     """Last lease number taken: the next one must be above it."""
-    ready_at_ms: int = 0
+    ready_at_ms: Whole = 0
     """Wall clock at which the trip was ready, 0 while it is not."""
     asks: tuple[Name, ...] = ()
     """Outputs found on at start that nobody has explained yet. Answer with explain in any case: a module may be
     reached only later."""
-    started_at_ms: int = 0
+    started_at_ms: Whole = 0
 
 
 class Ready(Message, frozen=True, tag="ready"):
     """The trip is ready: coils were read, the loop runs. ``at_ms``: wall clock."""
 
-    at_ms: int
+    at_ms: Whole
 
 
 class FrameSent(Message, frozen=True, tag="frame"):
@@ -81,7 +82,7 @@ class FrameSent(Message, frozen=True, tag="frame"):
     device: Name
     boot: Name
     device_seq: Count
-    sampled_at_ms: int
+    sampled_at_ms: Whole
     age_ms: Count
     synced: bool
     outcome: NoData
@@ -145,7 +146,7 @@ class Refused(Message, frozen=True, tag="refused"):
 
     what: Name
     reason: Text
-    number: int = 0
+    number: Whole = 0
 
 
 class Join(Message, frozen=True, tag="join"):
@@ -167,7 +168,7 @@ class LeaseSent(Message, frozen=True, tag="lease"):
     ttl_ms: Count
     demands: dict[Name, bool]
     """By output id; an output that is not named has no opinion and is held at its safe value."""
-    sent_ms: int = -1
+    sent_ms: Whole = -1
     """The sender's Clock.monotonic_ms(); -1 counts from receipt."""
 
 
@@ -183,7 +184,7 @@ class Explain(Message, frozen=True, tag="explain"):
     """What the log knows about the time before guard started: its state before the first input of this boot of guard.
     Said once after the first join; later ones change nothing. An output that is not named was not demanded."""
 
-    away_ms: int
+    away_ms: Whole
     """How long no guard was heard before this boot of guard; -1 not known (then it counts as short)."""
     items: tuple[Explained, ...]
 

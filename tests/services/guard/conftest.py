@@ -1,6 +1,6 @@
 """A plant on a real port, and a guard process that protects it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,10 +28,10 @@ def start_guard(tmp_path: Path) -> Iterator[StartGuard]:
     """Starts guards; each is ended with its test."""
     with ExitStack() as stack:
 
-        def start(plan: SitePlan | None, data: Path = tmp_path) -> Running:
+        def start(plan: SitePlan | None, data: Path = tmp_path, env: Mapping[str, str] | None = None) -> Running:
             if plan is not None:
                 write_plan(data, plan)
-            return stack.enter_context(Running.python("services.guard", data))
+            return stack.enter_context(Running.python("services.guard", data, env=env))
 
         yield start
 
