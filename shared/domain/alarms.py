@@ -74,7 +74,7 @@ def move(turn: Turn, a: int, trigger: Trigger) -> bool:
     if realarm_ms > 0 and then == "C":
         record.realarm_ms = turn.now + realarm_ms
         wake(turn, a)
-    if a in turn.state.index.alarm_outputs:
+    if a in turn.state.index.output_alarms:
         turn.outputs_dirty = True
     return True
 
@@ -182,16 +182,9 @@ def suppress(turn: Turn, a: int) -> None:
         drop_if_plain(turn, a)
 
 
-def suppress_children(turn: Turn, a: int) -> None:
-    """After an alarm became active or ceased to be: those that it suppresses by design."""
-    for child in turn.state.index.suppresses.get(a, ()):
-        suppress(turn, child)
-
-
 def suppress_open(turn: Turn) -> None:
-    """After a mode or a maintenance changed: every open alarm."""
-    for a in sorted(turn.state.records):
-        suppress(turn, a)
+    """After a mode or a maintenance changed: look at every open alarm, once all conditions are known."""
+    turn.suppress_dirty.update(turn.state.records)
 
 
 def suppressor(turn: Turn, a: int) -> str:
@@ -231,8 +224,7 @@ def _raise(turn: Turn, a: int, row: int) -> None:
         suppress(turn, a)
         _break_through(turn, a, record)
     _announce(turn, a, _RAISED, measured=measure(state, row))
-    if a in state.index.suppresses:
-        suppress_children(turn, a)
+    turn.suppress_dirty.update(state.index.suppresses.get(a, ()))
     if a in state.index.counts_of:
         turn.rows_dirty.update(state.index.counts_of[a])
 
@@ -243,8 +235,7 @@ def _return(turn: Turn, a: int) -> None:
     rows = state.index.alarm_rows[a]
     tell(turn, a, _RETURNED, measured=measure(state, rows[0]), reason=hidden_by(state.records[a]))
     close_if_normal(turn, a)
-    if a in state.index.suppresses:
-        suppress_children(turn, a)
+    turn.suppress_dirty.update(state.index.suppresses.get(a, ()))
     if a in state.index.counts_of:
         turn.rows_dirty.update(state.index.counts_of[a])
 

@@ -51,8 +51,10 @@ def initial(plan: RoomPlan, version: str, log_id: str) -> RoomState:
 
 def step(state: RoomState, entry: Entry) -> tuple[RoomState, list[Event]]:
     """Take one input and give the events it causes, in their order."""
-    turn = Turn(state, entry)
     body = entry.body
+    if isinstance(body, Resync) and body.state:
+        state = _known_again(state, body)
+    turn = Turn(state, entry)
     if isinstance(body, Start) or not state.begun:
         _begin(turn, body)
     timers.run(turn)
@@ -110,15 +112,16 @@ def _begin(turn: Turn, body: Body) -> None:
 
 
 def _resync(turn: Turn, body: Resync) -> None:
-    """Inputs were lost: go on from the state after the loss, if it is known."""
-    old = turn.state
+    """Inputs were lost: what is known of the state after the loss has been taken up before."""
+    plan = turn.state.plan
     lost = f"{body.cause}: inputs {body.first_lost} to {body.last_lost} are lost"
-    if body.state:
-        state = state_from_data(old.plan, old.version, json.loads(body.state))
-        state.room_no = max(state.room_no, old.room_no)
-        state.tick_ms, state.site_seq, state.log_id = turn.now, old.site_seq, old.log_id
-        turn.replace(state)
-        turn.dirty.clear()
-        turn.rows_dirty.clear()
-    turn.emit(EventType.LOG_RESYNCED, f"{old.plan.site}/{old.plan.id}", reason=lost)
+    turn.emit(EventType.LOG_RESYNCED, f"{plan.site}/{plan.id}", reason=lost)
     turn.outputs_dirty = True
+
+
+def _known_again(old: RoomState, body: Resync) -> RoomState:
+    """The state that a Resync brings. Of the old one only plan and version count: after a hole it is stale, and its
+    timers must not go off."""
+    state = state_from_data(old.plan, old.version, json.loads(body.state))
+    state.room_no = max(state.room_no, old.room_no)
+    return state

@@ -46,6 +46,9 @@ class Index:
     counts_of: dict[int, tuple[int, ...]]
     """Count rows that look at an alarm."""
     alarm_outputs: dict[int, tuple[int, ...]]
+    """Outputs that an alarm causes."""
+    output_alarms: frozenset[int]
+    """Alarms that some output looks at: its causes, and the alarm that says that it failed."""
     scan_by_device: dict[str, int]
     scan_late_ms: tuple[int, ...]
     point_scan: tuple[int, ...]
@@ -100,6 +103,7 @@ def build(plan: RoomPlan) -> Index:
         suppresses=suppresses,
         counts_of=counts_of,
         alarm_outputs=alarm_outputs,
+        output_alarms=frozenset(alarm_outputs) | {output.alarm_fail for output in plan.outputs},
         scan_by_device={scan.device: s for s, scan in enumerate(plan.scans)},
         scan_late_ms=tuple(
             min((p.stale_ms for p in plan.points[s.first : s.first + s.count]), default=3 * s.every_ms)

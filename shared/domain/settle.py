@@ -1,7 +1,7 @@
 """After anything changed: alarms, the rows that count them, and outputs, until nothing changes any more.
 
-Order within a step: alarms by their depth under suppressors and then their place in the plan, then counts, then
-outputs.
+Order within a step: alarms by their depth under suppressors and then their place in the plan; then what is suppressed
+by design, so that nothing is announced that is over in the same moment; then counts; then outputs.
 """
 
 from shared.domain import alarms, outputs, rules
@@ -21,6 +21,11 @@ def settle(turn: Turn) -> None:
             turn.dirty.clear()
             for a in changed:
                 alarms.process(turn, a)
+        elif turn.suppress_dirty:
+            looked = sorted(turn.suppress_dirty)
+            turn.suppress_dirty.clear()
+            for a in looked:
+                alarms.suppress(turn, a)
         elif turn.rows_dirty:
             looked = sorted(turn.rows_dirty)
             turn.rows_dirty.clear()

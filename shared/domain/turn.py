@@ -34,7 +34,9 @@ class Wake(IntEnum):
 class Turn:
     """What one call of step() works with."""
 
-    __slots__ = ("_prefix", "dirty", "entry", "events", "now", "outputs_dirty", "rows_dirty", "state")
+    __slots__ = (
+        "_prefix", "dirty", "entry", "events", "now", "outputs_dirty", "rows_dirty", "state", "suppress_dirty",
+    )  # fmt: skip
 
     def __init__(self, state: RoomState, entry: Entry) -> None:
         self.state = state
@@ -45,6 +47,8 @@ class Turn:
         """Alarms whose condition may have changed."""
         self.rows_dirty: set[int] = set()
         """Rows that are no columns and must be looked at."""
+        self.suppress_dirty: set[int] = set()
+        """Alarms whose suppression by design must be looked at once all conditions of the moment are known."""
         self.outputs_dirty = False
         self._prefix = ""
         state.tick_ms = self.now

@@ -462,3 +462,40 @@ def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
     line(made, [(0, say(What.ACK, HIGH), ["alarm.acked bat1/1S1/jar_voltage_high_warning C"], "acked")])
     made.report("other", "s/r/bacs", on=False)
     assert (made.letter(HIGH), made.alarm(HIGH).override) == ("C", "none")
+
+
+def test_what_is_suppressed_is_not_announced_when_it_is_over_in_the_same_scan() -> None:
+    """Red goes and yellow with it: yellow is unsuppressed and returned, and nobody is told of it again."""
+    plan = room(
+        points=(point("bat1/1S1/level"),),
+        scans=(scan("els", 0, 1),),
+        alarms=(alarm("s/r/bat1/1S1/yellow", suppressed_by=(1,)), alarm("s/r/bat1/1S1/red", Severity.ALARM)),
+        limits=(
+            LimitRow(0, 0, high=True, limit=1, deadband=1, severity=Severity.WARNING),
+            LimitRow(1, 0, high=True, limit=2, deadband=1, severity=Severity.ALARM),
+        ),
+    )
+    yellow, red = "bat1/1S1/yellow", "bat1/1S1/red"
+    rows = [
+        (0, scanned("els", 1), [f"alarm.raised {yellow} B"], "yellow"),
+        (500, scanned("els", 2), [f"alarm.raised {red} B", f"alarm.suppressed {yellow} B"], "red"),
+        (
+            500,
+            scanned("els", 1),
+            [f"alarm.returned {red} D", f"alarm.unsuppressed {yellow} B", f"alarm.reannounced {yellow} B"],
+            "yellow again",
+        ),
+        (
+            500,
+            scanned("els", 2),
+            [f"alarm.superseded {red} D", f"alarm.raised {red} B", f"alarm.suppressed {yellow} B"],
+            "red again",
+        ),
+        (
+            500,
+            scanned("els", 0),
+            [f"alarm.returned {red} D", f"alarm.returned {yellow} D", f"alarm.unsuppressed {yellow} D"],
+            "green",
+        ),
+    ]
+    line(Room(plan), rows)
