@@ -88,7 +88,7 @@ MUTANTS = (
         "services/actuator/gate.py",
         "return unit in self._supervised and not self._pulse.is_alive()",
         "return False",
-        "tests/services/guard/test_process.py::test_a_stopped_guard_falls_silent_and_the_modules_watchdog_acts",
+        "tests/services/actuator/test_gate.py::test_one_part_that_stands_still_closes_the_gate",
     ),
     Mutant(
         "a late TCP reply is accepted",
@@ -112,10 +112,24 @@ MUTANTS = (
         f"{T_EXCHANGE}::test_only_the_exact_answer_counts",
     ),
     Mutant(
-        "reports go with the frames of a minute",
+        "a dead device holds up its bus",
+        "services/collector/schedule.py",
+        "QUARANTINE_AFTER = 2\n",
+        "QUARANTINE_AFTER = 2_000\n",
+        "tests/services/collector/test_collector.py::test_a_dead_device_never_delays_the_rest_of_its_bus",
+    ),
+    Mutant(
+        "another device at the address is believed",
+        "services/collector/collector.py",
+        "        if found == identity.values:\n",
+        "        if found != ():\n",
+        "tests/services/collector/test_collector.py::test_another_device_at_the_address_gives_no_values",
+    ),
+    Mutant(
+        "an ack of what was never sent acks what comes",
         "services/guard/outbox.py",
-        "            self._reports.append(self.last_n)\n            if len(self._reports) > REPORTS_MAX:",
-        "            self._reports.append(self.last_n)\n            if len(self._reports) > 10:",
-        f"{T_OUTBOX}::test_frames_go_after_a_minute_and_reports_stay",
+        "self.acked_n = max(self.acked_n, min(n, self.last_n))",
+        "self.acked_n = max(self.acked_n, n)",
+        f"{T_OUTBOX}::test_an_ack_of_what_was_never_sent_acks_no_more_than_there_is",
     ),
 )
