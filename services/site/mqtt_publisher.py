@@ -44,6 +44,7 @@ FRAMES_LOOK_S = 0.2
 EVENTS_WAIT_S = 15.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 GOOD_LINK_S = 10.0
+DRAIN_S = 1.0
 FRAMES_BEHIND_MAX = 10_000
 """A site that gets its first broker tells it the last so many inputs and every event that is kept."""
 
@@ -141,6 +142,8 @@ class MqttPublisher:
         ends: set[asyncio.Future[Any]] = {stopping, telling, link.closed}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if stop.is_set():
+                await self._drain(ends - {stopping})
         finally:
             stopping.cancel()
             telling.cancel()
@@ -151,6 +154,14 @@ class MqttPublisher:
         if isinstance(ended[0], Exception):
             raise ended[0]
         return link.closed.result()
+
+    async def _drain(self, ends: set[asyncio.Future[Any]]) -> None:
+        """The last events before the end are told as well, when the broker takes them at once."""
+        until = _now() + DRAIN_S
+        while _now() < until and not any(end.done() for end in ends):
+            if not self._views.events_after(self._events.place, 1):
+                return
+            await asyncio.sleep(0.02)
 
     async def _tell(self, link: Connection) -> None:
         await (await link.send(self._status("online")))

@@ -12,6 +12,7 @@ import pytest
 
 from services.gateway.fake import FakeViews
 from services.gateway.views import PointItem
+from services.site import mqtt_publisher
 from services.site.mqtt_publisher import DeviceItem, MqttPublisher
 from shared.bus import outbox
 from shared.bus.address import BrokerAddress, Credentials
@@ -141,15 +142,17 @@ async def test_state_is_retained_and_events_are_not(broker: Mosquitto, views: Fa
     feed.add_frames(3)
     async with publishing(plan(broker.port), views, feed):
         watcher = await Ear.open(broker)
-        await watcher.until(lambda: watcher.frames() == [1, 2, 3] or feed.positions.get("mqtt.frames") == b"6")
-        await watcher.close()
-        late = await Ear.open(broker)
-        await late.until(lambda: len(late.heard) == 3)
-        assert {message.topic for message in late.heard} == {
+        topics_told = (
             "ampward/v1/demo/status",
             "ampward/v1/demo/r1/gas1/status",
             "ampward/v1/demo/r1/points/gas1-h2",
-        }
+        )
+        await watcher.until(lambda: feed.positions.get("mqtt.frames") == b"6" and "mqtt.events" in feed.positions)
+        await watcher.until(lambda: all(watcher.bodies(topic) for topic in topics_told))
+        await watcher.close()
+        late = await Ear.open(broker)
+        await late.until(lambda: len(late.heard) >= 3)
+        assert {message.topic for message in late.heard} == set(topics_told)
         assert all(message.retain for message in late.heard)
         await late.close()
 
@@ -305,3 +308,39 @@ def test_a_failed_poll_is_a_frame_with_its_reason() -> None:
 
     body = json.loads(frame_message("demo", "r1", frame(7, NoData.TIMEOUT)).payload)
     assert (body["outcome"], body["blocks"]) == ("timeout", [])
+
+
+async def test_the_last_events_are_told_before_the_good_bye(
+    broker: Mosquitto, views: FakeViews, feed: FakeFeed
+) -> None:
+    """What happened just before the end is with the broker when the site says that it is offline."""
+    ear = await Ear.open(broker)
+    async with publishing(plan(broker.port), views, feed):
+        await ear.until(lambda: ear.bodies("ampward/v1/demo/status"))
+        for number in range(1, 301):
+            views.add(event(number))
+    await ear.until(lambda: len(ear.bodies("ampward/v1/demo/status")) == 2)
+    assert ear.numbers() == list(range(1, 301))
+    await ear.close()
+
+
+async def test_many_points_take_turns(broker: Mosquitto, feed: FakeFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When everything changes all the time no point is told more than once more than another."""
+    monkeypatch.setattr(mqtt_publisher, "SWEEP_S", 0.05)
+    monkeypatch.setattr(mqtt_publisher, "POINTS_PER_SWEEP", 7)
+
+    class Restless(FakeViews):
+        turn = 0
+
+        def points(self) -> tuple[PointItem, ...]:
+            self.turn += 1
+            return tuple(PointItem(f"demo/r1/p{n}", str(self.turn), "V", "good", "", 1) for n in range(20))
+
+    restless = Restless()
+    ear = await Ear.open(broker)
+    async with publishing(plan(broker.port), restless, feed):
+        await ear.until(lambda: restless.turn >= 9)
+    told = [len(ear.bodies(f"ampward/v1/demo/r1/points/p{n}")) for n in range(20)]
+    assert min(told) >= 2
+    assert max(told) - min(told) <= 1
+    await ear.close()

@@ -152,7 +152,8 @@ def _show(one: Any) -> None:
         write(f"  {block.table.value} {block.address}..{block.address + block.count - 1}: {what}")
     rows = []
     for value in one.values:
-        shown = f"{value.value} {value.unit}".strip() if not value.no_data else f"({value.no_data})"
+        unit = "" if value.unit == "state" else value.unit
+        shown = f"{value.value} {unit}".strip() if not value.no_data else f"({value.no_data})"
         label = f"{value.label} " if value.label else ""
         assumed = "assumed address" if value.is_assumed else ""
         rows.append(
