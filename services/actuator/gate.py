@@ -5,11 +5,12 @@ polls or decides must therefore fall silent: every read and write that goes to s
 gate looks at the pulse in the moment of sending. A process that was stopped and goes on sends nothing of what it had
 in hand before it has polled and decided again.
 
-Promises: with any beat older than PULSE_MS nothing is sent to a supervised module, by anybody in this process.
+Promises: with any beat that a supervised module depends on (the decisions, the detectors that trip it) older than
+PULSE_MS nothing is sent to it, by anybody in this process. A detector of another room does not silence it.
 A module without a watchdog is not gated: silence would leave it as it is, and a write can still protect.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from shared.devices.profile import Table
 from shared.domain.units import NoData
@@ -35,10 +36,13 @@ class Pulse:
 
     def age_ms(self) -> int:
         """Age of the part that is furthest behind."""
-        return self._clock_ms() - min(self._beats.values(), default=self._clock_ms())
+        now_ms = self._clock_ms()
+        return now_ms - min(self._beats.values(), default=now_ms)
 
-    def is_alive(self) -> bool:
-        return self.age_ms() <= PULSE_MS
+    def is_alive(self, parts: Iterable[str]) -> bool:
+        """None of ``parts`` is older than PULSE_MS."""
+        now_ms = self._clock_ms()
+        return all(now_ms - self._beats[part] <= PULSE_MS for part in parts)
 
     def late_parts(self) -> tuple[str, ...]:
         now_ms = self._clock_ms()
@@ -46,20 +50,21 @@ class Pulse:
 
 
 class GatedBus:
-    """Reader and writer of one bus, gated: units in ``supervised`` hear something only while the pulse beats.
+    """Reader and writer of one bus, gated: a unit in ``supervised`` hears something only while its parts beat.
 
     The pulse is looked at when the line is ours, right before the adapter sends; writes go before reads that wait. An
     adapter does not repeat a write: what is to be written is decided anew before each attempt.
     """
 
-    def __init__(self, line: Line, supervised: frozenset[int], pulse: Pulse) -> None:
+    def __init__(self, line: Line, supervised: Mapping[int, frozenset[str]], pulse: Pulse) -> None:
         self._line = line
         self._supervised = supervised
         self._pulse = pulse
         self._gate = Gate()
 
     def _is_held_back(self, unit: int) -> bool:
-        return unit in self._supervised and not self._pulse.is_alive()
+        parts = self._supervised.get(unit)
+        return parts is not None and not self._pulse.is_alive(parts)
 
     async def read(self, unit: int, table: Table, address: int, count: int) -> bytes | BusFailure:
         async with self._gate.turn():

@@ -101,7 +101,7 @@ async def _prove_all(
     site: SitePlan, data: Path, clock: Clock, bounds: Sequence[BoundOutput], person: _Person, open_bus: OpenLine
 ) -> tuple[Outcome, ...]:
     pulse = Pulse((), clock.monotonic_ms)
-    buses = {bus.id: GatedBus(open_bus(bus), frozenset(), pulse) for bus in site.buses}
+    buses = {bus.id: GatedBus(open_bus(bus), {}, pulse) for bus in site.buses}
     devices = {device.id: device for device in site.decision.devices}
     outcomes: list[Outcome] = []
     try:

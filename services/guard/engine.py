@@ -33,6 +33,8 @@ from shared.wire.guardlink import OutputSeen
 
 TICK_MS = 100
 DECIDE = "decide"
+STUCK_MS = 20_000
+CLOSE_S = 2.0
 BEFORE_KEEPING = "guard before keeping"
 MID_CHANGE = "guard mid change"
 LABELS = (BEFORE_KEEPING, BEFORE_WRITE, AFTER_WRITE, MID_CHANGE)
@@ -68,20 +70,24 @@ class Engine:
         self.control = Control(plan.binding, world.clock, world.teller, self.unarmed, want=self._want, coil=self._coil)
         self._unheard = set(detector_devices(plan.binding.detectors))
         self._tasks: list[asyncio.Task[None]] = []
+        self._late_ticks = 0
+        """Decision ticks in a row that found a detector's frames late."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done, with its error, when a part of the engine has ended by itself."""
 
     async def start(self, before: "Engine | None" = None) -> None:
         """Open the lines and begin. ``before`` has been stopped; its knowledge is taken over."""
         devices = self.plan.site.decision.devices
-        used = {bound.plan.device for bound in self.plan.binding.outputs}
+        parts = self._parts_by_module()
         for bus in self.plan.site.buses:
-            supervised = frozenset(
-                d.unit for d in devices if d.bus == bus.id and d.id in used and d.watchdog is not None
-            )
+            supervised = {
+                device.unit: parts[device.id]
+                for device in devices
+                if device.bus == bus.id and device.id in parts and device.watchdog is not None
+            }
             self._buses[bus.id] = GatedBus(self._world.open_line(bus), supervised, self.pulse)
         for device in devices:
-            if device.id in used:
+            if device.id in parts:
                 self._make_card(DeviceId(device.id))
         if before is not None:
             self.control.adopt(before.control)
@@ -103,8 +109,9 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        for bus in self._buses.values():
-            await bus.close()
+        closing = [asyncio.create_task(bus.close()) for bus in self._buses.values()]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_S)
         self._buses = {}
 
     async def stop_safe(self) -> None:
@@ -117,6 +124,10 @@ class Engine:
             self.pulse.beat(part)
         await asyncio.gather(*(card.write_safe() for card in self.cards.values()))
         await self.stop()
+
+    def is_stuck(self) -> bool:
+        """A detector's frames have stayed away for long while this loop went round: its line has to be opened anew."""
+        return self._late_ticks * TICK_MS >= STUCK_MS
 
     def not_ready(self) -> tuple[str, ...]:
         """What the trip lacks now. A module that cannot be reached is an alarm, not unreadiness."""
@@ -137,6 +148,15 @@ class Engine:
     def outputs(self) -> tuple[OutputSeen, ...]:
         """Each output as it is held now."""
         return tuple(self._seen(output) for output in self.control.outputs)
+
+    def _parts_by_module(self) -> dict[str, frozenset[str]]:
+        """What each relay module depends on: the decisions, and the devices of the detectors that trip its outputs."""
+        parts: dict[str, frozenset[str]] = {}
+        for bound in self.plan.binding.outputs:
+            detectors = [self.plan.binding.detectors[index] for _, index in bound.detectors]
+            own = detector_devices(detectors) | {DECIDE}
+            parts[bound.device.id] = parts.get(bound.device.id, frozenset()) | own
+        return parts
 
     def _make_card(self, name: DeviceId) -> None:
         bounds = [bound for bound in self.plan.binding.outputs if bound.plan.device == name]
@@ -181,6 +201,7 @@ class Engine:
             for card in self.cards.values():
                 card.tick()
             self.pulse.beat(DECIDE)
+            self._late_ticks = self._late_ticks + 1 if self.pulse.late_parts() else 0
             await asyncio.sleep(TICK_MS / 1000)
 
     async def _work(self, card: Card) -> None:

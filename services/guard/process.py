@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,6 +76,8 @@ class Guard:
         self._started_at_ms = clock.wall_ms()
         self._ended = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done, with its error, when a change of plans has failed."""
 
     async def run(self, priority: str) -> None:
         """Until it is stopped; raises what made a part fail."""
@@ -95,10 +98,9 @@ class Guard:
         ended = asyncio.create_task(self._ended.wait())
         try:
             while not ended.done():
-                await asyncio.wait(
-                    (ended, telling, self._engine.failed), timeout=TELL_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                for part in (telling, self._engine.failed):
+                parts = (telling, self._engine.failed, self._broken)
+                await asyncio.wait((ended, *parts), timeout=TELL_S, return_when=asyncio.FIRST_COMPLETED)
+                for part in parts:
                     if part.done():
                         part.result()
             async with self._changing:
@@ -136,6 +138,9 @@ class Guard:
                 log("info", "trip_ready", unreachable=self._engine.unreachable())
             if self._ready_at_ms:
                 self._link.broadcast(self._outputs())
+            if self._engine.is_stuck() and not self._changing.locked():
+                log("error", "lines_stuck", late=self._engine.pulse.late_parts())
+                self._spawn(self._change(self._engine.plan))
             await asyncio.sleep(TELL_S if self._ready_at_ms else READY_LOOK_S)
 
     def _outputs(self) -> Outputs:
@@ -203,9 +208,18 @@ class Guard:
                 client.refuse("plan_committed", f"no plan {name} waits here")
             return
         plan, self._pending = self._pending, None
-        task = asyncio.create_task(self._change(plan), name="plan-change")
+        self._spawn(self._change(plan))
+
+    def _spawn(self, change: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(change, name="plan-change")
         self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self._changed)
+
+    def _changed(self, task: "asyncio.Task[None]") -> None:
+        self._work.discard(task)
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None and not self._broken.done():
+            self._broken.set_exception(fault)
 
     async def _change(self, plan: GuardPlan) -> None:
         """Put a plan in force: the old engine ends without a write, the new one takes over the coils as they are."""
@@ -218,6 +232,8 @@ class Guard:
             self._world.step(MID_CHANGE)
             self._engine = engine
             await engine.start(before)
+            if self._pending is not None:
+                engine.control.tighten(self._pending.binding)
             self._locks.keep_modules(module_names(plan.site))
             for output in engine.control.outputs:
                 reason = engine.unarmed.get(output, "")

@@ -57,7 +57,7 @@ class Bench:
         channels = {channel.name: channel for channel in device.channels}
         self.card = Card(
             device, [Coil(plan, channels[plan.channel]) for plan in outputs()],
-            GatedBus(Line(bus, bus), frozenset(), Pulse((), clock.monotonic_ms)), clock, Teller(self.reports.append),
+            GatedBus(Line(bus, bus), {}, Pulse((), clock.monotonic_ms)), clock, Teller(self.reports.append),
             subjects=["demo/r1/io1"], on_found=self._found,
         )  # fmt: skip
 

@@ -16,9 +16,9 @@ class Bench:
     def __init__(self) -> None:
         self.heard: list[Request] = []
         self.clock = ManualClock()
-        self.pulse = Pulse(("decide", "gas1"), self.clock.monotonic_ms)
+        self.pulse = Pulse(("decide", "gas1", "gas2"), self.clock.monotonic_ms)
         bus = SimulatedBus(self._answer)
-        self.bus = GatedBus(Line(bus, bus), frozenset({RELAY}), self.pulse)
+        self.bus = GatedBus(Line(bus, bus), {RELAY: frozenset({"decide", "gas1"})}, self.pulse)
 
     def _answer(self, request: Request) -> Answer:
         self.heard.append(request)
@@ -40,6 +40,7 @@ async def test_one_part_that_stands_still_closes_the_gate() -> None:
     for _ in range(21):
         bench.clock.advance(100)
         bench.pulse.beat("decide")
+        bench.pulse.beat("gas2")
     assert bench.pulse.late_parts() == ("gas1",)
     assert await bench.bus.read(RELAY, Table.COIL, 0, 1) == HELD_BACK
     assert await bench.bus.write_coil(RELAY, 0, value=False) == HELD_BACK
@@ -61,4 +62,15 @@ async def test_the_gate_opens_with_the_next_round() -> None:
     bench.pulse.beat("gas1")
     assert await bench.bus.write_coil(RELAY, 0, value=True) == HELD_BACK
     bench.pulse.beat("decide")
+    assert await bench.bus.write_coil(RELAY, 0, value=True) is None
+
+
+async def test_a_detector_of_another_room_does_not_silence_a_module() -> None:
+    """Only what trips the module counts for it."""
+    bench = Bench()
+    for _ in range(30):
+        bench.clock.advance(100)
+        bench.pulse.beat("decide")
+        bench.pulse.beat("gas1")
+    assert bench.pulse.late_parts() == ("gas2",)
     assert await bench.bus.write_coil(RELAY, 0, value=True) is None

@@ -1,0 +1,107 @@
+"""One plan at work in one loop: a line that hangs silences what depends on it, and is opened anew."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from services.actuator.tell import Teller
+from services.guard import engine as engines
+from services.guard.armed import Record
+from services.guard.engine import Engine, World
+from services.guard.outbox import Outbox
+from services.guard.planfile import make_plan, plan_hash
+from shared.devices.plan import BusPlan
+from shared.devices.profile import Table
+from shared.domain.inputs import Report
+from shared.fieldbus.device_side import Answer, Request
+from shared.fieldbus.port import BusFailure, Line
+from shared.fieldbus.simulated import SimulatedBus
+from shared.runtime.clocks import SystemClock
+from shared.wire.plans import encode_site
+from tests.services.actuator.plans import FAN, GAS_UNIT, site
+from tests.services.guard.plant import Plant
+
+
+class HangingBus(SimulatedBus):
+    """An adapter with a fault of its own: reads of the gas head never end while ``hangs``."""
+
+    hangs = False
+
+    async def read(self, unit: int, table: Table, address: int, count: int) -> bytes | BusFailure:
+        while self.hangs and unit == GAS_UNIT:
+            await asyncio.sleep(3600)
+        return await super().read(unit, table, address, count)
+
+
+class Bench:
+    """Engines over a plant in memory; ``reports`` holds what they tell."""
+
+    def __init__(self) -> None:
+        self.plant = Plant()
+        self.reports: list[Report] = []
+        self.buses: list[HangingBus] = []
+        data = encode_site(site())
+        self.plan = make_plan(plan_hash(data), data)
+        self.world = World(
+            "boot", SystemClock(), Outbox(), Teller(self.reports.append), lambda: None, self._open, Record()
+        )
+
+    def _open(self, _plan: BusPlan) -> Line:
+        self.buses.append(HangingBus(self._answer))
+        return Line(self.buses[-1], self.buses[-1])
+
+    def _answer(self, request: Request) -> Answer:
+        return self.plant.answer(request)
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(1_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not within 10 s: {what}")
+
+
+async def test_a_line_that_hangs_silences_its_modules_and_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frames of the gas head, not even bad ones: the relay module hears nothing and falls to its safe value; a new
+    engine takes over with new lines and writes nothing of its own accord."""
+    monkeypatch.setattr(engines, "STUCK_MS", 500)
+    bench = Bench()
+    engine = Engine(bench.plan, bench.world)
+    await engine.start()
+    await until(engine.has_begun, "begun")
+    assert engine.not_ready() == ()
+    bench.buses[0].hangs = True
+    await until(engine.is_stuck, "stuck")
+    asked_at = bench.plant.asked_at
+    await asyncio.sleep(0.5)
+    assert bench.plant.asked_at == asked_at, "not one word to the module"
+    assert engine.not_ready() == ("gas1: older than 2 s",)
+    assert bench.plant.coil(0), "its own watchdog has acted"
+    written = len(bench.plant.writes)
+    await engine.stop()
+    later = Engine(bench.plan, bench.world)
+    await later.start(engine)
+    await until(later.has_begun, "begun again")
+    await until(lambda: later.not_ready() == (), "ready again")
+    assert bench.plant.asked_at > asked_at
+    assert len(bench.plant.writes) == written
+    assert later.control.outputs[FAN].found is True
+    await later.stop_safe()
+
+
+async def test_a_part_that_fails_is_told_to_the_owner() -> None:
+    """A broken invariant in a card ends guard: its modules fall to their safe values by themselves."""
+    bench = Bench()
+    engine = Engine(bench.plan, bench.world)
+    await engine.start()
+    await until(engine.has_begun, "begun")
+
+    def broken() -> None:
+        raise AssertionError("broken invariant")
+
+    engine.control.tick = broken  # type: ignore[method-assign]
+    with pytest.raises(AssertionError, match="broken invariant"):
+        await asyncio.wait_for(engine.failed, 5)
+    await engine.stop()
