@@ -158,32 +158,45 @@ class _Bus:
         while self.pollers:
             now_ms = self._clock.monotonic_ms()
             for poller in self.pollers:
-                if poller.scan is None and poller.schedule.is_due(now_ms):
-                    self._begin(poller, now_ms)
+                self._begin(poller, now_ms)
             poller_next = self._next()
             if poller_next is not None:
                 await self._ask(poller_next)
                 continue
-            wake_ms = min(poller.schedule.next_ms for poller in self.pollers)
+            wake_ms = min(self._wake_ms(poller) for poller in self.pollers)
             await self._pause(max(1, wake_ms - self._clock.monotonic_ms()))
 
     def _begin(self, poller: _Poller, now_ms: int) -> None:
+        """Starts the poll whose slot has come. A quarantined device gets its frame then, and is tried in a pause."""
         schedule = poller.schedule
         due_ms = schedule.next_ms
-        if schedule.is_quarantined and not schedule.may_try(now_ms, self._free_ms(poller, now_ms), self._timeout_ms):
+        if poller.scan is None and schedule.is_due(now_ms):
             schedule.take_slot(now_ms)
             wall_ms = self._clock.wall_ms()
-            self._maker.emit(poller, now_ms, wall_ms, NoData.QUARANTINED, "silent, tried again later", ())
-            return
-        schedule.take_slot(now_ms)
-        poller.scan = _Scan(due_ms, now_ms, self._clock.wall_ms(), schedule.is_quarantined)
+            if schedule.is_quarantined:
+                self._maker.emit(poller, now_ms, wall_ms, NoData.QUARANTINED, "silent, tried again later", ())
+            else:
+                poller.scan = _Scan(due_ms, now_ms, wall_ms, is_try=False)
+        if (
+            poller.scan is None
+            and schedule.is_quarantined
+            and schedule.may_try(now_ms, self._free_ms(poller, now_ms), self._timeout_ms)
+        ):
+            poller.scan = _Scan(now_ms, now_ms, self._clock.wall_ms(), is_try=True)
+
+    def _wake_ms(self, poller: _Poller) -> int:
+        schedule = poller.schedule
+        if schedule.is_quarantined and schedule.try_ms > self._clock.monotonic_ms():
+            return min(schedule.next_ms, schedule.try_ms)
+        return schedule.next_ms
 
     def _free_ms(self, poller: _Poller, now_ms: int) -> int:
         """Time until another device that answers needs the line; 0 while one is being scanned."""
-        others = [one for one in self.pollers if one is not poller and not one.schedule.is_quarantined]
+        others = [one for one in self.pollers if one is not poller]
         if any(one.scan is not None for one in others):
             return 0
-        return min((one.schedule.next_ms - now_ms for one in others), default=self._timeout_ms)
+        due = [one.schedule.next_ms - now_ms for one in others if not one.schedule.is_quarantined]
+        return min(due, default=self._timeout_ms)
 
     def _next(self) -> _Poller | None:
         waiting = [poller for poller in self.pollers if poller.scan is not None]
@@ -250,6 +263,8 @@ class _Bus:
             poller.schedule.note_answer()
         if outcome in _SILENT or outcome is NoData.DISCONNECTED:
             poller.identified_on = -1
+        if scan.is_try and (outcome in _SILENT or outcome is NoData.DISCONNECTED):
+            return  # Its slots have their frames already.
         blocks = scan.blocks if outcome is NoData.PRESENT else ()
         self._maker.emit(poller, scan.started_ms, scan.sampled_at_ms, outcome, detail, blocks)
 

@@ -3,9 +3,9 @@
 Pure: times are monotonic milliseconds that the caller brings. A slot that passes while the bus is busy is skipped and
 counted, and the phase stays: the n-th slot is always start + n * every.
 
-    polled --2 polls in a row without answer--> quarantined --a try succeeds--> polled
-                                                 |      ^
-                                                 '-fails-'  next try after 1 s, 2 s, 4 s ... up to 5 s or 30 s
+    polled --2 polls in a row without answer--> quarantined --a try is answered--> polled
+                                             |      ^
+                                             '-fails-'  next try after 1 s, 2 s, 4 s ... up to 5 s or 30 s
 """
 
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ class Schedule:
         self.pause_ms = TRY_FIRST_MS
 
     def note_no_line(self, now_ms: int) -> None:
-        """Nobody could be asked: a silent device is tried as soon as the line is back."""
-        self.try_ms = now_ms
+        """Nobody could be asked: a silent device is tried each period, and so as soon as the line is back."""
+        self.try_ms = now_ms + self.every_ms
         self.pause_ms = TRY_FIRST_MS
 
     def note_silence(self, now_ms: int) -> None:
