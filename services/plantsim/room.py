@@ -204,7 +204,7 @@ class SimulatedRoom:
 
 def gas_after(percent: float, made_m3h: float, airflow_m3h: float, volume_m3: float, hours: float) -> float:
     """Concentration in % after ``hours`` of constant gassing and airflow: the exact solution of the balance."""
-    if airflow_m3h <= 0:
+    if airflow_m3h < 1e-6:
         return min(100.0, percent + 100 * made_m3h * hours / volume_m3)
     settled = 100 * made_m3h / airflow_m3h
-    return settled + (percent - settled) * math.exp(-airflow_m3h * hours / volume_m3)
+    return percent - (settled - percent) * math.expm1(-airflow_m3h * hours / volume_m3)
