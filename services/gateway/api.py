@@ -15,6 +15,7 @@ from services.gateway import problems, shapes
 from services.gateway.command_body import ID_ALLOWED, CommandBody, read_actor, read_command
 from services.gateway.cursors import ALLOWED as CURSOR_ALLOWED
 from services.gateway.cursors import LENGTH_MAX, decode_cursor
+from services.gateway.description import describe
 from services.gateway.door import Door
 from services.gateway.problems import REFUSED, Problem, ProblemBody, invalid
 from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream
@@ -41,6 +42,7 @@ _COMMAND_BODY = {
 def create_app(views: Views, token: str) -> FastAPI:
     """The application. ``app.state.stopping`` ends its open streams: set it before the server stops."""
     app = FastAPI(title="Ampward", version="1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    describe(app)
     app.state.stopping = asyncio.Event()
     app.state.streams = 0
     problems.install(app)
@@ -69,7 +71,12 @@ def _add_health(app: FastAPI, views: Views) -> None:
         ready = views.readiness()
         return shapes.json_response(shapes.readiness(ready), 200 if ready.ready else 503)
 
-    @app.get("/metrics", response_class=Response, summary="Prometheus metrics")
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        summary="Prometheus metrics",
+    )
     async def scrape() -> Response:
         return Response(metrics.text(scraped), media_type=metrics.CONTENT_TYPE)
 
@@ -142,7 +149,7 @@ def _add_commands(app: FastAPI, views: Views) -> None:
         "/api/v1/commands",
         status_code=202,
         response_model=shapes.TakenJson,
-        responses={**_COMMON, **dict.fromkeys((400, 409, 413, 415), _PROBLEM)},
+        responses={**_COMMON, **dict.fromkeys((400, 408, 409, 413, 415), _PROBLEM)},
         openapi_extra=_COMMAND_BODY,
         summary="Give a command",
     )
