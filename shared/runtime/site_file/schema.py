@@ -7,6 +7,7 @@ import ast
 import inspect
 from typing import Any
 
+from shared.runtime.durations import format_duration
 from shared.runtime.site_file import models
 from shared.runtime.site_file.values import OneOrMany, Words
 
@@ -42,13 +43,18 @@ def _accepted(name: str, key: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_keywords(part: Any) -> Any:
-    """Limits that stand behind a reader of our own, in the schema's words instead of pydantic's."""
+    """Limits behind a reader of our own in the schema's words, and defaults as they would be written."""
     if isinstance(part, list):
         return [_with_keywords(one) for one in part]
     if not isinstance(part, dict):
         return part
     words = _KEYWORDS if part.get("type") == "integer" else {}
-    return {words.get(word, word): _with_keywords(value) for word, value in part.items()}
+    out = {words.get(word, word): _with_keywords(value) for word, value in part.items()}
+    if isinstance(out.get("default"), int) and out.get("type") == "string":
+        out["default"] = format_duration(out["default"])
+    if "$ref" in out:
+        out.pop("default", None)
+    return out
 
 
 def _comments() -> dict[tuple[str, str], str]:

@@ -343,6 +343,7 @@ def test_the_schema_describes_the_file() -> None:
     assert {"version", "site", "buses", "devices", "rooms", "rules", "matrix"} <= schema["properties"].keys()
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["BatteryModel"]["properties"]["cells_per_jar"]["minimum"] == 1
+    assert schema["$defs"]["FanModel"]["properties"]["run_on"]["default"] == "1h"
     one, many = schema["$defs"]["RoomModel"]["properties"]["fan"]["anyOf"]
     assert many["items"] == one == {"$ref": "#/$defs/FanModel"}
     assert schema["$defs"]["StringModel"]["properties"]["jars"]["description"].startswith("A number (24)")
