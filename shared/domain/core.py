@@ -2,8 +2,8 @@
 
 Nothing here reads a clock, does I/O, draws a random number or decides on a float: the same inputs give the same events,
 byte for byte, on every machine. State is a fold over inputs; time is the entry's tick_ms and nothing else. In each step
-first the timers that are due go off, in the order in which they were due, then the input is taken, then alarms and
-outputs are brought to rest.
+first the timers that are due go off, in the order in which they were due (a Start and a Resync come before them), then
+the input is taken, then alarms and outputs are brought to rest.
 
 Promises: a value at or over a gas limit demands the fan in the same step; bad quality never clears; silence alone leads
 to the fan and a fault; a state restored from its data goes on exactly as the one it was taken from. Refuses: commands,
@@ -14,10 +14,9 @@ wrong shape, each with an event. Limits: a room has some thousands of rows; a ca
 step() owns the state that it is given: it changes it in place, and the old reference must not be used again.
 """
 
-import json
 from typing import assert_never
 
-from shared.domain import commands, detectors, modes, reports, scans, timers
+from shared.domain import commands, detectors, modes, reports, resync, scans, timers
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Scan, Start, Tick, Undecodable
 from shared.domain.migrate import migrate
@@ -52,11 +51,13 @@ def initial(plan: RoomPlan, version: str, log_id: str) -> RoomState:
 def step(state: RoomState, entry: Entry) -> tuple[RoomState, list[Event]]:
     """Take one input and give the events it causes, in their order."""
     body = entry.body
-    if isinstance(body, Resync) and body.state:
-        state = _known_again(state, body)
+    if isinstance(body, Resync):
+        state = resync.take_up(state, body)
     turn = Turn(state, entry)
     if isinstance(body, Start) or not state.begun:
         _begin(turn, body)
+    if isinstance(body, Resync):
+        resync.tell(turn, body)
     timers.run(turn)
     _take(turn, body)
     settle(turn)
@@ -72,7 +73,7 @@ def _take(turn: Turn, body: Body) -> None:
     room = f"{turn.state.plan.site}/{turn.state.plan.id}"
     if isinstance(body, Scan):
         scans.take(turn, body)
-    elif isinstance(body, Tick | Start):
+    elif isinstance(body, Tick | Start | Resync):
         return
     elif isinstance(body, Report):
         reports.take(turn, body)
@@ -80,8 +81,6 @@ def _take(turn: Turn, body: Body) -> None:
         commands.take(turn, body)
     elif isinstance(body, Rules):
         migrate(turn, body)
-    elif isinstance(body, Resync):
-        _resync(turn, body)
     elif isinstance(body, Undecodable):
         turn.emit(EventType.INPUT_UNDECODABLE, room, reason=f"{body.source}: {body.reason} ({body.sha256})")
     else:
@@ -109,19 +108,3 @@ def _begin(turn: Turn, body: Body) -> None:
     timers.set_all(state)
     turn.outputs_dirty = True
     settle(turn)
-
-
-def _resync(turn: Turn, body: Resync) -> None:
-    """Inputs were lost: what is known of the state after the loss has been taken up before."""
-    plan = turn.state.plan
-    lost = f"{body.cause}: inputs {body.first_lost} to {body.last_lost} are lost"
-    turn.emit(EventType.LOG_RESYNCED, f"{plan.site}/{plan.id}", reason=lost)
-    turn.outputs_dirty = True
-
-
-def _known_again(old: RoomState, body: Resync) -> RoomState:
-    """The state that a Resync brings. Of the old one only plan and version count: after a hole it is stale, and its
-    timers must not go off."""
-    state = state_from_data(old.plan, old.version, json.loads(body.state))
-    state.room_no = max(state.room_no, old.room_no)
-    return state
