@@ -14,6 +14,7 @@ Limits: 64 calls waiting.
 import asyncio
 import errno
 import heapq
+import termios
 import threading
 import time
 from contextlib import suppress
@@ -40,6 +41,8 @@ from shared.fieldbus.port import BusFailure
 REOPEN_FIRST_S = 0.1
 REOPEN_MAX_S = 2.0
 WAITING_MAX = 64
+TROUBLE = (OSError, serial.SerialException, termios.error)
+"""What an adapter that is pulled, taken or strange raises; termios.error is a class of its own."""
 BYTE_GAP_S = 0.03
 """USB adapters hand bytes over in lots, 16 ms apart by default."""
 QUIET_MAX_S = 0.1
@@ -124,11 +127,19 @@ class RtuLine:
     # ---- from here on in the line's thread ----
 
     def _run(self) -> None:
-        while (job := self._next_job()) is not None:
-            _deliver(job, self._attempt(job))
-        self._close_port()
-        for job in self._jobs:
-            _deliver(job, self._disconnected("closed"))
+        """Works until closed. Should it end by an error of its own, nobody is left waiting and the next call begins
+        anew with a fresh thread."""
+        job = None
+        try:
+            while (job := self._next_job()) is not None:
+                _deliver(job, self._attempt(job))
+        finally:
+            self._close_port()
+            with self._change:
+                self._thread = None if not self._closed else self._thread
+                left, self._jobs = self._jobs, []
+            for one in [*left, *([job] if job is not None else [])]:
+                _deliver(one, self._disconnected("closed" if self._closed else "the line's thread has ended"))
 
     def _next_job(self) -> _Job | None:
         """The next that may be sent now; waits."""
@@ -156,7 +167,7 @@ class RtuLine:
             port.write(rtu_frame(job.exchange))
             port.flush()
             return self._receive(port, job)
-        except (OSError, serial.SerialException) as error:
+        except TROUBLE as error:
             self._close_port()
             self._reopen_at = time.monotonic() + self._reopen_s
             return self._disconnected(str(error))
@@ -208,8 +219,8 @@ class RtuLine:
         port.port = self._path
         try:
             port.open()
-        except OSError as error:
-            if error.errno != errno.EINVAL or self._parity == serial.PARITY_NONE:
+        except (OSError, termios.error) as error:
+            if error.args[:1] != (errno.EINVAL,) or self._parity == serial.PARITY_NONE:
                 raise
             port.parity = serial.PARITY_NONE  # A pseudo-terminal has no parity bit and may refuse to be told of one.
             port.open()
@@ -220,7 +231,7 @@ class RtuLine:
 
     def _close_port(self) -> None:
         if self._port is not None:
-            with suppress(OSError, serial.SerialException):
+            with suppress(*TROUBLE):
                 self._port.close()
         self._port = None
 

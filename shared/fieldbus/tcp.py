@@ -126,6 +126,7 @@ class TcpLine:
         """The connected client; waits at most the timeout for an attempt to connect that is under way."""
         if self._client is None:
             self._client = self._make_client()
+        if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep_connected(self._client), name=f"modbus {self._host}")
         if not self._client.connected and not self._closed:
             with suppress(TimeoutError):

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import threading
 import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from shared.fieldbus.device_side import TcpServer
 from shared.fieldbus.exchange import crc16, read_exchange
 from shared.fieldbus.lines import open_line
 from shared.fieldbus.port import Line
+from shared.fieldbus.rtu import RtuLine
 from tests.fieldbus.contract import TIMEOUT_MS, eventually, why
 from tests.fieldbus.slave import Slave
 from tests.testkit.proxy import FaultProxy, Faults
@@ -245,3 +247,30 @@ async def test_a_serial_device_that_is_not_there_is_told(tmp_path: Path) -> None
     for _ in range(3):
         assert why(await line.reader.read(1, Table.HOLDING, 0, 2)) is NoData.DISCONNECTED
     await line.reader.close()
+
+
+async def test_a_terminal_that_was_used_before_opens_again(tmp_path: Path) -> None:
+    """The second program on a terminal finds its settings made, parity and all, and works the same."""
+    async with serial_device(tmp_path, lambda _request: [RIGHT]) as (line, _):
+        assert await _gives(line, GOOD)
+        await line.reader.close()
+        for parity in ("E", "N", "O"):
+            again = open_line(BusPlan("b", "", str(tmp_path / "line"), "", TIMEOUT_MS, parity=parity))
+            assert await _gives(again, GOOD)
+            await again.reader.close()
+
+
+async def test_an_error_of_the_line_s_own_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the thread ends by a fault nobody foresaw, its callers hear DISCONNECTED and the next call works."""
+    async with serial_device(tmp_path, lambda _request: [RIGHT]) as (line, _):
+        assert await _gives(line, GOOD)
+        seen = []
+        monkeypatch.setattr(threading, "excepthook", lambda hook: seen.append(hook.exc_type))
+        with monkeypatch.context() as broken:
+            broken.setattr(RtuLine, "_drain", lambda _self, _port: 1 / 0)
+            both = await asyncio.gather(*(line.reader.read(1, Table.HOLDING, 0, 2) for _ in range(2)))
+            assert {why(one) for one in both} == {NoData.DISCONNECTED}
+        assert await eventually(lambda: _gives(line, GOOD))
+        assert ZeroDivisionError in seen
