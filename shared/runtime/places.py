@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -61,9 +62,19 @@ def write_file(data: Path, name: str, content: bytes, mode: int = 0o644) -> Path
     except OSError as error:
         if not cannot_write(error):
             raise
-        return _replace(make_memory_folder(data) / name, content, mode)
+        target = _replace(make_memory_folder(data) / name, content, mode)
+        _point_to(data / name, target)
+        return target
     aside.unlink(missing_ok=True)
     return target
+
+
+def _point_to(path: Path, target: Path) -> None:
+    """A full disk still takes a short link: then everybody finds the file where it should stand."""
+    link = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        link.symlink_to(target)
+        link.replace(path)
 
 
 def remove_file(data: Path, name: str) -> None:

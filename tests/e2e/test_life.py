@@ -1,4 +1,4 @@
-"""One box's life: processes killed in turn, starts that must work, starts that must be refused, ends that leave nothing."""
+"""One box's life: processes killed in turn, starts that must work or be refused, ends that leave nothing."""
 
 import json
 import os
