@@ -25,8 +25,11 @@ from shared.domain.state import AlarmRecord, RoomState
 from shared.domain.trip import FAR_MS
 from shared.domain.turn import Turn, Wake
 
-LABELS = {severity: severity.label for severity in Severity}
-_RAISED, _RETURNED, _SUPERSEDED = EventType.ALARM_RAISED, EventType.ALARM_RETURNED, EventType.ALARM_SUPERSEDED
+_LABELS = ("", *(severity.label for severity in sorted(Severity)))
+_RAISED = EventType.ALARM_RAISED.value
+_RETURNED = EventType.ALARM_RETURNED.value
+_SUPERSEDED = EventType.ALARM_SUPERSEDED.value
+_CRITICAL = Severity.CRITICAL
 _TRUE, _FALSE, _LATCHED = Trigger.TRUE, Trigger.FALSE, Trigger.LATCHED
 """Members that a step needs often: looking one up in its class costs more than the comparison."""
 
@@ -86,14 +89,14 @@ def tell(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED
     turn.emit(
         kind,
         plan.id,
-        occurrence=record.occurrence,
-        rule=plan.rule,
-        severity=LABELS[record.severity],
-        state=str(record.state),
-        measured=measured,
-        reason=reason,
-        actor=actor,
-        until_ms=until_ms,
+        record.occurrence,
+        plan.rule,
+        _LABELS[record.severity],
+        str(record.state),
+        measured,
+        reason,
+        actor,
+        until_ms,
     )
 
 
@@ -242,14 +245,14 @@ def _return(turn: Turn, a: int) -> None:
 
 def hidden_by(record: AlarmRecord) -> str:
     """What keeps an alarm's events from being announced, empty when nothing does."""
-    if record.override == "none" or record.severity is Severity.CRITICAL:
+    if record.override == "none" or record.severity is _CRITICAL:
         return ""
     return record.why if record.override is Override.SUPPRESSED else record.override.value
 
 
 def _break_through(turn: Turn, a: int, record: AlarmRecord) -> None:
     """A new critical alarm is never hidden by a shelving."""
-    if record.override is Override.SHELVED and record.severity is Severity.CRITICAL:
+    if record.override is Override.SHELVED and record.severity is _CRITICAL:
         record.override, record.until_ms, record.why = Override.NONE, 0, ""
         tell(turn, a, EventType.ALARM_UNSHELVED, reason="a new critical alarm ends the shelving")
 

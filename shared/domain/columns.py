@@ -182,15 +182,15 @@ class Columns:
         cond, pend = self.cond[row], self.pend[row]
         hi, lo = LOW, LOW
         if pend == PENDING_ON:
-            hi, lo = HIGH, int(self.on_at[row]) - 1
+            hi, lo = HIGH, self.on_at.item(row) - 1
         elif pend == PENDING_OFF:
-            hi = int(self.off_at[row]) + 1
+            hi = self.off_at.item(row) + 1
         elif pend == PENDING_ON_OVERDUE:
             pass
         elif cond == FALSE:
-            hi = int(self.on_at[row])
+            hi = self.on_at.item(row)
         elif cond == TRUE:
-            hi, lo = HIGH, int(self.off_at[row])
+            hi, lo = HIGH, self.off_at.item(row)
         self.hi[row] = hi
         self.lo[row] = lo
 
@@ -330,8 +330,8 @@ class Columns:
 
     def value(self, point: int) -> int | NoData:
         """The present value of a point, or why there is none."""
-        reason = int(self.reasons[point])
-        return NoData(reason) if reason else int(self.values[point])
+        reason = self.reasons.item(point)
+        return NoData(reason) if reason else self.values.item(point)
 
     def median(self, g: int) -> tuple[int, int]:
         """Integer median of a group's good values (half up between two), and how many there are."""
@@ -373,18 +373,18 @@ class Columns:
     def measure(self, row: int) -> int:
         """What a column row compares with its limit, from the present values."""
         kind, at, point = self.index.rows[row].kind, self.index.rows[row].at, self.index.rows[row].point
-        value = int(self.values[point])
+        value = self.values.item(point)
         if kind is RowKind.DEVIATION:
             return abs(value - self.median(self.index.plan.deviations[at].group)[0])
         if kind is RowKind.DIFFERENCE:
             difference = self.index.plan.differences[at]
-            value -= int(self.values[difference.b])
+            value -= self.values.item(difference.b)
             return abs(value) if difference.absolute else value
         return value
 
     def limit(self, row: int) -> int:
         """The limit of a column row now, as the plan's units have it."""
-        on_at = int(self.on_at[row])
+        on_at = self.on_at.item(row)
         return on_at if self._high[row] else -on_at
 
     def raw(self, row: int) -> int:
@@ -392,8 +392,8 @@ class Columns:
         if self.is_unknown(row):
             return UNKNOWN
         x = self.measure(row) if self._high[row] else -self.measure(row)
-        on_at = int(self.on_at[row])
-        return over(x, on_at, on_at - int(self.off_at[row]))
+        on_at = self.on_at.item(row)
+        return over(x, on_at, on_at - self.off_at.item(row))
 
 
 def as_points(points: tuple[int, ...]) -> "Ints":

@@ -37,12 +37,12 @@ def count_true(state: RoomState, alarms: tuple[int, ...]) -> int:
 
 def _of_point(state: RoomState, point: int, value: int, limit: int | None) -> Measured:
     unit, decimals = state.index.point_units[point]
-    shown_limit = "" if limit is None else _limit(limit, decimals)
-    if state.columns.reasons[point]:
+    shown_limit = "" if limit is None else _shown(limit, decimals)
+    if state.columns.reasons.item(point):
         return Measured("", unit, shown_limit, _BAD)
-    return Measured(format_scaled(value, decimals), unit, shown_limit, _GOOD)
+    return Measured(_shown(value, decimals), unit, shown_limit, _GOOD)
 
 
 _GOOD, _BAD = Quality.GOOD.value, Quality.BAD.value
-_limit = lru_cache(maxsize=4096)(format_scaled)
-"""Limits come again and again."""
+_shown = lru_cache(maxsize=8_192)(format_scaled)
+"""Limits come again and again, and so do the values of a battery that is well."""
