@@ -12,7 +12,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,7 +58,7 @@ READY_LOOK_S = 0.02
 class Guard:
     """Everything that one guard process holds."""
 
-    def __init__(self, data: Path, plan: GuardPlan, locks: Locks, clock: Clock, open_bus: OpenLine) -> None:
+    def __init__(self, data: Path, plan: GuardPlan, locks: Locks, clock: Clock, open_bus: OpenLine, step: Step) -> None:
         self._locks = locks
         self._clock = clock
         self._data = data
@@ -67,7 +67,7 @@ class Guard:
         self._link = Link(self._outbox, clock, self._hello, self._take)
         self._teller = Teller(self._report)
         self._world = World(
-            self.boot, clock, self._outbox, self._teller, self._link.notify, open_bus, read_record(data), _step()
+            self.boot, clock, self._outbox, self._teller, self._link.notify, open_bus, read_record(data), step
         )
         self._engine = Engine(plan, self._world)
         self._pending: GuardPlan | None = None
@@ -241,13 +241,13 @@ class Guard:
             log("info", "plan_in_force", plan=plan.hash)
 
 
-def _step() -> Step:
+def _step(environment: Mapping[str, str]) -> Step:
     """Where a test wants this process to end; the labels of other processes are not ours."""
-    asked = os.environ.get(VARIABLE, "").partition(":")[0]
-    return crash_step(os.environ, LABELS) if asked in LABELS else no_step
+    asked = environment.get(VARIABLE, "").partition(":")[0]
+    return crash_step(environment, LABELS) if asked in LABELS else no_step
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """``python -m services.guard DIR [--plan FILE]``; gives the exit code."""
     if len(arguments) not in (1, 3) or (len(arguments) == 3 and arguments[1] != "--plan"):
         sys.stderr.write("usage: python -m services.guard DIR [--plan FILE]\n")
@@ -267,7 +267,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"guard: {fault}\n")
         return FAILED
     try:
-        asyncio.run(_run(data, plan, locks, priority))
+        asyncio.run(_run(data, plan, locks, priority, _step(environment)))
     except Busy as fault:
         sys.stderr.write(f"guard: {fault}\n")
         return CANNOT_START
@@ -280,5 +280,5 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-async def _run(data: Path, plan: GuardPlan, locks: Locks, priority: str) -> None:
-    await Guard(data, plan, locks, SystemClock(), open_line).run(priority)
+async def _run(data: Path, plan: GuardPlan, locks: Locks, priority: str, step: Step) -> None:
+    await Guard(data, plan, locks, SystemClock(), open_line, step).run(priority)
