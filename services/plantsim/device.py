@@ -142,12 +142,15 @@ class SimulatedDevice:
             if watchdog.safe_address >= 0:
                 self._cells[watchdog.table, watchdog.safe_address] = self._safe_bits()
 
+    def _coils(self) -> list[tuple[Channel, bool, int]]:
+        """Each output's coil, whether its safe value is on, and its bit in the register of safe values: the lowest
+        coil address is bit 0."""
+        coils = [(self.channel(output.channel), output.safe_on) for output in self.profile.outputs]
+        lowest = min((coil.address for coil, _ in coils), default=0)
+        return [(coil, safe_on, coil.address - lowest) for coil, safe_on in coils]
+
     def _safe_bits(self) -> int:
-        """Bit n is what output n falls to, as its coil."""
-        bits = 0
-        for place, output in enumerate(self.profile.outputs):
-            bits |= (output.safe_on == (self.channel(output.channel).on == 1)) << place
-        return bits
+        return sum((safe_on == (coil.on == 1)) << bit for coil, safe_on, bit in self._coils())
 
     def _watchdog_expired(self, now_s: float) -> bool:
         watchdog = self.profile.watchdog
@@ -163,9 +166,8 @@ class SimulatedDevice:
         safe = self._safe_bits()
         if watchdog.safe_address >= 0:
             safe = self._cells[watchdog.table, watchdog.safe_address]
-        for place, output in enumerate(self.profile.outputs):
-            coil = self.channel(output.channel)
-            self._cells[coil.table, coil.address] = safe >> place & 1
+        for coil, _, bit in self._coils():
+            self._cells[coil.table, coil.address] = safe >> bit & 1
 
     def _show_contacts(self) -> None:
         for output in self.profile.outputs:

@@ -69,17 +69,17 @@ def test_the_demo_tells_its_story_within_two_minutes() -> None:
     plant = Plant(demo(), time)
     gas, relay, bacs, els = (plant.devices[name] for name in ("gas1", "io1", "bacs1", "els1"))
     assert gas.get("status") == 0, "the head warms up"
-    run(plant, time, 15)
+    run(plant, time, 22)
     assert gas.get("status") == 1 and gas.get("h2") < 0.2
     assert relay.get("di2") == 1 and bacs.get("general_flags") == 0x91
     assert bacs.get("module7_voltage") == pytest.approx(2.40, abs=0.01)
     run(plant, time, 5)
     assert relay.get("do0") == 1 and relay.get("di2") == 0, "commanded, but no air"
     crossed = {limit: _when(plant, time, limit) for limit in (1.0, 2.0)}
-    assert 25 < crossed[1.0] < 50 and crossed[1.0] < crossed[2.0] < 75, crossed
+    assert 35 < crossed[1.0] < 55 < crossed[2.0] < 75, crossed
     contacts = plant.devices["h2c1"]
     assert (contacts.get("contact_1pct"), contacts.get("contact_2pct")) == (1, 1)
-    run(plant, time, 70 - time.now)
+    run(plant, time, 75 - time.now)
     assert bacs.get("module7_voltage") == pytest.approx(2.10) and els.get("module12_level") == 2
     run(plant, time, 118 - time.now)
     assert gas.get("h2") < 0.2 and relay.get("di2") == 1 and els.get("module12_level") == 0
@@ -97,7 +97,7 @@ def test_a_charger_that_is_inhibited_stops_to_boost() -> None:
     """With the inhibit output on, boost charge ends: float flags, float volts, a quarter of the gas."""
     time = Time()
     plant = Plant(demo(), time)
-    run(plant, time, 12)
+    run(plant, time, 20)
     room = plant.rooms["r1"]
     gassing = room.gassing_m3h()
     plant.devices["io1"].handle(Request(3, Table.COIL, 1, 1, (1,)))
