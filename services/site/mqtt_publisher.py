@@ -44,7 +44,7 @@ FRAMES_LOOK_S = 0.2
 EVENTS_WAIT_S = 15.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 GOOD_LINK_S = 10.0
-DRAIN_S = 1.0
+DRAIN_S = 2.0
 FRAMES_BEHIND_MAX = 10_000
 """A site that gets its first broker tells it the last so many inputs and every event that is kept."""
 

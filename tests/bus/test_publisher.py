@@ -311,9 +311,10 @@ def test_a_failed_poll_is_a_frame_with_its_reason() -> None:
 
 
 async def test_the_last_events_are_told_before_the_good_bye(
-    broker: Mosquitto, views: FakeViews, feed: FakeFeed
+    broker: Mosquitto, views: FakeViews, feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What happened just before the end is with the broker when the site says that it is offline."""
+    monkeypatch.setattr(mqtt_publisher, "DRAIN_S", 25.0)
     ear = await Ear.open(broker)
     async with publishing(plan(broker.port), views, feed):
         await ear.until(lambda: ear.bodies("ampward/v1/demo/status"))
