@@ -17,7 +17,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "orjson": ("shared/wire/", "services/gateway/", "services/site/"),
     "paho": ("shared/bus/",),
     "prometheus_client": ("shared/runtime/metrics.py", "services/gateway/"),
-    "pydantic": ("shared/runtime/", "services/gateway/"),
+    "pydantic": ("shared/runtime/", "services/gateway/", "services/plantsim/"),
     "pymodbus": ("shared/fieldbus/", "services/plantsim/"),
     "rich": ("services/site/",),
     "ruamel": ("shared/runtime/",),

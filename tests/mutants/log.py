@@ -60,11 +60,11 @@ MUTANTS = (
         f"{UNDURABLE}::test_what_was_kept_in_memory_is_written_in_order_before_anything_new",
     ),
     Mutant(
-        "a full disk keeps its ballast",
+        "a hole in the numbers is not declared",
         "shared/log/journal.py",
-        "return (self._free_ballast() and self._commit(group)) or self._failed(fault)",
-        "return self._failed(fault)",
-        f"{UNDURABLE}::test_a_real_disk_runs_full_and_is_freed",
+        "        hole=True,\n",
+        "        hole=False,\n",
+        f"{UNDURABLE}::test_when_the_oldest_are_lost_the_log_says_which_and_goes_on_from_a_state",
     ),
     Mutant(
         "a command is done twice",
@@ -104,13 +104,11 @@ MUTANTS = (
         "tests/soak/test_goals.py::test_a_goal_holds[G14]",
     ),
     Mutant(
-        "a group is accepted before it is committed",
-        "services/site/writer.py",
-        "        if group.items:\n"
-        "            self._commit(group.items)\n        for call in group.calls:\n            _do(call)\n",
-        "        for call in group.calls:\n"
-        "            _do(call)\n        if group.items:\n            self._commit(group.items)\n",
-        "tests/services/site/test_writer.py::test_a_call_is_done_between_groups",
+        "inputs are committed before their events",
+        "services/processor/taker.py",
+        "            events=tuple(self.rows),\n",
+        "            events=(),\n",
+        f"{RUNNER}::test_what_is_told_is_what_is_in_the_log",
     ),
     Mutant(
         "any token opens the door",

@@ -130,6 +130,6 @@ MUTANTS = (
         "services/guard/outbox.py",
         "self.acked_n = max(self.acked_n, min(n, self.last_n))",
         "self.acked_n = max(self.acked_n, n)",
-        f"{T_OUTBOX}::test_an_ack_of_what_was_never_sent_acks_no_more_than_there_is",
+        f"{T_OUTBOX}::test_what_is_neither_acked_nor_too_old_is_there",
     ),
 )
