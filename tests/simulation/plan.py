@@ -1,5 +1,7 @@
 """The simulated room's plan: two detectors, two fans, a buzzer, a battery of twelve jars, and every kind of rule."""
 
+from dataclasses import replace
+
 from shared.domain.ids import DeviceId, OutputId, PointId
 from shared.domain.plan import (
     NONE,
@@ -112,6 +114,20 @@ def build() -> RoomPlan:
         batteries=(BatteryPlan("s/r/bat1", flags=NONE, contact=BOOST, current=CURRENT, voltage=NONE, cells=6,
                                boost_mv_per_cell=2_350, idle_ma=500, hold_ms=2_000, recovery_ms=60_000),),
     )  # fmt: skip
+
+
+def changed(plan: RoomPlan, *, step: int) -> RoomPlan:
+    """Another rule set for the room of :func:`build`: other limits and delays; on odd steps the last rule is gone."""
+    limits = tuple(replace(x, limit=x.limit + 10 * (step % 4)) for x in plan.limits)
+    alarms = tuple(replace(x, on_delay_ms=x.on_delay_ms and x.on_delay_ms + 500 * (step % 3)) for x in plan.alarms)
+    if step % 2 == 0:
+        return replace(plan, limits=limits, alarms=alarms)
+    last = len(alarms) - 1
+    outputs = tuple(
+        replace(o, causes=tuple(c for c in o.causes if (c.kind, c.index) != (CauseKind.ALARM, last)))
+        for o in plan.outputs
+    )
+    return replace(plan, limits=limits, alarms=alarms[:last], reports=(), outputs=outputs)
 
 
 def _detector(alarms: _Alarms, n: int) -> DetectorPlan:

@@ -8,6 +8,7 @@ again, or one whose wall clock is off by years. Both must say the same.
 import json
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 from shared.domain import core
 from shared.domain.events import Event
@@ -41,8 +42,12 @@ def run(seed: int, steps: int) -> Told:
     state, twin = core.initial(plan, "v1", "log0"), core.initial(plan, "v1", "log0")
     log_id, told = "log0", Told()
     for n in range(1, steps + 1):
-        before = {view.id: view.on for view in core.outputs(state)}
-        body = Start("log0", "", 0, clean=True, boot="boot1") if n == 1 else world.next(before, core.alarms(state))
+        before = dict(watch.demanded)
+        body = (
+            Start("log0", "", 0, clean=True, boot="boot1")
+            if n == 1
+            else world.next(before, partial(core.alarms, state))
+        )
         if isinstance(body, Start):
             log_id = body.log_id
         entry = Entry(log_id, n, world.now, world.now, body)
@@ -54,7 +59,7 @@ def run(seed: int, steps: int) -> Told:
                 twin, same = _twin(twin, calm, shift_ms, cut=False)
                 _compare(events, same)
                 watch.check(before, calm, state, events)
-                before = {view.id: view.on for view in core.outputs(state)}
+                before = dict(watch.demanded)
             state, events = core.step(state, entry)
             twin, same = _twin(twin, entry, shift_ms, cut=shift_ms == 0 and draw.random() < 0.02)
             _compare(events, same)

@@ -5,15 +5,15 @@ its seed, so a failure is repeated by the seed alone.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.core import AlarmView
-from shared.domain.inputs import Body, Command, Report, ReportKind, Scan, Start, Tick, What
+from shared.domain.inputs import Body, Command, Report, ReportKind, Rules, Scan, Start, Tick, What
 from shared.domain.plan import RoomPlan, Severity
 from shared.domain.units import NoData
 from tests.domain.driver import Value, make_scan
-from tests.simulation.plan import BUZZER, FAN, JARS, STANDBY
+from tests.simulation.plan import BUZZER, FAN, JARS, STANDBY, changed
 
 EVERY_MS = {"gas1": 500, "h2c": 500, "io1": 300, "bacs": 1_000}
 FAULTS = ("", "", "", "timeout", "status", "warm_up", "frozen", "out_of_range", "one_contact", "mute")
@@ -36,6 +36,7 @@ class World:
     beat: int = 0
     drift: list[int] = field(default_factory=lambda: [0] * JARS)
     boots: int = 1
+    rules: int = 1
     _due: dict[str, int] = field(default_factory=dict)
     _seq: dict[str, int] = field(default_factory=dict)
 
@@ -43,20 +44,23 @@ class World:
         self.draw = random.Random(self.seed)
         self._due = dict.fromkeys(EVERY_MS, 0)
 
-    def next(self, demands: dict[str, bool], alarms: Sequence[AlarmView]) -> Body:
-        """Let some time pass and give the next input."""
+    def next(self, demands: dict[str, bool], alarms: Callable[[], Sequence[AlarmView]]) -> Body:
+        """Let some time pass and give the next input; ``alarms`` shows people what is open."""
         draw = self.draw
         if draw.random() < 0.06:
             self._change()
         chance = draw.random()
         if chance < 0.04:
-            return self._command(alarms)
+            return self._command(alarms())
         if chance < 0.046:
             return self._report()
         if chance < 0.0465:
             self.boots += draw.random() < 0.5
             self._pass(demands, draw.choice((100, 3_000, 40_000)))
             return Start(f"log{draw.randrange(10**6)}", "log", 1, clean=False, boot=f"boot{self.boots}")
+        if chance < 0.0475:
+            self.rules += 1
+            return Rules(f"v{self.rules}", changed(self.plan, step=self.rules), "file")
         device = min(self._due, key=lambda d: (self._due[d], d))
         if self._due[device] > self.now + 1_000 or draw.random() < 0.002:
             self._pass(demands, draw.choice((1_000, 1_000, 1_000, 20_000)))
