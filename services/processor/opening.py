@@ -26,7 +26,7 @@ from shared.wire.inputs import RuleSet, WireBody, report
 from shared.wire.states import encode_state
 
 WHOLE_INPUTS = 20_000
-"""A log of up to so many inputs is verified from its first record at each start: half a second."""
+"""A log of up to so many inputs is verified from its first record at each start: a second at most."""
 CLOCK_POSITION = "clock"
 """The position under which each group keeps where the log's time stood."""
 
@@ -59,7 +59,7 @@ def look(opened: Opened) -> Found:
     restored = restore(reading)
     damage = opened.damage or restored.damage
     if damage is None and restored.site_seq - reading.first_seq() < WHOLE_INPUTS:
-        checked = verify_log(reading)
+        checked = verify_log(reading, records_max=2 * WHOLE_INPUTS)
         if not checked.ok:
             restored = restore(reading, before=checked.bad_record)
             damage = LogDamaged(checked.bad_record, checked.what)

@@ -40,6 +40,7 @@ class SqliteLog:
         self._head = self._read.head()
         with translated():
             self._young = self._count_young()
+        self._is_packing = False
 
     def head(self) -> Head:
         return self._head
@@ -128,8 +129,12 @@ class SqliteLog:
         return int(self._connection.execute("SELECT total(count) FROM rows WHERE form = 0").fetchone()[0])
 
     def tidy(self) -> bool:
-        """Packs the oldest young rows into one; True when there is more to pack."""
-        if self._young <= YOUNG_INPUTS:
+        """Packs the oldest young rows into one; True when there is more to pack.
+
+        It begins when twice as many as stay young are there, so that a packed row is never made of a handful.
+        """
+        self._is_packing = self._young > (YOUNG_INPUTS if self._is_packing else 2 * YOUNG_INPUTS)
+        if not self._is_packing:
             return False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -140,7 +145,8 @@ class SqliteLog:
             roll_back(self._connection)
             raise as_log_error(fault) from fault
         self._young -= packed
-        return packed > 0 and self._young > YOUNG_INPUTS
+        self._is_packing = packed > 0 and self._young > YOUNG_INPUTS
+        return self._is_packing
 
     def _pack_oldest(self) -> int:
         chosen = self._to_pack()
