@@ -62,6 +62,8 @@ class GuardState:
     ready_at_ms: int = 0
     ready: bool = False
     not_ready: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    """Output modules that do not answer: no unreadiness, an alarm and a check of their own."""
     outputs: dict[str, OutputSeen] = field(default_factory=dict)
     dropped: int = 0
     loop_age_ms: int = 0
@@ -133,6 +135,7 @@ class GuardLink(threading.Thread):
             self._state(
                 outputs={item.id: item for item in message.items}, ready=message.ready, not_ready=message.not_ready,
                 plan=message.plan, pending=message.pending, dropped=message.dropped, loop_age_ms=message.loop_age_ms,
+                unreachable=message.unreachable,
             )  # fmt: skip
         elif isinstance(message, Hello):
             self._join(made, message)

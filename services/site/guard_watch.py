@@ -1,13 +1,19 @@
-"""The parent's view of guard: who it is, whether it is trip-ready, whether it still speaks."""
+"""The parent's view of guard: who it is, whether it is trip-ready, whether it still speaks.
+
+The link's codec is loaded only when there is a guard to speak with: while the parent loads it, guard already starts.
+"""
 
 import socket
 import struct
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from shared.domain.errors import WireError
 from shared.runtime.places import connect_guard
-from shared.wire.guardlink import FromGuard, FromGuardReader, Hello, Join, Ready, Stop, ToGuard, encode
+
+if TYPE_CHECKING:
+    from shared.wire.guardlink import FromGuard, FromGuardReader, ToGuard
 
 SILENT_S = 15.0
 """guard speaks each second; ten seconds of silence and a margin for a busy machine mean that it hangs."""
@@ -23,7 +29,7 @@ class GuardWatch:
     def __init__(self, data: Path) -> None:
         self._data = data
         self._socket: socket.socket | None = None
-        self._reader = FromGuardReader()
+        self._reader: FromGuardReader | None = None
         self._heard_at = 0.0
         self.pid = 0
         self.ready_at_ms = 0
@@ -33,6 +39,8 @@ class GuardWatch:
         made = connect_guard(self._data)
         if made is None:
             return False
+        from shared.wire.guardlink import FromGuardReader, Join
+
         credentials = made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         self._socket = made
         self._reader = FromGuardReader()
@@ -58,7 +66,7 @@ class GuardWatch:
 
     def read(self) -> bool:
         """Take in what has come; False when the connection has ended."""
-        assert self._socket is not None
+        assert self._socket is not None and self._reader is not None
         try:
             data = self._socket.recv(_READ_BYTES)
             for message, _tail in self._reader.feed(data):
@@ -71,7 +79,9 @@ class GuardWatch:
             self._heard_at = monotonic()
         return bool(data)
 
-    def _take(self, message: FromGuard) -> None:
+    def _take(self, message: "FromGuard") -> None:
+        from shared.wire.guardlink import Hello, Ready
+
         if isinstance(message, Hello):
             self.ready_at_ms = message.ready_at_ms
         elif isinstance(message, Ready):
@@ -79,9 +89,13 @@ class GuardWatch:
 
     def stop(self) -> bool:
         """Ask guard to end; False when it cannot be asked."""
+        from shared.wire.guardlink import Stop
+
         return self._send(Stop())
 
-    def _send(self, message: ToGuard) -> bool:
+    def _send(self, message: "ToGuard") -> bool:
+        from shared.wire.guardlink import encode
+
         if self._socket is None:
             return False
         try:

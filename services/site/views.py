@@ -96,7 +96,8 @@ class SiteViews:
         speaks = guard.connected and monotonic() - guard.heard_at < GUARD_SILENT_S
         why = "" if speaks else "guard is not connected"
         is_fresh = guard.loop_age_ms <= LOOP_MS_MAX
-        acts = speaks and guard.ready_at_ms > 0 and is_fresh
+        acts = speaks and guard.ready_at_ms > 0 and guard.ready and is_fresh
+        silent = "; ".join(guard.unreachable)
         lacks = "; ".join(guard.not_ready)
         held = guard.outputs
         unarmed = "; ".join(f"{one.id}: {one.armed_reason or 'no record'}" for one in held.values() if not one.armed)
@@ -104,7 +105,7 @@ class SiteViews:
         checks = {
             "guard": Check(speaks, why or f"pid {guard.pid}"),
             "trip": Check(acts, why or ("polls, decides and can write" if acts else lacks or "starting")),
-            "outputs": Check(speaks and not lacks, why or lacks),
+            "outputs": Check(speaks and not silent, why or silent),
             "armed": Check(bool(held) and not unarmed, unarmed[:2000] if held else "no output is known"),
             "log": Check(not shown.undurable, "inputs are not on disk at present" if shown.undurable else ""),
             "writer": Check(age < PROGRAM_SILENT_S, f"last sign of life {age:.0f} s ago"),
