@@ -12,6 +12,7 @@ from typing import Any
 from shared.domain import modes, timers
 from shared.domain.alarm_machine import Override, State
 from shared.domain.columns import Columns, as_lists, restore_lists
+from shared.domain.conditions import FALSE, RowKind
 from shared.domain.index import build
 from shared.domain.plan import Mode, RoomPlan, Severity
 from shared.domain.state import (
@@ -31,14 +32,18 @@ FORM = 1
 
 
 def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomState:
-    """The state before the first input: everything unknown."""
+    """The state before the first input: everything unknown, but that nothing has been reported is known."""
     index = build(plan)
+    columns = Columns(index, now_ms)
+    for row, (kind, *_) in enumerate(index.rows):
+        if kind is RowKind.REPORT:
+            columns.cond[row] = FALSE
     return RoomState(
         plan=plan,
         version=version,
         log_id=log_id,
         index=index,
-        columns=Columns(index, now_ms),
+        columns=columns,
         tick_ms=now_ms,
         scans=[ScanState(answered_ms=now_ms) for _ in plan.scans],
         detectors=[TripState() for _ in plan.detectors],

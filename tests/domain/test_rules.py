@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain import medians
-from shared.domain.inputs import What
+from shared.domain import core, medians
 from shared.domain.plan import (
     CountRow,
     DeviationRow,
@@ -13,8 +12,6 @@ from shared.domain.plan import (
     LimitRow,
     LostRow,
     MedianFactorRow,
-    Mode,
-    ModeLimit,
     RateRow,
     ReportRow,
     RoomPlan,
@@ -26,7 +23,7 @@ from shared.domain.state import Histogram
 from shared.domain.units import NoData, Unit
 from tests.domain.driver import Room, told
 from tests.domain.plans import HIGH, alarm, battery_room, limit_room, point, room, scan
-from tests.domain.timeline import Act, line, report, say, tick
+from tests.domain.timeline import Act, line, report, tick
 from tests.domain.timeline import scan as scanned
 
 RAISED = "alarm.raised bat1/1S1/jar_voltage_high_warning B"
@@ -160,6 +157,16 @@ def test_a_timer_fires_once_after_a_pause_of_a_year() -> None:
     made.scan("bacs", 2_310, after_ms=1_000)
     assert told(made.tick(365 * 86_400_000)) == [RAISED, "signal.lost bacs"]
     assert told(made.tick(365 * 86_400_000)) == []
+
+
+def test_nothing_reported_is_known_to_be_well() -> None:
+    """A report row is FALSE from the start on: no Report has come."""
+    plan = room(
+        alarms=(alarm("s/_site/disk/disk_low", Severity.ALARM),),
+        reports=(ReportRow(0, "disk_low", "s/_site/disk", Severity.ALARM),),
+    )
+    made = Room(plan)
+    assert core.alarms(made.state) == ()
 
 
 def _jars(count: int, **tables: object) -> Room:
@@ -408,94 +415,3 @@ def test_great_heat_in_discharge_is_no_runaway_and_a_missing_value_clears_nothin
     made.scan("bacs", -600, 13_500, 51_000, 48_000, after_ms=500)
     made.scan("bacs", -600, 13_500, 51_000, 48_000, after_ms=500)
     assert made.letter(name) == "D"
-
-
-def test_limits_switch_with_the_mode_at_once() -> None:
-    """In boost the higher limit holds; back in float the float limit does, without waiting for a scan."""
-    plan = battery_room(hold_ms=1_000)
-    boost = LimitRow(0, 2, high=True, limit=13_500, deadband=50, severity=Severity.WARNING, battery=0,
-                     by_mode=(ModeLimit(Mode.BOOST, 14_400),))  # fmt: skip
-    made = Room(replace(plan, alarms=(alarm("s/r/bat1/s1/high"),), limits=(boost,)))
-    rows = [
-        (0, scanned("io1", 1), [], "the contact says boost"),
-        (1_000, scanned("io1", 1), ["mode.changed bat1 boost"], "for the hold time"),
-        (0, scanned("bacs", 100, 14_000), [], "over the float limit, under the boost limit"),
-        (1_000, scanned("io1", 0), [], "the contact says float"),
-        (1_000, tick, ["mode.changed bat1 float", "alarm.raised bat1/s1/high B"], "the float limit holds"),
-    ]
-    line(made, rows)
-
-
-def test_suppression_in_a_mode_is_said_with_its_reason() -> None:
-    """Low voltage in discharge is no news; when discharge ends and it stays, it is announced."""
-    plan = battery_room(hold_ms=0)
-    low = LimitRow(0, 2, high=False, limit=12_000, deadband=50, severity=Severity.WARNING)
-    made = Room(
-        replace(plan, alarms=(alarm("s/r/bat1/s1/low", suppressed_in=(Mode.DISCHARGE,), battery=0),), limits=(low,))
-    )
-    made.scan("io1", 0)
-    made.scan("bacs", -9_000, 12_500, after_ms=100)
-    events = made.scan("bacs", -9_000, 11_900, after_ms=100)
-    assert told(events) == ["alarm.suppressed bat1/s1/low B", "alarm.raised bat1/s1/low B"]
-    assert [e.reason for e in events] == ["suppressed in mode discharge"] * 2
-    assert made.alarm("s/r/bat1/s1/low").override == "suppressed"
-    after = told(made.scan("bacs", 500, 11_950, after_ms=100))
-    assert after == [
-        "mode.changed bat1 recovery",
-        "alarm.unsuppressed bat1/s1/low B",
-        "alarm.reannounced bat1/s1/low B",
-    ]
-
-
-def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
-    """The process region runs on under an override."""
-    plan = limit_room(suppressed_by=(1,))
-    made = Room(
-        replace(
-            plan,
-            alarms=(*plan.alarms, alarm("s/r/bacs/other")),
-            reports=(ReportRow(1, "other", "s/r/bacs", Severity.ALARM),),
-        )
-    )
-    made.report("other", "s/r/bacs")
-    made.scan("bacs", 2_310)
-    line(made, [(0, say(What.ACK, HIGH), ["alarm.acked bat1/1S1/jar_voltage_high_warning C"], "acked")])
-    made.report("other", "s/r/bacs", on=False)
-    assert (made.letter(HIGH), made.alarm(HIGH).override) == ("C", "none")
-
-
-def test_what_is_suppressed_is_not_announced_when_it_is_over_in_the_same_scan() -> None:
-    """Red goes and yellow with it: yellow is unsuppressed and returned, and nobody is told of it again."""
-    plan = room(
-        points=(point("bat1/1S1/level"),),
-        scans=(scan("els", 0, 1),),
-        alarms=(alarm("s/r/bat1/1S1/yellow", suppressed_by=(1,)), alarm("s/r/bat1/1S1/red", Severity.ALARM)),
-        limits=(
-            LimitRow(0, 0, high=True, limit=1, deadband=1, severity=Severity.WARNING),
-            LimitRow(1, 0, high=True, limit=2, deadband=1, severity=Severity.ALARM),
-        ),
-    )
-    yellow, red = "bat1/1S1/yellow", "bat1/1S1/red"
-    rows = [
-        (0, scanned("els", 1), [f"alarm.raised {yellow} B"], "yellow"),
-        (500, scanned("els", 2), [f"alarm.raised {red} B", f"alarm.suppressed {yellow} B"], "red"),
-        (
-            500,
-            scanned("els", 1),
-            [f"alarm.returned {red} D", f"alarm.unsuppressed {yellow} B", f"alarm.reannounced {yellow} B"],
-            "yellow again",
-        ),
-        (
-            500,
-            scanned("els", 2),
-            [f"alarm.superseded {red} D", f"alarm.raised {red} B", f"alarm.suppressed {yellow} B"],
-            "red again",
-        ),
-        (
-            500,
-            scanned("els", 0),
-            [f"alarm.returned {red} D", f"alarm.returned {yellow} D", f"alarm.unsuppressed {yellow} D"],
-            "green",
-        ),
-    ]
-    line(Room(plan), rows)
