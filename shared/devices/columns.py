@@ -32,6 +32,8 @@ Column = tuple[Ints, Reasons]
 Part = Callable[[Words, Bits], Column]
 """Register words and unpacked bits of a frame to the columns of some channels."""
 
+_WORD = np.dtype(">u2")
+_SIGNED_WORD = np.dtype(">i2")
 _FLOAT_EXACT = float(1 << 51)
 _EXPONENT = 0x7F800000
 """Of a single: all of these bits set is a NaN or an infinity."""
@@ -81,20 +83,16 @@ class ScanDecoder:
         )
 
     def _fits(self, frame: Frame) -> bool:
-        if len(frame.blocks) != len(self._layout):
-            return False
-        for block, layout, size in zip(frame.blocks, self._layout, self._sizes, strict=True):
-            if (block[0], block[1], block[2]) != layout or len(block[3]) != size:
-                return False
-        return True
+        blocks = frame.blocks
+        return [block[:3] for block in blocks] == self._layout and [len(block[3]) for block in blocks] == self._sizes
 
     def _decode_planned(self, frame: Frame) -> Column:
         blocks = frame.blocks
-        data = b"".join([blocks[i].words for i in self._registers])
-        words: Words = np.frombuffer(data, ">u2")
+        data = b"".join([blocks[i][3] for i in self._registers])
+        words: Words = np.frombuffer(data, _WORD)
         bits: Bits = _NO_BITS
         if self._bits:
-            octets = b"".join([blocks[i].words for i in self._bits])
+            octets = b"".join([blocks[i][3] for i in self._bits])
             bits = np.unpackbits(np.frombuffer(octets, np.uint8), bitorder="little")
         if len(self._parts) == 1:
             return self._parts[0][1](words, bits)
@@ -183,8 +181,10 @@ def _integer_part(channels: Sequence[Channel], spots: Sequence[int]) -> Part:
     """16 or 32 bits, signed or not, with no-data words, mask, scale and range."""
     wide = channels[0].words == 2
     read = _reader(channels, spots, wide=wide)
-    sign = _ints([(1 << 31 if wide else 1 << 15) if c.type in _SIGNED else 0 for c in channels])
-    signed = bool(sign.any())
+    is_signed = [channel.type in _SIGNED for channel in channels]
+    sign = _ints([(1 << 31 if wide else 1 << 15) if one else 0 for one in is_signed])
+    keep = _ints([-1 if one else 0xFFFF for one in is_signed])
+    signed = any(is_signed)
     absent = _absent(channels)
     masks = _ints([channel.mask or -1 for channel in channels])
     shifts = _ints([(c.mask & -c.mask).bit_length() - 1 if c.mask else 0 for c in channels])
@@ -192,9 +192,12 @@ def _integer_part(channels: Sequence[Channel], spots: Sequence[int]) -> Part:
     finish = _finisher(channels)
 
     def decode(words: Words, _bits: Bits) -> Column:
-        raw = read(words)
-        if signed:
-            raw = (raw ^ sign) - sign
+        if not signed:
+            raw = read(words)
+        elif wide:
+            raw = (read(words) ^ sign) - sign
+        else:
+            raw = read(words.view(_SIGNED_WORD)) & keep
         reasons = absent(raw)
         if masked:
             raw = (raw & masks) >> shifts
@@ -295,12 +298,16 @@ def _finisher(channels: Sequence[Channel]) -> Callable[[Ints, Reasons], Column]:
     add = _ints([c.add for c in channels])
     least = _ints([c.low for c in channels])
     span = np.array([max(0, c.high - c.low) for c in channels], np.uint64)
-    divided, added = bool((divide != 1).any()), bool(add.any())
+    divided, scaled, added = bool((divide != 1).any()), bool((multiply != 1).any()), bool(add.any())
     bounded = any(c.words == 2 or c.low > -CEILING or c.high < CEILING for c in channels)
     twice, double = 2 * multiply, 2 * divide
 
     def finish(raw: Ints, reasons: Reasons) -> Column:
-        values = (raw * twice + divide) // double if divided else raw * multiply
+        values = raw
+        if divided:
+            values = (raw * twice + divide) // double
+        elif scaled:
+            values = np.multiply(raw, multiply, out=raw)
         if added:
             values += add
         if bounded:
