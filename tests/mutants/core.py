@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "out of service hides a new 2 % alarm",
         "shared/domain/alarms.py",
-        '    if record.override == "none" or record.severity is Severity.CRITICAL:\n',
+        '    if record.override == "none" or record.severity is _CRITICAL:\n',
         '    if record.override == "none":\n',
         "tests/domain/test_detectors.py::test_a_new_alarm_of_two_percent_is_never_hidden",
     ),
