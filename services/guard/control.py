@@ -24,7 +24,7 @@ from shared.devices.decoder import decode_channel
 from shared.devices.frame import Frame
 from shared.domain.ids import OutputId
 from shared.domain.inputs import ReportKind
-from shared.domain.plan import DetectorPlan, OutputPlan
+from shared.domain.plan import DetectorPlan, OutputKind, OutputPlan
 from shared.domain.trip import TripSample, TripState, advance, demand, drives
 from shared.domain.units import NoData
 from shared.runtime.clocks import Clock
@@ -250,7 +250,7 @@ class Control:
             self._teller.state(ReportKind.LEASE_EXPIRED, self._guard_path, not is_alive, "outputs at their safe values")
 
     def _decide(self, output: _Output, now_ms: int) -> None:
-        trips = self._trips(output, now_ms)
+        trips = () if self._is_heard(output, now_ms) else self._trips(output, now_ms)
         own = (
             *(("standby",) if output.has_standby_demand else ()),
             *(("unexplained",) if now_ms < output.unexplained_until_ms else ()),
@@ -268,6 +268,11 @@ class Control:
         else:
             self._teller.state(ReportKind.LOCAL_TRIP, output.plan.id, on=False)
         self._want(output.plan.id, output.wanted.on, output.override)
+
+    def _is_heard(self, output: _Output, now_ms: int) -> bool:
+        """A buzzer is the site's while its lease lives, so that a person can silence it. Nothing else can be."""
+        is_leased = leases.is_alive(self.lease, now_ms) and output.plan.id in self.lease.demands
+        return is_leased and output.plan.kind is OutputKind.BUZZER
 
     def _trips(self, output: _Output, now_ms: int) -> tuple[str, ...]:
         causes: dict[str, None] = {}

@@ -16,7 +16,7 @@ from shared.devices.profile import Table
 from shared.domain.errors import ConfigError
 from shared.domain.ids import OutputId
 from shared.domain.inputs import Report, ReportKind
-from shared.domain.plan import RoomPlan
+from shared.domain.plan import OutputKind, RoomPlan
 from shared.domain.units import NoData
 from shared.runtime.clocks import ManualClock
 from tests.services.actuator.plans import BUZZER, CHARGER, FAN, LIMIT_1, STANDBY, room, site
@@ -131,6 +131,20 @@ def test_the_second_limit_also_demands_the_charger_inhibit() -> None:
     assert bench.wants[CHARGER] is False
     bench.gas(20)
     assert bench.wants[CHARGER]
+
+
+def test_a_silenced_buzzer_is_quiet_in_a_gas_trip_while_the_site_speaks() -> None:
+    """The lease says buzzer off at 2 %: it is off, charger inhibit is not; without a lease the trip sounds it."""
+    fixture = room()
+    buzzer = next(output for output in fixture.outputs if output.kind is OutputKind.BUZZER)
+    gas_2 = next(output.causes for output in fixture.outputs if output.kind is OutputKind.CHARGER_INHIBIT)
+    outputs = tuple(replace(output, causes=gas_2) if output is buzzer else output for output in fixture.outputs)
+    bench = quiet(replace(fixture, outputs=outputs))
+    bench.gas(20)
+    assert (bench.wants[CHARGER], bench.wants[BUZZER]) == (True, False)
+    bench.wait(5_001)
+    bench.gas(20)
+    assert bench.wants[BUZZER]
 
 
 def test_a_gas_trip_holds_run_on() -> None:
