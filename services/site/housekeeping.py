@@ -46,7 +46,7 @@ class NightlyReplay:
             self._running = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        command = ("nice", "-n", "19", *python("services.processor.replay", str(self._data), "--json", "--last-day"))
+        command = ("nice", "-n", "19", *python("services.site.nightly", str(self._data)))
         environment = {**os.environ, PARENT: str(os.getpid())}
         logger().info("nightly_replay_started")
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)

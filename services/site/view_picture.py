@@ -31,7 +31,7 @@ def draw(picture: Picture, rooms: tuple[Room, ...], run: dict[str, Any], told: "
     """The whole screen."""
     if not picture.taken_at:
         return Text("Waiting for the site process ...", style=CALM)
-    parts: list[RenderableType] = [_head(picture, run), Text()]
+    parts: list[RenderableType] = [_head(picture, run), _trouble(picture)]
     parts += [_rooms(picture, rooms), _strings(picture, rooms), _outputs(picture), Text(), _alarms(picture)]
     for title, lines in (("Demo", told.story), ("Last events", told.events), ("Program", told.said)):
         if lines:
@@ -49,10 +49,16 @@ def _head(picture: Picture, run: dict[str, Any]) -> Text:
     text.append(f"  MQTT {status['mqtt'] or run.get('mqtt') or 'none'}  ", style=CALM)
     text.append(*(("trip ready", CALM) if status["ready"] else ("■ TRIP NOT READY", "bold red")))
     text.append(*(("  armed", CALM) if status["armed"] else ("  ● not armed", "yellow")))
-    if status["undurable"]:
-        text.append("  ▲ the log is not on disk", style="dark_orange")
+    return text
+
+
+def _trouble(picture: Picture) -> Text:
+    """What makes the rest of the picture doubtful; an empty line when nothing does."""
+    text = Text(style="dark_orange")
+    if picture.status["undurable"]:
+        text.append("▲ the log is not on disk  ")
     if picture.age_s > STALE_S:
-        text.append(f"  ▲ the site process has not answered for {picture.age_s:.0f} s", style="dark_orange")
+        text.append(f"▲ the site process has not answered for {picture.age_s:.0f} s")
     return text
 
 
