@@ -77,7 +77,8 @@ def _evaluate(turn: Turn, o: int) -> None:
     output.by = by
     if on and not output.on:
         output.on, output.confirmed, output.failed, output.proved = True, False, False, False
-        output.proof_due_ms = turn.now + plan.run_up_ms if _needs_proof(plan) else FAR_MS
+        output.run_up_ms = turn.now + plan.run_up_ms
+        output.proof_due_ms = output.run_up_ms if _needs_proof(plan) else FAR_MS
         turn.emit(EventType.OUTPUT_DEMANDED, plan.id, state="on", reason=", ".join(by))
     elif output.on and not on:
         output.on, output.confirmed, output.failed, output.proved = False, False, False, False
@@ -182,9 +183,9 @@ def _prove(turn: Turn, o: int) -> None:
 
 
 def _observe_airflow(turn: Turn, o: int) -> None:
-    """Airflow that was there and is lost while demanded."""
+    """Airflow that was there and is lost while demanded, run-up being over."""
     plan, output = turn.state.plan.outputs[o], turn.state.outputs[o]
-    if plan.airflow == NONE or not output.on or not output.proved:
+    if plan.airflow == NONE or not output.on or not output.proved or turn.now < output.run_up_ms:
         raw = FALSE
     else:
         value = turn.state.columns.value(plan.airflow)

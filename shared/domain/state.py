@@ -74,6 +74,8 @@ class OutputState:
     proof_due_ms: int = FAR_MS
     proved: bool = False
     """Airflow has been seen since the demand began."""
+    run_up_ms: int = FAR_MS
+    """The end of run-up: until then airflow that goes is that of the demand before, running down."""
     read_back: int = -1
     """From Reports, when no point shows it: 0, 1, or -1 for unknown."""
     silenced: bool = False

@@ -97,11 +97,30 @@ def test_airflow_lost_while_running_is_an_alarm_at_once_and_a_fan_fail_after_run
     """G2: proof that goes is told, and is a failed fan when it does not come back within run-up."""
     made = _watching()
     gas_and_io(made, 500, 10_000, 0, 0, 0)
-    gas_and_io(made, 500, 10_000, 1, 1, 0)
+    for _ in range(5):
+        gas_and_io(made, 1_000, 10_000, 1, 1, 0)
     assert gas_and_io(made, 500, 10_000, 0, 1, 0) == [f"alarm.raised {AIR} B"]
     for _ in range(4):
         assert gas_and_io(made, 1_000, 10_000, 0, 1, 0) == []
     assert f"alarm.raised {FAIL} B" in gas_and_io(made, 1_000, 10_000, 0, 1, 0)
+
+
+def test_the_air_of_the_demand_before_runs_down_without_an_alarm() -> None:
+    """A fan demanded again at once is seen running, then stopped, then running: no airflow was lost."""
+    made = _watching()
+    for _ in range(6):
+        gas_and_io(made, 1_000, 10_000, 1, 1, 0)
+    made.scan("gas1", 0, after_ms=500)
+    while made.on():
+        gas_and_io(made, 500, 0, 1, 1, 0)
+    made.scan("gas1", 10_000, after_ms=200)
+    assert made.on()
+    assert gas_and_io(made, 200, 10_000, 1, 1, 0) == [], "read before the switch: still proven"
+    assert gas_and_io(made, 200, 10_000, 0, 0, 0) == []
+    assert gas_and_io(made, 1_000, 10_000, 1, 1, 0) == [f"{CONFIRMED} on"]
+    for _ in range(4):
+        assert gas_and_io(made, 1_000, 10_000, 1, 1, 0) == []
+    assert gas_and_io(made, 1_000, 10_000, 0, 1, 0) == [f"alarm.raised {AIR} B"]
 
 
 def test_an_idle_fan_needs_no_proof() -> None:
