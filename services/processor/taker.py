@@ -114,10 +114,12 @@ class Taker:
                 pass
 
     def _note_events(self, taken: Taken, body: WireBody, events: list[Event], log_id: str) -> None:
-        for ordinal, event in enumerate(events):
-            row = EventRow(event.site_seq, ordinal, event.room, event.room_no, event.type, encode_event(event))
-            taken.rows.append(row)
-            taken.cursors.append(Cursor(log_id, event.site_seq, ordinal))
+        seq = events[0].site_seq
+        taken.rows += [
+            EventRow(seq, ordinal, event.room, event.room_no, event.type, encode_event(event))
+            for ordinal, event in enumerate(events)
+        ]
+        taken.cursors += [Cursor(log_id, seq, ordinal) for ordinal in range(len(events))]
         taken.events += events
         if isinstance(body, Command):
             refused = (event for event in events if event.type == EventType.INPUT_REJECTED)

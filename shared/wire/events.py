@@ -14,7 +14,7 @@ from shared.domain.errors import WireError
 from shared.domain.events import Event
 
 _FIELDS = Event._fields
-_Wire = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for name in _FIELDS])
+_Wire = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for name in _FIELDS], gc=False)
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(_Wire)
 _SEQUENCE_DIGITS = 12
