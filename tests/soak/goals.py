@@ -35,7 +35,7 @@ GOALS: tuple[Goal, ...] = (
     Goal(
         "G5", "power-up: fan until warm-up and three good samples", "tests.soak.g05_power_up", few=3, full=60, batch=6
     ),
-    Goal("G9", "accepted inputs lost in kill -9 cycles: none", "tests.soak.g09_kill", few=8, full=1000, batch=50),
+    Goal("G9", "accepted inputs lost in kill -9 cycles: none", "tests.soak.g09_kill", few=5, full=1000, batch=50),
     Goal(
         "G10", "events missed or invented, against the oracle: none", "tests.soak.g10_oracle", few=2, full=100, batch=5
     ),
