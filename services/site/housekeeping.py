@@ -53,7 +53,8 @@ class NightlyReplay:
 
     def _take(self, ended: "subprocess.Popen[bytes]", service: Service) -> None:
         assert ended.stdout is not None
-        answer = ended.stdout.read()
+        with ended.stdout as said:
+            answer = said.read()
         if ended.returncode == 0:
             service.report(ReportKind.REPLAY_DIFFERS, "replay", "the last day is equal", on=False)
             logger().info("nightly_replay_equal")
