@@ -1,4 +1,4 @@
-"""Memory of a whole running site: the proportional share of every process, 330 modules with four values a second, no view.
+"""Memory of a whole running site: the share of every process, 330 modules with four values a second, no view.
 
 The devices (simulated, in processes of their own) and the measuring are not counted.
 """
@@ -15,16 +15,19 @@ from tests.bench.running import MODULES, SETTLE_S, big_site, descendants, pss_mi
 
 def measure(say: Callable[[str], None]) -> dict[str, float]:
     """The highest of several looks, after the site has settled."""
-    with tempfile.TemporaryDirectory() as folder, big_site(Path(folder), MODULES) as site_file:
-        with running_site(site_file, Path(folder) / "data") as site:
-            time.sleep(SETTLE_S)
-            looks = []
-            for _ in range(5):
-                looks.append({pid: pss_mib(pid) for pid in (site.pid, *descendants(site.pid))})
-                time.sleep(2)
-            worst = max(looks, key=lambda look: sum(look.values()))
-            for pid, mib in worst.items():
-                say(f"{_name(pid)}: {mib:.1f} MiB")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        big_site(Path(folder), MODULES) as site_file,
+        running_site(site_file, Path(folder) / "data") as site,
+    ):
+        time.sleep(SETTLE_S)
+        looks = []
+        for _ in range(5):
+            looks.append({pid: pss_mib(pid) for pid in (site.pid, *descendants(site.pid))})
+            time.sleep(2)
+        worst = max(looks, key=lambda look: sum(look.values()))
+        for pid, mib in worst.items():
+            say(f"{_name(pid)}: {mib:.1f} MiB")
     return {"pss_mib": sum(worst.values())}
 
 

@@ -1,4 +1,4 @@
-"""A whole site with simulated devices for measuring: 330 modules with four values a second, as an operator starts it."""
+"""A whole site with simulated devices for measuring: up to 330 modules with four values a second."""
 
 import contextlib
 import json
@@ -64,10 +64,7 @@ def big_site(folder: Path, modules: int) -> Iterator[Path]:
     each = modules // STRINGS
     devices = folder / "devices.yaml"
     devices.write_text(DEVICES.format(port=port, strings=", ".join([str(each)] * STRINGS)))
-    strings = ", ".join(
-        f"s{n + 1}: {{device: bacs1, current: bacs1.s{n + 1}_current, jars: {n * each + 1}-{(n + 1) * each}, levels: els1}}"
-        for n in range(STRINGS)
-    )
+    strings = ", ".join(_string(n + 1, n * each + 1, (n + 1) * each) for n in range(STRINGS))
     site_file = folder / "site.yaml"
     site_file.write_text(SITE.format(port=port, strings=strings))
     process = subprocess.Popen(
@@ -83,6 +80,10 @@ def big_site(folder: Path, modules: int) -> Iterator[Path]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _string(number: int, first: int, last: int) -> str:
+    return f"s{number}: {{device: bacs1, current: bacs1.s{number}_current, jars: {first}-{last}, levels: els1}}"
 
 
 @dataclass(frozen=True, slots=True)

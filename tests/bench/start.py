@@ -1,4 +1,4 @@
-"""From the start of ``ampward run`` to the trip being ready: a new folder's second start, and one with a million events.
+"""From the start of ``ampward run`` to the trip being ready: with an empty log, and with a million events.
 
 The first start of a folder checks the site file before anything else and is told beside.
 """
