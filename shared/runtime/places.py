@@ -80,6 +80,8 @@ def _point_to(path: Path, target: Path) -> None:
 def remove_file(data: Path, name: str) -> None:
     """Take ``name`` away, wherever it stands; one on a disk that refuses stays."""
     (memory_folder(data) / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        memory_folder(data).rmdir()
     try:
         (data / name).unlink(missing_ok=True)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from shared.runtime.places import memory_folder
 from tests.e2e.foreign import ForeignDevice, Site, build_device, wait_for
 
 GAS = """\
@@ -75,6 +77,7 @@ class Depot:
     def close(self) -> None:
         self.gas.close()
         self.io.close()
+        shutil.rmtree(memory_folder(self.data), ignore_errors=True)
 
 
 @contextmanager
