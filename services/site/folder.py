@@ -45,16 +45,21 @@ def lock(data: Path) -> int:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text().strip() or "(unknown)"
+        return path.read_text(errors="replace").strip() or "(unknown)"
     except OSError:
         return "(unknown)"
 
 
 def ensure_token(data: Path) -> Path:
-    """DIR/token (0600): made at random at first start, kept from then on. In memory when the disk refuses."""
+    """DIR/token (0600): made at random at first start, kept from then on. In memory when the disk refuses.
+
+    What no header can carry (a file torn by a power cut) is no token: a new one is made.
+    """
     path = places.find_file(data, places.TOKEN)
-    token = path.read_text().strip() if path.exists() else ""
-    if token and path.parent == data:
+    token = path.read_text(errors="replace").strip() if path.is_file() else ""
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        token = ""
+    if token and path.parent == data and not path.stat().st_mode & 0o077:
         return path
     return places.write_file(data, places.TOKEN, f"{token or secrets.token_urlsafe(32)}\n".encode(), 0o600)
 

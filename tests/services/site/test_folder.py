@@ -37,6 +37,24 @@ def test_the_token_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
     assert folder.ensure_token(tmp_path).read_text() == token
 
 
+@pytest.mark.parametrize("torn", [b"", b"\n", b"\xff\x00{garbage", b"two words\n", "gr\u00fcn".encode()])
+def test_a_torn_token_is_made_anew(tmp_path: Path, torn: bytes) -> None:
+    """What a power cut left in the file never keeps a site from starting."""
+    (tmp_path / places.TOKEN).write_bytes(torn)
+    path = folder.ensure_token(tmp_path)
+    assert len(path.read_text().strip()) >= 32
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_others_can_read_becomes_private(tmp_path: Path) -> None:
+    """A copy without its mode: the same token, for its owner only."""
+    path = tmp_path / places.TOKEN
+    path.write_text("a-token-of-the-operators-own\n")
+    path.chmod(0o644)
+    assert folder.ensure_token(tmp_path).read_text() == "a-token-of-the-operators-own\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_token_from_a_read_only_time_is_kept_when_the_disk_returns(tmp_path: Path) -> None:
     """Programs that have it go on."""
     with small_disk(tmp_path / "disk", 1) as data:
