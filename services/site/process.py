@@ -31,6 +31,8 @@ from shared.devices.plan import SitePlan
 from shared.log.store import SqliteStore
 from shared.runtime import places
 from shared.runtime.clocks import SystemClock
+from shared.runtime.crashpoints import crash_step
+from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import configure, logger
 from shared.wire.plans import decode_site
@@ -83,11 +85,13 @@ class Process:
     def start(self) -> None:
         """Log first, then guard's link, then what people see."""
         decision = self.plan.decision
-        store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20)
-        runner = Runner(store, decision, self._clock, limits=self.plan.log)
+        step = crash_step(os.environ)
+        store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20, step=step)
+        runner = Runner(store, decision, self._clock, limits=self.plan.log, step=step)
         self._read = LogReader(runner.reader)
         self._service = service = Service(runner, self._clock, decision.site, read=self._read, alive=self._sign_of_life)
         service.open(self._boot)
+        settle()
         self._clean_up.callback(runner.close)
         self._clean_up.callback(service.writer.end, END_S)
         self._link = GuardLink(self._data, service, self._clock.monotonic_ms)
