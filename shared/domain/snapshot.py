@@ -4,17 +4,15 @@ A state that comes back goes on exactly as the one that was taken: what is left 
 of wakes) follows from the plan and from what is kept. Refuses data of another form or room by ValueError.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
 from shared.domain import modes, timers
-from shared.domain.alarm_machine import Override, State
 from shared.domain.columns import Columns, as_lists, restore_lists
 from shared.domain.conditions import FALSE, RowKind
 from shared.domain.index import build
-from shared.domain.plan import Mode, RoomPlan, Severity
+from shared.domain.plan import RoomPlan
 from shared.domain.state import (
     AlarmRecord,
     BatteryState,
@@ -28,7 +26,8 @@ from shared.domain.state import (
 from shared.domain.trip import TripState
 
 FORM = 1
-"""Raised when the shape of the data changes; older shapes are read by upcasting here."""
+"""Raised when the shape of the data changes beyond fields added or dropped; older shapes are read by upcasting here."""
+RECORDS = (ScanState, TripState, BatteryState, OutputState, AlarmRecord, Pending, Maintenance)
 
 
 def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomState:
@@ -64,9 +63,10 @@ def state_to_data(state: RoomState) -> dict[str, Any]:
         "tick_ms": state.tick_ms,
         "boot": state.boot,
         "begun": int(state.begun),
+        "fields": {kind.__name__: _names(kind) for kind in RECORDS},
         "columns": as_lists(state.columns),
         "scans": [_pack(x) for x in state.scans],
-        "detectors": [[int(x) for x in detector] for detector in state.detectors],
+        "detectors": [_pack(x) for x in state.detectors],
         "batteries": [_pack(x) for x in state.batteries],
         "outputs": [_pack(x) for x in state.outputs],
         "records": [[a, *_pack(x)] for a, x in sorted(state.records.items())],
@@ -91,17 +91,18 @@ def state_from_data(plan: RoomPlan, version: str, data: dict[str, Any]) -> RoomS
     state = fresh(plan, version, data["log_id"])
     state.room_no, state.site_seq, state.tick_ms = data["room_no"], data["site_seq"], data["tick_ms"]
     state.boot, state.begun = data["boot"], bool(data["begun"])
-    state.scans = [_scan(x) for x in data["scans"]]
-    state.detectors = [_detector(x) for x in data["detectors"]]
-    state.batteries = [_battery(x) for x in data["batteries"]]
-    state.outputs = [_output(x) for x in data["outputs"]]
-    state.records = {a: _record(x) for a, *x in data["records"]}
-    state.pending = {row: Pending(bool(on), since, due) for row, on, since, due in data["pending"]}
+    reader = _Reader(data["fields"])
+    state.scans = [reader.read(ScanState, x) for x in data["scans"]]
+    state.detectors = [reader.read(TripState, x) for x in data["detectors"]]
+    state.batteries = [reader.read(BatteryState, x) for x in data["batteries"]]
+    state.outputs = [reader.read(OutputState, x) for x in data["outputs"]]
+    state.records = {a: reader.read(AlarmRecord, x) for a, *x in data["records"]}
+    state.pending = {row: reader.read(Pending, x) for row, *x in data["pending"]}
     state.rises = {row: tuple(ticks) for row, *ticks in data["rises"]}
     state.unknown, state.silent = set(data["unknown"]), set(data["silent"])
     state.rates = {at: [(bucket, value) for bucket, value in samples] for at, *samples in data["rates"]}
     state.histograms = {(x[0], x[1]): _histogram(x[2:]) for x in data["histograms"]}
-    state.maintenance = {x[0]: Maintenance(*x[1:]) for x in data["maintenance"]}
+    state.maintenance = {subject: reader.read(Maintenance, x) for subject, *x in data["maintenance"]}
     for b in range(len(plan.batteries)):
         modes.apply_limits(state, b)
     restore_lists(state.columns, data["columns"])
@@ -109,9 +110,14 @@ def state_from_data(plan: RoomPlan, version: str, data: dict[str, Any]) -> RoomS
     return state
 
 
+def _names(kind: Any) -> list[str]:
+    """Names of a record's fields in their order; the data says them once for each kind of record."""
+    return list(kind._fields) if issubclass(kind, tuple) else [f.name for f in fields(kind)]
+
+
 def _pack(record: Any) -> list[Any]:
-    """A dataclass's fields in their order, as integers, strings and lists."""
-    return [_plain(getattr(record, f.name)) for f in fields(record)]
+    """A record's fields in their order, as integers, strings and lists."""
+    return [_plain(getattr(record, name)) for name in _names(type(record))]
 
 
 def _plain(value: Any) -> Any:
@@ -122,35 +128,23 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _unpack(make: Callable[..., Any], values: Iterable[Any], converters: dict[int, Callable[[Any], Any]]) -> Any:
-    return make(*(converters[i](v) if i in converters else v for i, v in enumerate(values)))
+class _Reader:
+    """Records by the field names that the data itself gives: a field it does not know keeps its default, one that we no
+    longer have is left out."""
+
+    def __init__(self, named: dict[str, list[str]]) -> None:
+        self._named = named
+
+    def read(self, kind: Any, values: list[Any]) -> Any:
+        types = kind.__annotations__
+        known = zip(self._named[kind.__name__], values, strict=True)
+        return kind(**{name: _as(types[name], value) for name, value in known if name in types})
 
 
-def _scan(values: list[Any]) -> ScanState:
-    made: ScanState = _unpack(ScanState, values, {3: bool})
-    return made
-
-
-def _detector(values: list[Any]) -> TripState:
-    flags = {i for i, x in enumerate(TripState()) if isinstance(x, bool)}
-    made: TripState = _unpack(TripState, values, dict.fromkeys(flags, bool))
-    return made
-
-
-def _battery(values: list[Any]) -> BatteryState:
-    made: BatteryState = _unpack(BatteryState, values, {0: Mode, 1: Mode, 4: bool})
-    return made
-
-
-def _output(values: list[Any]) -> OutputState:
-    flags = {i for i, f in enumerate(fields(OutputState)) if f.type is bool}
-    made: OutputState = _unpack(OutputState, values, {**dict.fromkeys(flags, bool), 1: tuple})
-    return made
-
-
-def _record(values: list[Any]) -> AlarmRecord:
-    made: AlarmRecord = _unpack(AlarmRecord, values, {0: State, 1: Override, 3: Severity})
-    return made
+def _as(kind: Any, value: Any) -> Any:
+    if kind is bool or (isinstance(kind, type) and issubclass(kind, Enum)):
+        return kind(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _histogram(values: list[Any]) -> Histogram:

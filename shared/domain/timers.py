@@ -24,7 +24,9 @@ def run(turn: Turn) -> None:
         if due_ms(state, kind, index) <= due:
             _fire(turn, kind, index, due)
             settle(turn)
-        turn.wake(kind, index, due_ms(state, kind, index))
+        following = due_ms(state, kind, index)
+        # Whatever a timer has done, it has moved on: a step always ends.
+        turn.wake(kind, index, following if following > due else turn.now + 1)
 
 
 def next_due_ms(state: RoomState) -> int:

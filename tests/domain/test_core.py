@@ -10,6 +10,7 @@ from shared.domain.events import Event
 from shared.domain.ids import RoomId, event_id, occurrence_id
 from shared.domain.inputs import Entry, Resync, Rules, Undecodable, What
 from shared.domain.plan import LimitRow, RoomPlan, Severity
+from shared.domain.trip import FAR_MS
 from shared.domain.units import NoData
 from tests.domain.driver import LOG, Room, make_scan, told
 from tests.domain.plans import ALARM, FAN, GAS, HIGH, PREALARM, alarm, gas_room, limit_room
@@ -20,6 +21,13 @@ NAME = "bat1/1S1/jar_voltage_high_warning"
 def _ready(**more: object) -> Room:
     room = Room(limit_room(**more))
     room.scan("bacs", 2_200)
+    return room
+
+
+def _gassy() -> Room:
+    """A room with outputs, settled."""
+    room = Room(gas_room())
+    room.tick(1_000)
     return room
 
 
@@ -119,6 +127,33 @@ def test_data_of_another_room_or_form_is_refused() -> None:
         core.state_from_data(replace(limit_room(), id=RoomId("other")), "v1", data)
     with pytest.raises(ValueError, match="form 2"):
         core.state_from_data(limit_room(), "v1", {**data, "form": 2})
+
+
+def test_a_snapshot_of_an_older_shape_is_read_by_the_names_of_its_fields() -> None:
+    """A field that the data does not have keeps its default, one that is no longer known is left out."""
+    data = core.state_to_data(_gassy().state)
+    names = data["fields"]["OutputState"]
+    place = names.index("run_up_ms")
+    older = {
+        **data,
+        "fields": {**data["fields"], "OutputState": ["forgotten", *names[:place], *names[place + 1 :]]},
+        "outputs": [[7, *x[:place], *x[place + 1 :]] for x in data["outputs"]],
+    }
+    restored = core.state_to_data(core.state_from_data(_gassy().plan, "v1", older))
+    assert [x[:place] + x[place + 1 :] for x in restored["outputs"]] == [x[1:] for x in older["outputs"]]
+    assert all(x[place] == FAR_MS for x in restored["outputs"])
+
+
+def test_a_timer_that_cannot_move_on_ends_its_step() -> None:
+    """An output whose due time lies in the past for ever is looked at once a step, not for ever."""
+    room = _gassy()
+    names = core.state_to_data(room.state)["fields"]["OutputState"]
+    data = core.state_to_data(room.state)
+    stuck = [[0 if name == "falling_due_ms" else value for name, value in zip(names, x, strict=True)]
+             for x in data["outputs"]]  # fmt: skip
+    state = core.state_from_data(room.plan, "v1", {**data, "outputs": stuck})
+    state, _ = core.step(state, room.entries[-1]._replace(site_seq=state.site_seq + 1, tick_ms=state.tick_ms + 1))
+    assert core.next_due_ms(state) > state.tick_ms
 
 
 def test_a_resync_goes_on_from_the_state_after_the_loss() -> None:
