@@ -10,7 +10,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from services.site.start import DEMO_PORT, DEMO_PTY, START, Start
+from services.site.start import DEMO_PORT, DEMO_PTY, START, Start, guard_file
 from shared.devices.plan import SitePlan
 from shared.runtime import places
 from shared.wire.plans import encode_site
@@ -34,7 +34,7 @@ def adopt(data: Path, plan: SitePlan, source: Path, sources: dict[str, str]) -> 
         demo=plan.demo,
         environment={name: os.environ[name] for name in (DEMO_PORT, DEMO_PTY) if name in os.environ},
     )
-    places.write_file(data, places.GUARD_PLAN, b'{"hash":"%s","plan":%s}\n' % (version.encode(), body))
+    places.write_file(data, places.GUARD_PLAN, guard_file(version, body))
     places.write_file(data, places.SITE_PLAN, body)
     places.write_file(data, START, json.dumps(asdict(start), indent=1).encode() + b"\n")
     return version

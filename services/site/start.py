@@ -38,13 +38,20 @@ class Start:
 
 
 def read_start(data: Path) -> Start | None:
-    """The record of the last good check, with its plan; None when there is none or it is not readable."""
+    """The record of the last good check; None when it, or a plan that it stands for, is not there byte for byte."""
     try:
-        record = json.loads(places.find_file(data, START).read_bytes())
-        made = Start(**record)
+        made = Start(**json.loads(places.find_file(data, START).read_bytes()))
+        body = places.find_file(data, places.SITE_PLAN).read_bytes()
+        guards = places.find_file(data, places.GUARD_PLAN).read_bytes()
     except (OSError, ValueError, TypeError):
         return None
-    return made if places.find_file(data, places.GUARD_PLAN).exists() else None
+    is_whole = sha256(body).hexdigest() == made.hash and guards == guard_file(made.hash, body)
+    return made if is_whole else None
+
+
+def guard_file(version: str, body: bytes) -> bytes:
+    """DIR/guard.json of a plan: guard reads it without anything else beside it."""
+    return b'{"hash":"%s","plan":%s}\n' % (version.encode(), body)
 
 
 def file_hash(path: Path) -> str:

@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from services.site.compile import compile_site
 from services.site.housekeeping import next_night
 from services.site.start import DEMO_PORT, DEMO_PTY, demo_environment, read_start
@@ -60,6 +62,18 @@ def test_a_damaged_record_is_no_start(tmp_path: Path) -> None:
     compile_site(source, tmp_path)
     (tmp_path / "start.json").write_text('{"hash": 1')
     assert read_start(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["start.json", "guard.json", "site.json"])
+@pytest.mark.parametrize("torn", [b"", b"\xff\x00{", b"{}"])
+def test_a_torn_plan_is_no_start(tmp_path: Path, name: str, torn: bytes) -> None:
+    """guard would never start from it: the site file is checked and all three are written anew."""
+    source = copied(tmp_path)
+    compile_site(source, tmp_path)
+    (tmp_path / name).write_bytes(torn)
+    assert read_start(tmp_path) is None
+    compile_site(source, tmp_path)
+    assert read_start(tmp_path) is not None
 
 
 def test_the_demo_moves_when_its_port_is_taken(tmp_path: Path) -> None:
