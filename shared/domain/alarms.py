@@ -7,7 +7,6 @@ critical: a shelving ends with it, and its events are never marked.
 
 from shared.domain.alarm_machine import (
     ACTIVE,
-    LATCHED,
     Override,
     OverrideTrigger,
     State,
@@ -15,7 +14,7 @@ from shared.domain.alarm_machine import (
     after,
     override_after,
 )
-from shared.domain.conditions import NOTHING_MEASURED, TRUE, Measured
+from shared.domain.conditions import NOTHING_MEASURED, TRUE, UNKNOWN, Measured
 from shared.domain.events import EventType
 from shared.domain.index import covers
 from shared.domain.measures import measure
@@ -55,13 +54,9 @@ def process(turn: Turn, a: int) -> None:
             _break_through(turn, a, record)
             move(turn, a, Trigger.ROSE)
             _announce(turn, a, EventType.ALARM_ESCALATED, measured=measure(state, top))
-        else:
+        elif rows[top].severity < record.severity and not state.plan.alarms[a].latch:
             record.severity = rows[top].severity
-
-
-def is_latched(record: AlarmRecord | None) -> bool:
-    """The latch holds although the condition may be over."""
-    return record is not None and record.state in LATCHED
+            turn.outputs_dirty = True
 
 
 def move(turn: Turn, a: int, trigger: Trigger) -> bool:
@@ -210,8 +205,9 @@ def suppressor(turn: Turn, a: int) -> str:
 
 
 def has_unknown_raw(turn: Turn, a: int) -> bool:
-    """Some value that the alarm rests on cannot be seen now."""
-    return any(is_unknown(turn, row) for row in turn.state.index.alarm_rows[a])
+    """Some value that the alarm rests on cannot be seen now, or was never seen."""
+    cond, rows = turn.state.columns.cond, turn.state.index.alarm_rows[a]
+    return any(cond[row] == UNKNOWN or is_unknown(turn, row) for row in rows)
 
 
 def _raise(turn: Turn, a: int, row: int) -> None:

@@ -16,7 +16,7 @@ step() owns the state that it is given: it changes it in place, and the old refe
 
 from typing import assert_never
 
-from shared.domain import commands, detectors, modes, reports, resync, scans, timers
+from shared.domain import commands, detectors, reports, resync, rows, scans, timers
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Scan, Start, Tick, Undecodable
 from shared.domain.migrate import migrate
@@ -103,8 +103,9 @@ def _begin(turn: Turn, body: Body) -> None:
     for battery in state.batteries:
         battery.candidate_ms = turn.now
     detectors.begin(turn, same_boot=same_boot)
-    for b in range(len(state.batteries)):
-        modes.evaluate(turn, b)
+    rows.cancel_unknown(turn)
+    for s in range(len(state.scans)):
+        timers.look_at(turn, s)
     timers.set_all(state)
     turn.outputs_dirty = True
     settle(turn)

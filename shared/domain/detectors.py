@@ -60,6 +60,12 @@ def begin(turn: Turn, *, same_boot: bool) -> None:
         go_blind(turn, d)
 
 
+def carry(before: TripState, old: DetectorPlan, new: DetectorPlan, now_ms: int) -> TripState:
+    """What a detector goes on with under a new plan; a heartbeat that was not watched counts from now."""
+    is_new = old.heartbeat == NONE or old.heartbeat_ms <= 0
+    return before._replace(heartbeat_ms=now_ms) if is_new and new.heartbeat != NONE else before
+
+
 def sample_of(state: RoomState, plan: DetectorPlan) -> TripSample:
     """The newest value of each of the detector's points."""
     return TripSample(*(

@@ -7,7 +7,10 @@ that every runner on every machine derives the same one from the same input.
 
 import re
 from hashlib import sha256
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 SiteId = NewType("SiteId", str)
 RoomId = NewType("RoomId", str)
@@ -40,17 +43,19 @@ def _hash(*parts: str) -> str:
 
 def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
     """Id of the ``ordinal``-th event that the input (log_id, site_seq) caused in ``room``."""
-    return EventId(event_id_after(event_id_prefix(log_id, site_seq, room), ordinal))
+    return EventId(event_id_after(event_id_begun(log_id, site_seq, room), ordinal))
 
 
-def event_id_prefix(log_id: str, site_seq: int, room: str) -> str:
-    """The part of what is hashed that all events of one input in one room share."""
-    return f"{log_id}\x1f{site_seq}\x1f{room}\x1f"
+def event_id_begun(log_id: str, site_seq: int, room: str) -> "Hash":
+    """The hash as far as all events of one input in one room share it."""
+    return sha256(f"{log_id}\x1f{site_seq}\x1f{room}\x1f".encode())
 
 
-def event_id_after(prefix: str, ordinal: int) -> str:
-    """:func:`event_id`, with the shared part made once."""
-    return sha256(f"{prefix}{ordinal}".encode()).hexdigest()[:32]
+def event_id_after(begun: "Hash", ordinal: int) -> str:
+    """:func:`event_id`, with the shared part hashed once."""
+    whole = begun.copy()
+    whole.update(b"%d" % ordinal)
+    return whole.hexdigest()[:32]
 
 
 def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:

@@ -137,7 +137,8 @@ def build(plan: RoomPlan) -> Index:
         ),
         medians=tuple(
             sorted(
-                {(m.point, m.battery) for m in plan.median_factors} | {(m.current, m.battery) for m in plan.runaways}
+                {(m.point, m.battery) for m in plan.median_factors}
+                | {(m.current, m.battery) for m in plan.runaways if m.current != NONE}
             )
         ),
         buzzers=tuple(o for o, output in enumerate(plan.outputs) if output.kind is OutputKind.BUZZER),
@@ -237,10 +238,13 @@ def covers(plan: RoomPlan, subject: str) -> Callable[[str], bool]:
     """Which alarm ids stand under a path: the site, the room, a device, battery, string, jar, point or the alarm."""
     if subject in (plan.site, f"{plan.site}/{plan.id}"):
         return lambda alarm: bool(alarm)
-    device = subject.removeprefix(f"{plan.site}/{plan.id}/")
-    is_device = any(scan.device == device for scan in plan.scans)
-    ends = (subject + "/", subject + "-") if is_device else (subject + "/",)
-    return lambda alarm: alarm == subject or alarm.startswith(ends)
+    room = f"{plan.site}/{plan.id}/"
+    device = subject.removeprefix(room)
+    if all(scan.device != device for scan in plan.scans):
+        return lambda alarm: alarm == subject or alarm.startswith(subject + "/")
+    # The points of a device are called device-channel; another device may be called so too.
+    others = tuple(room + s.device + end for s in plan.scans if s.device.startswith(device + "-") for end in "/-")
+    return lambda alarm: alarm.startswith((subject + "/", subject + "-")) and not (others and alarm.startswith(others))
 
 
 def highest_severity(index: Index, alarm: int) -> Severity:

@@ -9,16 +9,18 @@ one and counts its events anew.
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from shared.domain import alarms, modes, timers
+from shared.domain import alarms, detectors, modes, timers, trip
 from shared.domain.alarm_machine import ACTIVE
 from shared.domain.columns import copy_points
 from shared.domain.conditions import FALSE, TRUE, RowKind
 from shared.domain.events import EventType
+from shared.domain.ids import PointId
 from shared.domain.index import Index
 from shared.domain.inputs import Rules
+from shared.domain.plan import NONE
 from shared.domain.snapshot import fresh
 from shared.domain.state import RoomState
-from shared.domain.trip import FAR_MS
+from shared.domain.trip import FAR_MS, TripState
 from shared.domain.turn import Turn
 
 RowKey = tuple[str, RowKind, int]
@@ -36,8 +38,8 @@ def migrate(turn: Turn, rules: Rules) -> None:
     copy_points(old.columns, new.columns, points)
     for o, n in _pairs((s.device for s in old.plan.scans), (s.device for s in plan.scans)):
         new.scans[n] = old.scans[o]
-    for o, n in _pairs((d.id for d in old.plan.detectors), (before(d.id) for d in plan.detectors)):
-        new.detectors[n] = old.detectors[o]
+    kept = dict(_pairs((a.id for a in old.plan.alarms), (a.was or before(a.id) for a in plan.alarms)))
+    _carry_detectors(turn, old, new, kept)
     batteries = _pairs((b.id for b in old.plan.batteries), (before(b.id) for b in plan.batteries))
     for o, n in batteries:
         new.batteries[n] = old.batteries[o]
@@ -52,9 +54,8 @@ def migrate(turn: Turn, rules: Rules) -> None:
     new.maintenance = old.maintenance
     turn.replace(new)
     turn.emit(EventType.RULES_CHANGED, f"{plan.site}/{plan.id}", reason=rules.version, actor=rules.actor)
-    kept = _pairs((a.id for a in old.plan.alarms), (a.was or before(a.id) for a in plan.alarms))
-    _carry_rows(old, new, dict(kept))
-    _carry_records(turn, old, dict(kept))
+    _carry_rows(old, new, kept)
+    _carry_records(turn, old, kept)
     _release(turn, old, {o for o, _ in outputs})
     timers.set_all(new)
     alarms.suppress_open(turn)
@@ -73,6 +74,19 @@ def _pairs(old: Iterable[str], new: Iterable[str]) -> list[tuple[int, int]]:
     """Positions of what is in both, (old, new)."""
     places = {name: i for i, name in enumerate(old)}
     return [(places[name], n) for n, name in enumerate(new) if name in places]
+
+
+def _carry_detectors(turn: Turn, old: RoomState, new: RoomState, kept: dict[int, int]) -> None:
+    """Detectors by their first alarm, which knows a rename (else by id); one that is new is watched from now on."""
+    before = _renamer(old, new)
+    by_alarm = {kept[d.alarm_1]: o for o, d in enumerate(old.plan.detectors) if d.alarm_1 in kept}
+    by_id = {d.id: o for o, d in enumerate(old.plan.detectors)}
+    for n, plan in enumerate(new.plan.detectors):
+        o = by_alarm.get(plan.alarm_1, by_id.get(PointId(before(plan.id)), NONE))
+        if o == NONE:
+            new.detectors[n] = trip.restart(TripState(), turn.now)
+        else:
+            new.detectors[n] = detectors.carry(old.detectors[o], old.plan.detectors[o], plan, turn.now)
 
 
 def _keys(index: Index) -> list[tuple[int, RowKind, int]]:

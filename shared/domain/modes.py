@@ -24,6 +24,8 @@ CHARGING = 0x0010
 FLOATING = 0x0040
 EQUALISING = 0x0080
 """BACS general flags; zero is a dead bus, not a healthy one."""
+GASSING = (Mode.BOOST, Mode.UNKNOWN)
+"""Modes that ask for boost ventilation."""
 
 
 def evaluate(turn: Turn, b: int) -> None:
@@ -36,8 +38,11 @@ def evaluate(turn: Turn, b: int) -> None:
     if seen is Mode.FLOAT and (battery.recovery_until_ms != NEVER_MS or battery.mode is Mode.DISCHARGE):
         seen = Mode.RECOVERY
     if seen is not battery.candidate:
-        # Float and recovery are one signal: the end of recovery does not begin the hold anew.
-        if {seen, battery.candidate} != {Mode.FLOAT, Mode.RECOVERY}:
+        # Float and recovery are one signal: the end of recovery does not begin the hold anew. So are boost and unknown
+        # while nobody ventilates for them: whichever it is, the fan must run.
+        if {seen, battery.candidate} != {Mode.FLOAT, Mode.RECOVERY} and not (
+            battery.mode not in GASSING and seen in GASSING and battery.candidate in GASSING
+        ):
             battery.candidate_ms = turn.now
         battery.candidate = seen
     if seen is not battery.mode and turn.now >= battery.candidate_ms + plan.hold_ms:

@@ -5,7 +5,7 @@ reach it, and silence reaches buzzers only. An output is on while anything deman
 
 - gas at a detector (DETECTOR_1, DETECTOR_2), without delay, and run_on_ms after it;
 - a detector that is faulty, silent or starting (DETECTOR_FAULT), until its good samples;
-- an alarm whose condition is TRUE or whose latch holds (ALARM);
+- an alarm whose condition is TRUE or whose latch holds (ALARM); a buzzer hears it from severity alarm on;
 - a battery in boost, and run_on_ms after it, or whose mode is unknown (BOOST);
 - a trip that guard made by itself (a local_trip Report), with run-on when its cause was gas;
 - a test that a person asked for.
@@ -18,7 +18,8 @@ table is demanded and has failed.
 from shared.domain.alarm_machine import DEMANDING
 from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN, RowKind
 from shared.domain.events import EventType
-from shared.domain.plan import NONE, CauseKind, CausePlan, Mode, OutputKind, OutputPlan
+from shared.domain.modes import GASSING
+from shared.domain.plan import NONE, CauseKind, CausePlan, OutputKind, OutputPlan, Severity
 from shared.domain.rows import observe
 from shared.domain.state import OutputState, RoomState
 from shared.domain.trip import FAR_MS, NEVER_MS
@@ -30,7 +31,7 @@ RENEW_MS = 60_000
 AGAIN_MS = 10_000
 """When the gas value is missing, its fall is looked at again so much later."""
 GAS_TRIPS = ("gas_1", "gas_2")
-"""Details of a local_trip Report that hold run-on."""
+"""Causes in a local_trip Report that hold run-on."""
 
 
 def evaluate(turn: Turn) -> None:
@@ -47,13 +48,19 @@ def has_failed(state: RoomState, o: int) -> bool:
 
 
 def local_trip(turn: Turn, o: int, *, on: bool, cause: str) -> None:
-    """guard made or ended a trip by itself."""
+    """guard made or ended a trip by itself; ``cause`` is its word for it, as :func:`is_gas_trip` reads it."""
     output = turn.state.outputs[o]
-    if output.local in GAS_TRIPS or (on and cause in GAS_TRIPS):
+    if is_gas_trip(output.local) or (on and is_gas_trip(cause)):
         output.local_gas_ms = turn.now
     output.local = (cause or "unknown") if on else ""
     output.local_until_ms = FAR_MS
     turn.outputs_dirty = True
+
+
+def is_gas_trip(detail: str) -> bool:
+    """Whether gas is among the causes that guard names: "gas_1 s/r/gas1-h2, start; not armed: never commissioned"."""
+    causes = detail.partition(";")[0].split(", ")
+    return any(cause.partition(" ")[0] in GAS_TRIPS for cause in causes)
 
 
 def expect_renewal(turn: Turn) -> None:
@@ -103,7 +110,7 @@ def _demands(state: RoomState, o: int, now_ms: int) -> tuple[tuple[str, ...], in
             by.append(f"standby for {state.plan.outputs[before].id}")
     else:
         for cause in plan.causes:
-            name, held_ms = _cause(state, cause)
+            name, held_ms = _cause(state, plan, cause)
             if held_ms == FAR_MS:
                 by.append(name)
             elif held_ms != NEVER_MS and now_ms < held_ms + plan.run_on_ms:
@@ -120,17 +127,18 @@ def _demands(state: RoomState, o: int, now_ms: int) -> tuple[tuple[str, ...], in
     return tuple(by), min(ends, default=FAR_MS)
 
 
-def _cause(state: RoomState, cause: CausePlan) -> tuple[str, int]:
+def _cause(state: RoomState, plan: OutputPlan, cause: CausePlan) -> tuple[str, int]:
     """Name of a cause, and until when it held: FAR_MS while it holds, NEVER_MS when it has no run-on."""
     kind, index = cause.kind, cause.index
     if kind is CauseKind.ALARM:
         record = state.records.get(index)
-        return f"alarm {state.plan.alarms[index].id}", (
-            FAR_MS if record is not None and record.state in DEMANDING else NEVER_MS
-        )
+        on = record is not None and record.state in DEMANDING
+        if record is not None and plan.kind is OutputKind.BUZZER and record.severity < Severity.ALARM:
+            on = False
+        return f"alarm {state.plan.alarms[index].id}", FAR_MS if on else NEVER_MS
     if kind is CauseKind.BOOST:
         battery = state.batteries[index]
-        on = battery.mode in (Mode.BOOST, Mode.UNKNOWN)
+        on = battery.mode in GASSING
         return f"{battery.mode} {state.plan.batteries[index].id}", FAR_MS if on else battery.boost_ms
     detector = state.detectors[index]
     name = f"{kind} {state.plan.detectors[index].id}"
@@ -206,8 +214,9 @@ def _observe_fall(turn: Turn, o: int) -> None:
     elif not (output.on and output.confirmed):
         output.falling_due_ms = FAR_MS
     elif output.falling_due_ms == FAR_MS:
-        output.falling_from = _gas_level(state, detectors) or 0
-        output.falling_due_ms = turn.now + plan.not_falling_ms
+        level = _gas_level(state, detectors)
+        if level is not None:
+            output.falling_from, output.falling_due_ms = level, turn.now + plan.not_falling_ms
     elif output.falling_due_ms <= turn.now:
         level = _gas_level(state, detectors)
         if level is None:

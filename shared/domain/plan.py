@@ -192,7 +192,8 @@ class CountRow:
 @dataclass(frozen=True, slots=True)
 class RunawayRow:
     """Thermal runaway: (any temperature - ambient >= rise and |current| >= factor % of its median) or
-    (any temperature >= hot while the battery is in float, boost, recovery or unknown)."""
+    (any temperature >= hot while the battery is in float, boost, recovery or unknown). Without an ambient point or a
+    current only the second can be."""
 
     alarm: int
     temperatures: tuple[int, ...]

@@ -17,9 +17,13 @@ def take(turn: Turn, report: Report) -> None:
     """Take one Report."""
     state = turn.state
     bound = state.index.report_rows.get((report.kind, report.subject), ())
+    is_pulse = report.on and report.pulse
     for row in bound:
-        rows.observe(turn, row, TRUE if report.on else FALSE)
-    if report.on and report.pulse:
+        if is_pulse:
+            rows.strike(turn, row)
+        else:
+            rows.observe(turn, row, TRUE if report.on else FALSE)
+    if is_pulse:
         settle(turn)
         for row in bound:
             rows.observe(turn, row, FALSE)

@@ -56,6 +56,14 @@ def observe(turn: Turn, row: int, raw: int) -> None:
         columns.bound(row)
 
 
+def strike(turn: Turn, row: int) -> None:
+    """Something happened at one moment: TRUE without an on-delay, which a moment cannot last for."""
+    if turn.state.columns.cond[row] != TRUE:
+        _set(turn, row, TRUE)
+    else:
+        _forget(turn, row)
+
+
 def due_ms(state: RoomState, row: int) -> int:
     """When the row's delay ends, FAR_MS when none runs."""
     pending = state.pending.get(row)

@@ -7,7 +7,7 @@ from shared.domain import medians
 from shared.domain.columns import LOW, as_points
 from shared.domain.conditions import FALSE, TRUE, UNKNOWN, RowKind, over
 from shared.domain.measures import count_true
-from shared.domain.plan import Mode, RateRow
+from shared.domain.plan import NONE, Mode, RateRow
 from shared.domain.rows import observe
 from shared.domain.state import Histogram, RoomState
 from shared.domain.trip import FAR_MS
@@ -98,6 +98,8 @@ def _runaway(state: RoomState, at: int) -> int:
     mode = state.batteries[plan.battery].mode
     if hottest >= plan.hot and mode is not Mode.DISCHARGE:
         return TRUE
+    if NONE in (plan.ambient, plan.current):
+        return FALSE if all_good else UNKNOWN
     ambient, current = state.columns.value(plan.ambient), state.columns.value(plan.current)
     if isinstance(ambient, NoData) or isinstance(current, NoData):
         return UNKNOWN

@@ -8,13 +8,17 @@ then kind.
 
 from enum import IntEnum
 from heapq import heappush
+from typing import TYPE_CHECKING
 
 from shared.domain.conditions import NOTHING_MEASURED, Measured
 from shared.domain.events import Event
-from shared.domain.ids import event_id_after, event_id_prefix, occurrence_id
+from shared.domain.ids import event_id_after, event_id_begun, occurrence_id
 from shared.domain.inputs import Entry
 from shared.domain.state import RoomState
 from shared.domain.trip import FAR_MS
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 
 class Wake(IntEnum):
@@ -35,7 +39,7 @@ class Turn:
     """What one call of step() works with."""
 
     __slots__ = (
-        "_prefix", "dirty", "entry", "events", "now", "outputs_dirty", "rows_dirty", "state", "suppress_dirty",
+        "_begun", "dirty", "entry", "events", "now", "outputs_dirty", "rows_dirty", "state", "suppress_dirty",
     )  # fmt: skip
 
     def __init__(self, state: RoomState, entry: Entry) -> None:
@@ -50,7 +54,8 @@ class Turn:
         self.suppress_dirty: set[int] = set()
         """Alarms whose suppression by design must be looked at once all conditions of the moment are known."""
         self.outputs_dirty = False
-        self._prefix = ""
+        self._begun: Hash | None = None
+        """What the ids of the events share, once there is one."""
         state.tick_ms = self.now
         state.site_seq = entry.site_seq
         state.log_id = entry.log_id
@@ -58,7 +63,7 @@ class Turn:
     def replace(self, state: RoomState) -> None:
         """Go on with another state of the room."""
         self.state = state
-        self._prefix = event_id_prefix(self.entry.log_id, self.entry.site_seq, state.plan.id)
+        self._begun = None
 
     def wake(self, kind: Wake, index: int, due_ms: int) -> None:
         """Ask to be woken; a wake that comes earlier already stands."""
@@ -85,12 +90,12 @@ class Turn:
         plan = room.plan
         room.room_no += 1
         ordinal = len(self.events)
-        if not self._prefix:
-            self._prefix = event_id_prefix(entry.log_id, entry.site_seq, plan.id)
+        if self._begun is None:
+            self._begun = event_id_begun(entry.log_id, entry.site_seq, plan.id)
         self.events.append(
             Event(
                 str(kind),
-                event_id_after(self._prefix, ordinal),
+                event_id_after(self._begun, ordinal),
                 plan.site,
                 plan.id,
                 room.room_no,
