@@ -62,7 +62,7 @@ class _Scan:
 class _Poller:
     device: DevicePlan
     schedule: Schedule
-    seq: int = 0
+    polls: int = 0
     scan: _Scan | None = None
     identified_on: int = -1
     """The connection on which the identity was right."""
@@ -82,13 +82,16 @@ class Collector:
         *,
         timeouts_ms: Mapping[str, int] = _NO_TIMEOUTS,
         pause: Pause = sleep_ms,
+        seqs: dict[str, int] | None = None,
     ) -> None:
+        """``seqs`` holds the last device_seq of each device of this boot; who polls on after this one is given it."""
         now_ms = clock.monotonic_ms()
+        self._seqs = {} if seqs is None else seqs
         self._buses = [
             _Bus(
                 [_Poller(one, Schedule(one.every_ms, now_ms)) for one in devices if one.bus == bus and one.blocks],
                 reader,
-                _Maker(on_frame, clock, boot),
+                _Maker(on_frame, clock, boot, self._seqs),
                 timeouts_ms.get(bus, TIMEOUT_MS),
                 pause,
             )
@@ -104,7 +107,7 @@ class Collector:
     def counts(self) -> dict[str, PollCount]:
         """By device."""
         return {
-            poller.device.id: PollCount(poller.seq, poller.schedule.skipped, poller.schedule.is_quarantined)
+            poller.device.id: PollCount(poller.polls, poller.schedule.skipped, poller.schedule.is_quarantined)
             for bus in self._buses
             for poller in bus.pollers
         }
@@ -117,6 +120,7 @@ class _Maker:
     on_frame: OnFrame
     clock: Clock
     boot: str
+    seqs: dict[str, int]
 
     def emit(
         self,
@@ -127,12 +131,13 @@ class _Maker:
         detail: str,
         blocks: Iterable[Block],
     ) -> None:
-        poller.seq += 1
+        poller.polls += 1
+        seq = self.seqs[poller.device.id] = self.seqs.get(poller.device.id, 0) + 1
         self.on_frame(
             Frame(
                 device=poller.device.id,
                 boot=self.boot,
-                device_seq=poller.seq,
+                device_seq=seq,
                 sampled_at_ms=sampled_at_ms,
                 age_ms=self.clock.monotonic_ms() - started_ms,
                 synced=self.clock.synced(),

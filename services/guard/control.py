@@ -232,6 +232,10 @@ class Control:
                 output.is_unexplained, output.unexplained_until_ms = was.is_unexplained, was.unexplained_until_ms
                 output.proof, output.test_until_ms = was.proof, was.test_until_ms
                 output.has_standby_demand, output.wanted = was.has_standby_demand, was.wanted
+                if was.bound.airflow == output.bound.airflow:
+                    output.airflow = was.airflow
+                if was.bound.override == output.bound.override:
+                    output.override = was.override
         self.lease, self._first_lease_ms = other.lease, other._first_lease_ms
         self._past, self._started_ms = other._past, other._started_ms
 

@@ -12,7 +12,7 @@ starts another).
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.actuator.card import AFTER_WRITE, BEFORE_WRITE, Card
 from services.actuator.coil import Coil
@@ -54,6 +54,8 @@ class World:
     open_line: OpenLine
     record: Record
     step: Step = no_step
+    seqs: dict[str, int] = field(default_factory=dict)
+    """Last device_seq of each device in this boot: it goes on over a reload, or the log would take frames for late."""
 
 
 class Engine:
@@ -97,7 +99,9 @@ class Engine:
         if any(device.blocks for device in devices):
             timeouts_ms = {bus.id: bus.timeout_ms for bus in self.plan.site.buses}
             world = self._world
-            collector = Collector(devices, self._buses, self._see, world.clock, world.boot, timeouts_ms=timeouts_ms)
+            collector = Collector(
+                devices, self._buses, self._see, world.clock, world.boot, timeouts_ms=timeouts_ms, seqs=world.seqs
+            )
             self._spawn(collector.run(), "collector")
         self._spawn(self._tick(), "tick")
         for card in self.cards.values():

@@ -237,7 +237,8 @@ class Guard:
             self._locks.keep_modules(module_names(plan.site))
             for output in engine.control.outputs:
                 reason = engine.unarmed.get(output, "")
-                self._teller.state(ReportKind.ARMED, output, not reason, reason)
+                if output not in before.control.outputs or reason != before.unarmed.get(output, ""):
+                    self._teller.pulse(ReportKind.ARMED, output, not reason, reason)
             log("info", "plan_in_force", plan=plan.hash)
 
 

@@ -11,6 +11,7 @@ from services.guard.armed import Record
 from services.guard.engine import Engine, World
 from services.guard.outbox import Outbox
 from services.guard.planfile import make_plan, plan_hash
+from shared.devices.frame import Frame
 from shared.devices.plan import BusPlan
 from shared.devices.profile import Table
 from shared.domain.inputs import Report
@@ -89,6 +90,30 @@ async def test_a_line_that_hangs_silences_its_modules_and_is_opened_anew(monkeyp
     assert len(bench.plant.writes) == written
     assert later.control.outputs[FAN].found is True
     await later.stop_safe()
+
+
+async def test_frames_are_counted_on_over_a_new_plan() -> None:
+    """device_seq begins once a boot: a second 1 would be late to the log, and the room blind until it had caught up."""
+    bench = Bench()
+    seqs: dict[str, list[int]] = {}
+    keep = bench.world.outbox.add
+
+    def add(body: Frame | Report, at_ms: int) -> None:
+        if isinstance(body, Frame):
+            seqs.setdefault(body.device, []).append(body.device_seq)
+        keep(body, at_ms)
+
+    bench.world.outbox.add = add  # type: ignore[method-assign]
+    before: Engine | None = None
+    for _ in range(3):
+        engine = Engine(bench.plan, bench.world)
+        await engine.start(before)
+        await until(engine.has_begun, "begun")
+        await engine.stop()
+        before = engine
+    assert set(seqs) == {"gas1", "io1"}
+    for counted in seqs.values():
+        assert counted == list(range(1, len(counted) + 1))
 
 
 async def test_a_part_that_fails_is_told_to_the_owner() -> None:
