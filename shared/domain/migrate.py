@@ -14,10 +14,10 @@ from shared.domain.alarm_machine import ACTIVE
 from shared.domain.columns import copy_points
 from shared.domain.conditions import FALSE, TRUE, RowKind
 from shared.domain.events import EventType
-from shared.domain.ids import PointId
+from shared.domain.ids import AlarmId, PointId
 from shared.domain.index import Index
 from shared.domain.inputs import Rules
-from shared.domain.plan import NONE
+from shared.domain.plan import NONE, RoomPlan
 from shared.domain.snapshot import fresh
 from shared.domain.state import RoomState
 from shared.domain.trip import FAR_MS, TripState
@@ -38,7 +38,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     copy_points(old.columns, new.columns, points)
     for o, n in _pairs((s.device for s in old.plan.scans), (s.device for s in plan.scans)):
         new.scans[n] = old.scans[o]
-    kept = dict(_pairs((a.id for a in old.plan.alarms), (a.was or before(a.id) for a in plan.alarms)))
+    kept = _kept_alarms(old.plan, plan, before)
     _carry_detectors(turn, old, new, kept)
     batteries = _pairs((b.id for b in old.plan.batteries), (before(b.id) for b in plan.batteries))
     for o, n in batteries:
@@ -74,6 +74,21 @@ def _pairs(old: Iterable[str], new: Iterable[str]) -> list[tuple[int, int]]:
     """Positions of what is in both, (old, new)."""
     places = {name: i for i, name in enumerate(old)}
     return [(places[name], n) for n, name in enumerate(new) if name in places]
+
+
+def _kept_alarms(old: RoomPlan, new: RoomPlan, before: Callable[[str], str]) -> dict[int, int]:
+    """From alarms of the old plan to those of the new one: by id, else by the id that the alarm had before.
+
+    A ``was`` that is left in the site file after the rename names nothing any more.
+    """
+    places = {alarm.id: a for a, alarm in enumerate(old.alarms)}
+    renamed = {
+        places[AlarmId(alarm.was)]: n
+        for n, alarm in enumerate(new.alarms)
+        if before(alarm.id) not in places and alarm.was in places
+    }
+    same = {places[AlarmId(name)]: n for n, alarm in enumerate(new.alarms) if (name := before(alarm.id)) in places}
+    return {**same, **renamed}
 
 
 def _carry_detectors(turn: Turn, old: RoomState, new: RoomState, kept: dict[int, int]) -> None:

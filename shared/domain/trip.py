@@ -25,6 +25,8 @@ NEVER_MS = -(1 << 60)
 """An instant that lies before everything."""
 FAR_MS = 1 << 60
 """An instant that never comes."""
+H2_LOW = -5_000
+"""-0.5 %vol [ours]: a head's zero may drift so far; under it its value is no measurement, and the head has a fault."""
 
 Value = int | NoData
 """A decoded value, or why there is none. NoData is an int too: always ask ``isinstance(value, NoData)`` first."""
@@ -176,7 +178,7 @@ def is_warming(detector: DetectorPlan, sample: TripSample) -> bool:
 
 
 def is_complete(detector: DetectorPlan, sample: TripSample) -> bool:
-    """Every point is there, the status is a good one and the contacts do not contradict one another."""
+    """Every point is there and possible, the status is a good one, the contacts do not contradict one another."""
     for point, value in (
         (detector.h2, sample.h2),
         (detector.contact_1, sample.contact_1),
@@ -187,6 +189,8 @@ def is_complete(detector: DetectorPlan, sample: TripSample) -> bool:
         if point != NONE and isinstance(value, NoData):
             return False
     if detector.status != NONE and sample.status not in detector.status_good:
+        return False
+    if detector.h2 != NONE and sample.h2 < H2_LOW:
         return False
     return not is_impossible(detector, sample)
 

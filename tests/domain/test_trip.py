@@ -108,6 +108,7 @@ def test_a_bad_sample_never_ends_gas() -> None:
         TripSample(h2=NoData.OUT_OF_RANGE, status=1, heartbeat=1),
         TripSample(h2=0, status=3, heartbeat=1),
         TripSample(h2=0, status=NoData.MALFORMED, heartbeat=1),
+        TripSample(h2=-5_001, status=1, heartbeat=1),
     ],
 )
 def test_a_fault_that_lasts_demands_and_ends_with_three_good_samples(sample: TripSample) -> None:
