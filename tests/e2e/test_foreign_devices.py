@@ -193,3 +193,28 @@ def test_a_second_run_on_the_same_folder_is_refused_with_the_pid(depot: Depot) -
         second = ampward("run", str(depot.site_file), "--data", str(depot.data), "--no-view", "--http", "127.0.0.1:0")
         assert second.returncode == 3
         assert str(site.process.pid) in second.stdout + second.stderr
+
+
+def test_a_reload_under_gas_loses_no_device_and_no_fan(depot: Depot) -> None:
+    """A changed rule file while the pre-alarm is active: every device is still read, the fan runs on, limits change."""
+    with running(depot.site_file, depot.data) as site:
+        settled(depot, site)
+        depot.h2(12)
+        wait_for("the pre-alarm", lambda: site.alarms().get("h2_prealarm"))
+        text = depot.site_file.read_text()
+        depot.site_file.write_text(text.replace("off_delay: 500ms", "off_delay: 500ms, limit: 1.1, deadband: 0.1"))
+        site.process.send_signal(signal.SIGHUP)
+        wait_for("the new rules", lambda: "config_changed" in site.printed())
+        depot.h2(0)
+        wait_for("the value after the reload", lambda: site.alarms()["h2_prealarm"]["state"] == "D")
+        wait_for("the fan off after run-on", lambda: depot.fan() == 0)
+        depot.h2(11)
+        wait_for("the fan at the new limit", lambda: depot.fan() == 1, 3)
+        wait_for("the alarm at the new limit", lambda: site.alarms()["h2_prealarm"]["state"] == "B")
+        assert not {"device_lost", "bus_lost", "fan_fail", "h2_fault"} & {
+            rule for rule, alarm in site.alarms().items() if alarm["condition"] == "true"
+        }
+        assert site.stop() == 0
+    late = ampward("events", str(depot.data), "--type", "ampward.input.late", "--json")
+    assert late.stdout == ""
+    assert ampward("replay", str(depot.data)).returncode == 0
