@@ -77,6 +77,7 @@ class Card:
         self._step = step
         self._wake = asyncio.Event()
         self._due = _Due()
+        self._connections = bus.connections
         self._silence_ms = self.supervision.time_ms or FOR_EVER_MS
         self._uncovered = [coil for coil in coils if not _is_covered(device, coil.channel)]
 
@@ -90,6 +91,9 @@ class Card:
     def tick(self) -> None:
         """Time passed: conditions that end by it, retries, checks."""
         now_ms = self._clock.monotonic_ms()
+        if self._connections != self._bus.connections:
+            self._connections = self._bus.connections
+            self._due.watchdog_ms = 0
         for output, want in self._wants.items():
             self._keep(output, watching.settled(self.watches[output], want.on, now_ms))
         if self._next_write(now_ms) is not None or now_ms >= min(self._due.watchdog_ms, self._due.probe_ms):

@@ -25,7 +25,7 @@ from shared.devices.frame import Frame
 from shared.domain.ids import OutputId
 from shared.domain.inputs import ReportKind
 from shared.domain.plan import DetectorPlan, OutputKind, OutputPlan
-from shared.domain.trip import TripSample, TripState, advance, demand, drives
+from shared.domain.trip import TripSample, TripState, advance, demand, drives, restart
 from shared.domain.units import NoData
 from shared.runtime.clocks import Clock
 
@@ -224,6 +224,8 @@ class Control:
             before = states.get(detector.bound.plan.id)
             if before is not None and before.bound.sources == detector.bound.sources:
                 detector.state, detector.values = before.state, before.values
+            elif before is not None:
+                detector.state = restart(before.state, self._clock.monotonic_ms())
         for output_id, output in self.outputs.items():
             was = other.outputs.get(output_id)
             if was is not None:
@@ -279,7 +281,10 @@ class Control:
         return is_leased and output.plan.kind is OutputKind.BUZZER
 
     def _trips(self, output: _Output, now_ms: int) -> tuple[str, ...]:
+        """What its detectors demand; a standby fan waits for the failure of the fan before it."""
         causes: dict[str, None] = {}
+        if output.plan.standby:
+            return ()
         for kind, index in output.bound.detectors:
             detector = self._detectors[index]
             says = demand(detector.plan, detector.state, now_ms, output.plan.run_on_ms)

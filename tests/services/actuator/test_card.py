@@ -52,7 +52,7 @@ class Bench:
         self.reports: list[Report] = []
         self.found: dict[str, bool] = {}
         device = device or relay_module()
-        bus = SimulatedBus(self.module.answer)
+        self.bus = bus = SimulatedBus(self.module.answer)
         clock = SystemClock()
         channels = {channel.name: channel for channel in device.channels}
         self.card = Card(
@@ -175,6 +175,18 @@ async def test_the_watchdog_is_read_at_start_and_after_each_loss_of_contact() ->
         good = frame._replace(outcome=NoData.PRESENT, blocks=(Block(Table.COIL, 0, 4, b"\0"),))
         await asyncio.sleep(0.01)
         bench.card.see(good)
+        await bench.until(lambda: bench.told(ReportKind.WATCHDOG_OFF, "demo/r1/io1") == [False, True])
+
+
+async def test_the_watchdog_is_read_again_after_a_reconnect_that_cost_no_frame() -> None:
+    """The line was made anew between two polls: another module may stand there, or the same one without its setting."""
+    bench = Bench()
+    await bench.card.find()
+    async with working(bench):
+        await bench.until(lambda: bench.card.supervision.was_read)
+        bench.module.registers[WATCHDOG_ADDRESS] = 0
+        bench.bus.connected = False
+        bench.bus.connected = True
         await bench.until(lambda: bench.told(ReportKind.WATCHDOG_OFF, "demo/r1/io1") == [False, True])
 
 

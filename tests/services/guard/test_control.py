@@ -19,7 +19,7 @@ from shared.domain.inputs import Report, ReportKind
 from shared.domain.plan import OutputKind, RoomPlan
 from shared.domain.units import NoData
 from shared.runtime.clocks import ManualClock
-from tests.services.actuator.plans import BUZZER, CHARGER, FAN, LIMIT_1, STANDBY, room, site
+from tests.services.actuator.plans import BUZZER, CHARGER, FAN, LIMIT_1, STANDBY, gas_head, room, site
 
 NO_LEASE = -1
 
@@ -266,6 +266,21 @@ def test_the_standby_fan_takes_over_without_the_site_process() -> None:
     assert bench.wants[FAN]
 
 
+def test_the_standby_fan_is_not_tripped_beside_the_first() -> None:
+    """A compiled plan gives both fans the same causes: gas runs the first, the standby only takes over."""
+    plan = room(airflow=True, standby=True)
+    second = replace(plan.outputs[-1], causes=plan.outputs[0].causes)
+    bench = quiet(replace(plan, outputs=(*plan.outputs[:-1], second)), coils=True)
+    bench.lease({**ALL_OFF, STANDBY: False})
+    bench.gas(12)
+    bench.relay(airflow=True)
+    assert (bench.wants[FAN], bench.wants[STANDBY]) == (True, False)
+    for _ in range(7):
+        bench.relay(airflow=False)
+        bench.gas(12)
+    assert bench.wants[STANDBY]
+
+
 def test_a_waiting_plan_trips_at_the_lower_of_both_limits() -> None:
     """Until the new rules are committed nobody has to know which ones hold."""
     bench = quiet()
@@ -295,6 +310,27 @@ def test_a_new_plan_goes_on_from_the_old_ones_state() -> None:
     assert later.wants[FAN]
     assert later.wants[CHARGER] is False
     assert later.control.lease.number == bench.control.lease.number
+
+
+def test_a_detector_that_is_read_otherwise_keeps_its_gas() -> None:
+    """Under the new plan the head stands at another register: start-up begins anew, gas and run-on go on."""
+    bench = quiet(room(run_on_ms=60_000))
+    bench.gas(12)
+    bench.gas(3)
+    later = Bench(room(run_on_ms=60_000))
+    later.clock = bench.clock
+    moved = gas_head()
+    moved = replace(moved, channels=(replace(moved.channels[0], low=-1_000),))
+    later.control = Control(
+        bind(site(the_room=room(run_on_ms=60_000), gas=moved)), bench.clock, Teller(later.reports.append), {},
+        want=later._want, coil=lambda output: None,
+    )  # fmt: skip
+    later.control.adopt(bench.control)
+    later.number = bench.number
+    for _ in range(200):
+        later.lease(ALL_OFF)
+        later.gas(3)
+        assert later.wants[FAN]
 
 
 def test_a_test_demands_for_its_time_only() -> None:
