@@ -3,8 +3,10 @@
     bodies -> mint site_seq, tick_ms -> bytes -> fold (step per room) -> events -> group -> journal -> log
 
 Promises: what ``commit`` returns with ``durable`` is in an fsynced transaction; the states are the fold of the inputs,
-also after a restart; the same command id again gives the same answer and makes no second input. While the disk takes
-nothing it goes on undurable (shared.log.journal), says so as a Report, and writes what it holds as soon as it can.
+also after a restart; the same command id again gives the same answer and makes no second input. ``offer`` steps at
+once, so that it is known whether somebody waits for the commit; nothing of it may be acted on before that. While the
+disk takes nothing it goes on undurable (shared.log.journal), says so as a Report, and writes what it holds as soon as
+it can.
 Raises: LogDamaged when the log, opened again after trouble, is not what was written (end the process: its next start
 sets the log aside); LogNewer and Busy from ``open``.
 Synchronous, one thread. Housekeeping is done in ``tick``, which wants to be called four times a second: Ticks for
@@ -14,27 +16,27 @@ silent rooms, a snapshot an hour or every 20,000 inputs, retention, packing; one
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from secrets import token_hex
-from typing import NamedTuple
 
 from services.processor import opening, retention
+from services.processor.committed import Committed, committed_from
 from services.processor.fold import Fold
+from services.processor.repeats import Repeats, decode_answer, place
 from services.processor.restore import CLOSED, restore
 from services.processor.taker import Offered, Taken, Taker, Unreadable
 from shared.devices.plan import DecisionPlan, LogLimits
 from shared.domain.errors import LogError
-from shared.domain.events import Event
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, ReportKind, Start, Tick
 from shared.domain.state import RoomState
 from shared.log.chain import states_hash
 from shared.log.journal import Journal
-from shared.log.port import Cursor, Folding, Group, Head, InputRow, Log, Reading
+from shared.log.port import Folding, Group, Head, InputRow, Log, Reading
 from shared.log.sequencer import Minted, Moment, Sequencer
 from shared.log.steps import Step, no_step
 from shared.log.store import Store
 from shared.runtime.clocks import Clock
 from shared.wire.anchors import encode_anchor
-from shared.wire.events import decode_event, encode_event, stamp
+from shared.wire.events import stamp
 from shared.wire.inputs import RuleSet, WireBody, decode_input, report
 from shared.wire.plans import decision_version, encode_decision
 
@@ -50,22 +52,6 @@ MIB = 1 << 20
 NOT_SYNCED = False
 
 __all__ = ["Committed", "Runner", "Unreadable"]
-
-
-class Committed(NamedTuple):
-    """What one call put into the log."""
-
-    first_seq: int
-    last_seq: int
-    """Both 0 when nothing was put in."""
-    events: tuple[Event, ...]
-    cursors: tuple[Cursor, ...]
-    """The place of each event."""
-    durable: bool
-    refusals: dict[str, Event]
-    """By command id: the rejection, also of a command that was refused before."""
-    repeated: frozenset[str] = frozenset()
-    """Commands that were answered before and made no input now."""
 
 
 class Runner:
@@ -98,8 +84,11 @@ class Runner:
         self._disk_low = False
         self._durable_seq = 0
         self._pending: list[Committed] = []
+        self._open = Taken()
+        """Numbered and stepped, not committed yet."""
+        self._repeats = Repeats()
         self._moment = Moment(0, 0, NOT_SYNCED, "")
-        """When the present group was taken: all its inputs have this time."""
+        """When the newest inputs were taken."""
 
     @staticmethod
     def _version_of(decision: DecisionPlan) -> str:
@@ -189,36 +178,40 @@ class Runner:
     def position(self, name: str) -> bytes | None:
         return self._journal.position(name)
 
-    def commit(self, bodies: Sequence[Offered], positions: Mapping[str, bytes] | None = None) -> Committed:
-        """One group: all bodies with their events, durable on return or (said so) undurable."""
-        fresh, repeated, refusals = self._without_repeats(bodies)
-        stored = dict(positions or {})
-        if not fresh:
-            if stored:
-                self._journal.append(Group((), (), positions=stored), self._now().mono_ms)
-            return Committed(0, 0, (), (), not self.undurable, refusals, frozenset(repeated))
-        made = self._all(self._append(fresh, stored))
-        return made._replace(refusals={**refusals, **made.refusals}, repeated=frozenset(repeated))
+    def offer(self, bodies: Sequence[Offered]) -> bool:
+        """Numbers and steps the bodies behind what was offered before; True when somebody waits for the commit."""
+        self._take(bodies)
+        return self._open.is_urgent or self._repeats.any
 
-    def _without_repeats(self, bodies: Sequence[Offered]) -> tuple[list[Offered], set[str], dict[str, Event]]:
-        fresh: list[Offered] = []
-        repeated: set[str] = set()
-        refusals: dict[str, Event] = {}
-        seen: set[str] = set()
-        for body in bodies:
-            if isinstance(body, Command):
-                answer = self._journal.position(f"command/{body.id}")
-                if answer is not None or body.id in seen:
-                    repeated.add(body.id)
-                    if answer:
-                        refusals[body.id] = decode_event(answer)
-                    continue
-                seen.add(body.id)
-            fresh.append(body)
-        return fresh, repeated, refusals
+    def commit(self, bodies: Sequence[Offered] = (), positions: Mapping[str, bytes] | None = None) -> Committed:
+        """One group: all that was offered and these, with their events; durable on return or (said so) undurable."""
+        self._take(bodies)
+        again, self._repeats = self._repeats, Repeats()
+        if self._open.inputs:
+            made = self._all(self._append((), positions))
+        else:
+            if positions:
+                self._journal.append(Group((), (), positions=dict(positions)), self._now().mono_ms)
+            made = Committed(0, 0, (), (), not self.undurable, {})
+        refusals = {**again.refusals, **made.refusals}
+        return made._replace(refusals=refusals, repeated=frozenset(again.known), reused=frozenset(again.reused))
+
+    def _is_repeat(self, body: Offered) -> bool:
+        if not isinstance(body, Command):
+            return False
+        before = self._open.answers.get(body.id) or self._journal.position(place(body.id))
+        if before is not None:
+            self._repeats.note(body, decode_answer(before))
+        return before is not None
+
+    def _close_group(self) -> None:
+        """What was offered is a group of its own before anything else is begun."""
+        if self._open.inputs:
+            self._pending.append(self._append(()))
 
     def change_rules(self, decision: DecisionPlan, actor: str) -> Committed:
         """The decision version from here on; nothing happens when it is the present one."""
+        self._close_group()
         version = self._version_of(decision)
         self._decision = decision
         if version == self.version:
@@ -233,6 +226,7 @@ class Runner:
 
     def tick(self) -> Committed | None:
         """What time brings: Ticks, checks of clock and disk, retries, and one piece of housekeeping."""
+        self._close_group()
         now = self._now()
         tick_ms = self._sequencer.time(now)
         bodies: list[WireBody] = [
@@ -281,6 +275,7 @@ class Runner:
 
     def snapshot(self, why: str = "") -> Committed | None:
         """Keeps the whole state, and its hash as a Report; None while undurable."""
+        self._close_group()
         if self.undurable:
             return None
         states = self._taker.fold.snapshot()
@@ -323,7 +318,7 @@ class Runner:
             self._tell_change(durable=durable)
         elif self.undurable and self._journal.wants_checkpoint(self._now().mono_ms):
             self._checkpoint()
-        return _committed(taken, durable=durable)
+        return committed_from(taken, durable=durable)
 
     def _put(
         self,
@@ -336,11 +331,11 @@ class Runner:
         is_checkpoint: bool = False,
     ) -> tuple[Taken, bool]:
         self._step("before append")
-        self._moment = self._now()
-        taken = self._taker.take(bodies, self.log_id)
+        self._take(bodies)
+        taken, self._open = self._open, Taken()
         if any(isinstance(body, Start) for body in bodies):
             taken.log_id = self.log_id
-        group = taken.group({**positions, **self._own_positions(taken, bodies)}, rulesets or {})
+        group = taken.group({**positions, **self._own_positions(taken)}, rulesets or {})
         if snapshots or folding:
             group = replace(group, snapshots=dict(snapshots or {}), folding=folding)
         durable = self._journal.append(group, self._moment.mono_ms, is_checkpoint=is_checkpoint)
@@ -351,15 +346,16 @@ class Runner:
         self._step("before acting")
         return taken, durable
 
-    def _own_positions(self, taken: Taken, bodies: Sequence[Offered]) -> dict[str, bytes]:
+    def _take(self, bodies: Sequence[Offered]) -> None:
+        """Into the open group. Each is asked about when its turn comes: it may repeat the one before it."""
+        if bodies:
+            self._moment = self._now()
+            self._taker.take((body for body in bodies if not self._is_repeat(body)), self.log_id, self._open)
+
+    def _own_positions(self, taken: Taken) -> dict[str, bytes]:
         now = self._moment
         anchor = encode_anchor(self._sequencer.tick_ms, now.wall_ms, now.mono_ms, now.boot)
-        answers = {
-            f"command/{body.id}": encode_event(taken.refusals[body.id]) if body.id in taken.refusals else b""
-            for body in bodies
-            if isinstance(body, Command)
-        }
-        return {opening.CLOCK_POSITION: anchor, **answers}
+        return {opening.CLOCK_POSITION: anchor, **{place(name): answer for name, answer in taken.answers.items()}}
 
     def _tell_change(self, *, durable: bool) -> None:
         """The log has just become undurable, or durable again: that is an input too."""
@@ -367,7 +363,7 @@ class Runner:
         body = self._undurable_report(on=not durable)
         mark = {"undurable": b"" if durable else b"1"}
         taken, now_durable = self._put([body], mark)
-        self._pending.append(_committed(taken, durable=now_durable))
+        self._pending.append(committed_from(taken, durable=now_durable))
         if now_durable == self.undurable:
             self._tell_change(durable=now_durable)
         elif self.undurable:
@@ -381,7 +377,7 @@ class Runner:
         """Resyncs in the ring: what is older may go, replay can start again here."""
         bodies = opening.resyncs(self._taker.fold, "undurable", self._durable_seq + 1, self._sequencer.site_seq)
         taken, durable = self._put(bodies, {}, is_checkpoint=True)
-        self._pending.append(_committed(taken, durable=durable))
+        self._pending.append(committed_from(taken, durable=durable))
         if durable:
             self._tell_change(durable=durable)
 
@@ -430,14 +426,3 @@ class Runner:
         log = self._journal.log
         if log is not None:
             self._store.write_head(log.head())
-
-
-def _committed(taken: Taken, *, durable: bool) -> Committed:
-    return Committed(
-        taken.inputs[0].site_seq,
-        taken.inputs[-1].site_seq,
-        tuple(taken.events),
-        tuple(taken.cursors),
-        durable,
-        taken.refusals,
-    )

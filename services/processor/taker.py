@@ -5,12 +5,13 @@ state, which that step may have half changed, is made again from the log. So a p
 one restore (at most two seconds of work) and is never met again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
 from services.processor.fold import Fold
+from services.processor.repeats import content, encode_answer
 from shared.devices.frame import Frame
 from shared.domain.errors import WireError
 from shared.domain.events import Event, EventType
@@ -21,6 +22,7 @@ from shared.wire.events import encode_event
 from shared.wire.inputs import KINDS, Input, WireBody, decode_input, encode_input, frame_fault
 
 UNKNOWN_DEVICE = "a device that the site does not have"
+URGENT = frozenset({EventType.ALARM_RAISED.value, EventType.ALARM_ESCALATED.value})
 
 
 class Unreadable(NamedTuple):
@@ -46,7 +48,10 @@ class Taken:
     refusals: dict[str, Event] = field(default_factory=dict)
     rooms: set[str] = field(default_factory=set)
     """Rooms that had an input of their own, so that they need no Tick."""
-    commands: list[str] = field(default_factory=list)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    """What became of each command, by its id, in the form of services.processor.repeats."""
+    is_urgent: bool = False
+    """Somebody waits for it: a command, or an alarm that was raised or rose."""
     log_id: str = ""
 
     def group(self, positions: Mapping[str, bytes], rulesets: Mapping[str, bytes]) -> Group:
@@ -68,12 +73,10 @@ class Taker:
         self._mint = mint
         self._rebuild = rebuild
 
-    def take(self, offered: Sequence[Offered], log_id: str) -> Taken:
-        """Numbers and steps every body in order."""
-        taken = Taken()
+    def take(self, offered: Iterable[Offered], log_id: str, taken: Taken) -> None:
+        """Numbers and steps every body in order, behind what is ``taken`` already."""
         for body in offered:
             self._take_one(taken, body, log_id)
-        return taken
 
     def _take_one(self, taken: Taken, offered: Offered, log_id: str) -> None:
         body = self._checked(taken, offered)
@@ -91,6 +94,9 @@ class Taker:
         self._note_rooms(taken, body)
         if events:
             self._note_events(taken, body, events, log_id)
+        if isinstance(offered, Command):
+            taken.answers[offered.id] = encode_answer(content(offered), taken.refusals.get(offered.id))
+            taken.is_urgent = True
 
     def _checked(self, taken: Taken, offered: Offered) -> WireBody:
         """The body to be logged: what cannot belong to this site is a dead letter."""
@@ -121,6 +127,7 @@ class Taker:
         ]
         taken.cursors += [Cursor(log_id, seq, ordinal) for ordinal in range(len(events))]
         taken.events += events
+        taken.is_urgent = taken.is_urgent or any(event.type in URGENT for event in events)
         if isinstance(body, Command):
             refused = (event for event in events if event.type == EventType.INPUT_REJECTED)
             found = next(refused, None)

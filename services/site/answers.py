@@ -6,19 +6,16 @@ answers to, so that an id that comes again with another content is noticed.
 
 import threading
 from collections import OrderedDict
-from hashlib import sha256
 
-from services.gateway.views import CommandAnswer, CommandState
+from services.gateway.views import CommandAnswer, CommandState, IdReused
+from services.processor.repeats import content, decode_answer
 from shared.domain.events import Event
 from shared.domain.inputs import Command
-from shared.wire.events import decode_event
 
 KEPT_MAX = 1000
 
-
-def digest(command: Command) -> str:
-    """Names the content of a command: who wants what, of which, why."""
-    return sha256(repr(tuple(command)).encode()).hexdigest()[:16]
+Decided = Event | IdReused | None
+"""The rejection, or None for accepted; or nothing was decided, because the id stands for another command."""
 
 
 def answer_of(command_id: str, refusal: Event | None) -> CommandAnswer:
@@ -30,10 +27,8 @@ def answer_of(command_id: str, refusal: Event | None) -> CommandAnswer:
 
 
 def stored_answer(command_id: str, stored: bytes | None) -> CommandAnswer | None:
-    """The answer that the log keeps: nothing, empty for accepted, or the rejection's bytes."""
-    if stored is None:
-        return None
-    return answer_of(command_id, decode_event(stored) if stored else None)
+    """The answer that the log keeps, in the form of services.processor.repeats."""
+    return None if stored is None else answer_of(command_id, decode_answer(stored).refusal)
 
 
 class Answers:
@@ -41,7 +36,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, tuple[str, CommandAnswer]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[bytes, CommandAnswer]] = OrderedDict()
 
     def get(self, command_id: str) -> CommandAnswer | None:
         with self._lock:
@@ -51,7 +46,7 @@ class Answers:
     def begin(self, command: Command) -> CommandAnswer | bool:
         """True when the command is new (it is pending from now on), the answer when it is known, False for another
         content under a known id."""
-        mark = digest(command)
+        mark = content(command)
         with self._lock:
             known = self._known.get(command.id)
             if known is not None:
@@ -59,10 +54,17 @@ class Answers:
             self._known[command.id] = (mark, CommandAnswer(command.id, CommandState.PENDING))
         return True
 
+    def forget(self, command: Command) -> None:
+        """It was never asked: the log knows its id for another content."""
+        with self._lock:
+            known = self._known.get(command.id)
+            if known is not None and known[0] == content(command):
+                del self._known[command.id]
+
     def settle(self, command: Command, refusal: Event | None) -> None:
         """The command was decided."""
         with self._lock:
-            self._known[command.id] = (digest(command), answer_of(command.id, refusal))
+            self._known[command.id] = (content(command), answer_of(command.id, refusal))
             self._known.move_to_end(command.id)
             while len(self._known) > KEPT_MAX:
                 self._known.popitem(last=False)

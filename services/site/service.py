@@ -16,19 +16,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
 
+from services.gateway.views import IdReused
 from services.processor.runner import Committed, Runner
 from services.site import shown as shown_parts
-from services.site.answers import Answers
+from services.site.answers import Answers, Decided
 from services.site.counts import Counts
 from services.site.guard_link import GuardLink
 from services.site.reader import LogReader
 from services.site.shown import NOTHING, Shown
 from services.site.tail import Tail
-from services.site.writer import Item, Writer
+from services.site.writer import InputBody, Item, Writer
 from shared.devices.frame import Frame
 from shared.devices.plan import DecisionPlan
 from shared.domain import core
-from shared.domain.events import Event
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, Report, ReportKind
 from shared.domain.state import RoomState
@@ -81,7 +81,7 @@ class Service:
         self.shown: Shown = NOTHING
         self.durable_seq = 0
         """Last input that is in the log."""
-        self.writer = Writer(self._commit_in_writer, self._idle_in_writer)
+        self.writer = Writer(self._offer_in_writer, self._commit_in_writer, self._idle_in_writer)
         self._clock = clock
         self._site = site
         self._alive = alive
@@ -134,8 +134,8 @@ class Service:
 
     # Any thread
 
-    def put_command(self, command: Command) -> "Future[Event | None]":
-        answer: Future[Event | None] = Future()
+    def put_command(self, command: Command) -> "Future[Decided]":
+        answer: Future[Decided] = Future()
         self.writer.put(Item(command, answer=answer))
         return answer
 
@@ -155,13 +155,16 @@ class Service:
 
     # The writer's thread
 
+    def _offer_in_writer(self, body: InputBody) -> bool:
+        return self.runner.offer((body,))
+
     def _commit_in_writer(self, items: list[Item]) -> None:
         positions = self._take_kept()
         newest = next((item for item in reversed(items) if item.n), None)
         if newest is not None:
             held = Held(newest.guard_boot, newest.n, self._clock.wall_ms())
             positions[GUARD_POSITION] = held.to_bytes()
-        committed = self.runner.commit([item.body for item in items], positions)
+        committed = self.runner.commit((), positions)
         if newest is not None:
             self._held = held
         self._settle(items, committed)
@@ -178,10 +181,17 @@ class Service:
             if isinstance(item.body, Frame):
                 self.counts.frame(item.body, self._clock.wall_ms())
             elif isinstance(item.body, Command):
-                refusal = committed.refusals.get(item.body.id)
-                self.answers.settle(item.body, refusal)
+                decided = self._decided(item.body, committed)
                 if item.answer is not None and not item.answer.cancelled():
-                    item.answer.set_result(refusal)
+                    item.answer.set_result(decided)
+
+    def _decided(self, command: Command, committed: Committed) -> Decided:
+        if command.id in committed.reused:
+            self.answers.forget(command)
+            return IdReused(command.id)
+        refusal = committed.refusals.get(command.id)
+        self.answers.settle(command, refusal)
+        return refusal
 
     def _after(self, committed: Committed) -> None:
         self._lease()

@@ -22,14 +22,13 @@ from services.gateway.views import (
     Readiness,
     SiteStatus,
 )
-from services.site.answers import Answers, stored_answer
+from services.site.answers import Answers, Decided, stored_answer
 from services.site.counts import Counts
 from services.site.guard_link import GuardState
 from services.site.shown import Shown, output_items
 from services.site.tail import Tail
 from services.site.view_lines import SUPPLEMENTS
 from shared.devices.plan import SitePlan
-from shared.domain.events import Event
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
 from shared.runtime.metrics import MetricValues
@@ -52,7 +51,7 @@ class Parts:
     counts: Counts
     tail: Tail
     answers: Answers
-    put_command: "Callable[[Command], Future[Event | None]]"
+    put_command: "Callable[[Command], Future[Decided]]"
     position: Callable[[str], bytes | None]
     """A position of the log, read in the gateway's thread."""
     mqtt: Callable[[], str]
@@ -165,7 +164,9 @@ class SiteViews:
             waiting = asyncio.wrap_future(self._parts.put_command(command))
             try:
                 async with asyncio.timeout(ANSWER_WAIT_S):
-                    await asyncio.shield(waiting)
+                    decided = await asyncio.shield(waiting)
+                if isinstance(decided, IdReused):
+                    return decided
             except TimeoutError:
                 waiting.cancel()
         return answers.get(command.id) or CommandAnswer(command.id, CommandState.PENDING)

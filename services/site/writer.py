@@ -1,7 +1,9 @@
 """The one thread that owns the runner: inputs in, groups committed, and what follows from a commit told on.
 
-    queue -> group (50 ms or 256 KiB, commands at once) -> Runner.commit -> acks, lease, views, answers
+    queue -> Runner.offer: numbered and stepped at once -> group -> Runner.commit -> acks, lease, views, answers
 
+A group is closed 50 ms after its first input, at 256 KiB, and at once when somebody waits for it: a command, an alarm
+that was raised or rose. What came while the last commit ran is one group, so that a flood of alarms shares its fsyncs.
 Promises: what is told follows a commit that has returned, durable or (said so) undurable; a sign of life is given at
 least each second; work that must be done between two groups is done by :meth:`Writer.call`. Refuses: more than 8,192
 waiting inputs; then whoever hands them in waits, and guard's own buffer takes the rest.
@@ -11,10 +13,12 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
+from services.site.answers import Decided
 from shared.devices.frame import Frame
 from shared.domain.events import Event
 from shared.domain.inputs import Command, Report
@@ -47,8 +51,8 @@ class Item(NamedTuple):
     body: InputBody
     n: int = 0
     guard_boot: str = ""
-    answer: "Future[Event | None] | None" = None
-    """For commands: the refusal, or None when it was accepted."""
+    answer: "Future[Decided] | None" = None
+    """For commands."""
 
 
 class _Call(NamedTuple):
@@ -65,18 +69,9 @@ class Group:
     size: int = 0
     is_urgent: bool = False
 
-    def add(self, item: "Item | _Call") -> None:
-        if isinstance(item, _Call):
-            self.calls.append(item)
-            self.is_urgent = True
-            return
-        self.items.append(item)
-        self.size += body_size(item.body)
-        self.is_urgent |= isinstance(item.body, Command)
-
     @property
-    def is_closed(self) -> bool:
-        return self.is_urgent or self.size >= GROUP_BYTES
+    def is_full(self) -> bool:
+        return self.size >= GROUP_BYTES
 
 
 def body_size(body: InputBody) -> int:
@@ -87,10 +82,14 @@ def body_size(body: InputBody) -> int:
 
 
 class Writer(threading.Thread):
-    """``commit(items)`` and ``idle()`` are called in this thread only; so is everything given to :meth:`call`."""
+    """All that it is given is called in its thread only: ``offer(body)`` says whether the group is to be closed,
+    ``commit(items)`` closes it, ``idle()`` follows, and then what was given to :meth:`call`."""
 
-    def __init__(self, commit: Callable[[list[Item]], None], idle: Callable[[], None]) -> None:
+    def __init__(
+        self, offer: Callable[[InputBody], bool], commit: Callable[[list[Item]], None], idle: Callable[[], None]
+    ) -> None:
         super().__init__(name="writer", daemon=True)
+        self._offer = offer
         self._commit = commit
         self._idle = idle
         self._queue: queue.Queue[Item | _Call] = queue.Queue(QUEUE_MAX)
@@ -131,20 +130,33 @@ class Writer(threading.Thread):
     def _collect(self) -> Group:
         group = Group()
         end = monotonic() + TURN_S
-        while not group.is_closed and (left := end - monotonic()) > 0:
+        while not (group.is_urgent or group.is_full) and (left := end - monotonic()) > 0:
             try:
-                group.add(self._queue.get(timeout=left))
+                self._add(group, self._queue.get(timeout=left))
             except queue.Empty:
                 break
             if len(group.items) == 1:
                 end = min(end, monotonic() + GROUP_S)
-        while not self._queue.empty() and group.size < GROUP_BYTES:
-            group.add(self._queue.get_nowait())
+        for _ in range(self._queue.qsize()):
+            if group.is_full:
+                break
+            self._add(group, self._queue.get_nowait())
         return group
+
+    def _add(self, group: Group, item: Item | _Call) -> None:
+        if isinstance(item, _Call):
+            group.calls.append(item)
+            group.is_urgent = True
+            return
+        group.items.append(item)
+        group.size += body_size(item.body)
+        group.is_urgent = self._offer(item.body) or group.is_urgent
 
     def end(self, seconds: float) -> None:
         """Finish what is queued; returns when done or after ``seconds``."""
         self._ending.set()
+        with suppress(queue.Full):
+            self._queue.put_nowait(_Call(lambda: None, Future()))
         self.join(seconds)
 
 

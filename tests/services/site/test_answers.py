@@ -1,10 +1,10 @@
 """Commands by id: the same answer to the same question, over restarts too."""
 
 from services.gateway.views import CommandState
-from services.site.answers import KEPT_MAX, Answers, digest, stored_answer
+from services.processor.repeats import content, encode_answer
+from services.site.answers import KEPT_MAX, Answers, stored_answer
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Command, What
-from shared.wire.events import encode_event
 
 
 def command(number: int, reason: str = "seen") -> Command:
@@ -52,17 +52,29 @@ def test_the_same_id_with_another_content_is_not_the_same_command() -> None:
     answers = Answers()
     answers.begin(command(1))
     assert answers.begin(command(1, "another reason")) is False
-    assert digest(command(1)) != digest(command(1, "another reason"))
+    assert content(command(1)) != content(command(1, "another reason"))
+
+
+def test_what_the_log_knows_for_another_content_is_as_if_never_asked() -> None:
+    """The answer in memory is then the log's, not a promise that is never kept."""
+    answers = Answers()
+    answers.begin(command(1))
+    answers.forget(command(1, "another reason"))
+    assert answers.get("c1") is not None
+    answers.forget(command(1))
+    assert answers.get("c1") is None
 
 
 def test_what_the_log_keeps_is_an_answer_too() -> None:
-    """Nothing, empty for accepted, or the rejection's bytes: over restarts the answer is the same."""
+    """Accepted or the rejection: over restarts the answer is the same. Logs of older programs have no content."""
     assert stored_answer("c1", None) is None
-    accepted = stored_answer("c1", b"")
-    assert accepted is not None and accepted.state is CommandState.ACCEPTED
-    refused = stored_answer("c1", encode_event(refusal("not-active: it is normal")))
-    assert refused is not None
-    assert (refused.state, refused.reason, refused.text) == (CommandState.REJECTED, "not-active", "it is normal")
+    refused = refusal("not-active: it is normal")
+    for asked in (b"", content(command(1))):
+        accepted = stored_answer("c1", encode_answer(asked, None))
+        assert accepted is not None and accepted.state is CommandState.ACCEPTED
+        answer = stored_answer("c1", encode_answer(asked, refused))
+        assert answer is not None
+        assert (answer.state, answer.reason, answer.text) == (CommandState.REJECTED, "not-active", "it is normal")
 
 
 def test_the_oldest_answers_go() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.site.writer import GROUP_BYTES, Item, Writer
+from services.site.writer import GROUP_BYTES, InputBody, Item, Writer
 from shared.devices.frame import Block, Frame
 from shared.devices.profile import Table
 from shared.domain.inputs import Command, What
@@ -23,7 +23,14 @@ class Notes:
         self.go.set()
         self.in_commit = threading.Event()
         self.turns = 0
-        self.writer = Writer(self._commit, self._idle)
+        self.offered = 0
+        self.urgent: set[int] = set()
+        """Numbers of frames that raise an alarm."""
+        self.writer = Writer(self._offer, self._commit, self._idle)
+
+    def _offer(self, body: InputBody) -> bool:
+        self.offered += 1
+        return isinstance(body, Command) or (isinstance(body, Frame) and body.device_seq in self.urgent)
 
     def _commit(self, items: list[Item]) -> None:
         self.in_commit.set()
@@ -57,6 +64,19 @@ def test_what_comes_while_a_commit_runs_is_one_group(notes: Notes) -> None:
     notes.go.set()
     wait_for(lambda: sum(map(len, notes.groups)) == 49, within_s=5)
     assert [len(group) for group in notes.groups] == [1, 48]
+
+
+def test_an_alarm_closes_its_group(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames wait for others to share an fsync with; one that raises an alarm takes them along at once."""
+    monkeypatch.setattr("services.site.writer.GROUP_S", 3600.0)
+    monkeypatch.setattr("services.site.writer.TURN_S", 3600.0)
+    notes.urgent = {3}
+    for seq in (1, 2):
+        notes.writer.put(Item(frame(seq)))
+    wait_for(lambda: notes.offered == 2, within_s=5)
+    assert notes.groups == [], "stepped at once, acted on only after the commit"
+    notes.writer.put(Item(frame(3)))
+    wait_for(lambda: [len(group) for group in notes.groups] == [3], within_s=5)
 
 
 def test_order_is_kept(notes: Notes) -> None:
@@ -114,7 +134,7 @@ def test_a_commit_that_breaks_ends_the_writer_with_its_reason() -> None:
     def breaks(items: list[Item]) -> None:
         raise RuntimeError(f"cannot commit {len(items)}")
 
-    writer = Writer(breaks, lambda: None)
+    writer = Writer(lambda _body: False, breaks, lambda: None)
     threading.excepthook, before = (lambda _arguments: None), threading.excepthook
     try:
         writer.start()
