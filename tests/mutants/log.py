@@ -69,8 +69,8 @@ MUTANTS = (
     Mutant(
         "a command is done twice",
         "services/processor/runner.py",
-        "                if answer is not None or body.id in seen:",
-        "                if body.id in seen:",
+        "        return before is not None\n",
+        "        return False\n",
         f"{RUNNER}::test_the_same_command_again_gives_the_same_answer",
     ),
     Mutant(
