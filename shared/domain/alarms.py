@@ -213,7 +213,9 @@ def has_unknown_raw(turn: Turn, a: int) -> bool:
 def _raise(turn: Turn, a: int, row: int) -> None:
     state = turn.state
     plan = state.plan.alarms[a]
-    record = state.records.setdefault(a, AlarmRecord())
+    record = state.records.get(a)
+    if record is None:
+        record = state.records[a] = AlarmRecord()
     if record.occurrence:
         tell(turn, a, _SUPERSEDED)
     record.occurrence = turn.new_occurrence(plan.id)

@@ -35,6 +35,7 @@ PENDING_ON_OVERDUE = 2
 PENDING_OFF = 3
 
 _PRESENT = int(NoData.PRESENT)
+_LIMIT = RowKind.LIMIT
 _BULK = 32
 """From so many rows on, those that only become known are done as columns."""
 
@@ -372,15 +373,15 @@ class Columns:
 
     def measure(self, row: int) -> int:
         """What a column row compares with its limit, from the present values."""
-        kind, at, point = self.index.rows[row].kind, self.index.rows[row].at, self.index.rows[row].point
+        kind, at, _, _, point = self.index.rows[row]
         value = self.values.item(point)
+        if kind is _LIMIT:
+            return value
         if kind is RowKind.DEVIATION:
             return abs(value - self.median(self.index.plan.deviations[at].group)[0])
-        if kind is RowKind.DIFFERENCE:
-            difference = self.index.plan.differences[at]
-            value -= self.values.item(difference.b)
-            return abs(value) if difference.absolute else value
-        return value
+        difference = self.index.plan.differences[at]
+        value -= self.values.item(difference.b)
+        return abs(value) if difference.absolute else value
 
     def limit(self, row: int) -> int:
         """The limit of a column row now, as the plan's units have it."""

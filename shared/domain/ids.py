@@ -37,10 +37,6 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def _hash(*parts: str) -> str:
-    return sha256("\x1f".join(parts).encode()).hexdigest()[:32]
-
-
 def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
     """Id of the ``ordinal``-th event that the input (log_id, site_seq) caused in ``room``."""
     return EventId(event_id_after(event_id_begun(log_id, site_seq, room), ordinal))
@@ -60,4 +56,4 @@ def event_id_after(begun: "Hash", ordinal: int) -> str:
 
 def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:
     """Id of the occurrence of ``alarm`` that the input (log_id, site_seq) began."""
-    return OccurrenceId(_hash(alarm, log_id, str(site_seq)))
+    return OccurrenceId(sha256(f"{alarm}\x1f{log_id}\x1f{site_seq}".encode()).hexdigest()[:32])

@@ -102,7 +102,8 @@ def cancel_unknown(turn: Turn) -> None:
 
 
 def _rise(turn: Turn, row: int) -> None:
-    alarm = _alarm(turn, row)
+    state = turn.state
+    alarm = state.plan.alarms[state.index.rows[row].alarm]
     if alarm.on_delay_ms == 0 or _rose_often(turn, row, alarm):
         _set(turn, row, TRUE)
     else:
@@ -110,11 +111,12 @@ def _rise(turn: Turn, row: int) -> None:
 
 
 def _fall(turn: Turn, row: int) -> None:
-    alarm = _alarm(turn, row)
-    if alarm.off_delay_ms == 0:
+    state = turn.state
+    delay_ms = state.plan.alarms[state.index.rows[row].alarm].off_delay_ms
+    if delay_ms == 0:
         _set(turn, row, FALSE)
     else:
-        _pend(turn, row, on=False, delay_ms=alarm.off_delay_ms)
+        _pend(turn, row, on=False, delay_ms=delay_ms)
 
 
 def _rose_often(turn: Turn, row: int, alarm: AlarmPlan) -> bool:
@@ -140,10 +142,8 @@ def _forget(turn: Turn, row: int) -> None:
 
 
 def _set(turn: Turn, row: int, cond: int) -> None:
-    _forget(turn, row)
-    turn.state.columns.cond[row] = cond
-    turn.dirty.add(turn.state.index.rows[row].alarm)
-
-
-def _alarm(turn: Turn, row: int) -> AlarmPlan:
-    return turn.state.plan.alarms[turn.state.index.rows[row].alarm]
+    state = turn.state
+    if row in state.pending:
+        _forget(turn, row)
+    state.columns.cond[row] = cond
+    turn.dirty.add(state.index.rows[row].alarm)

@@ -16,8 +16,7 @@ def settle(turn: Turn) -> None:
     """Bring the room to rest."""
     for _ in range(ROUNDS_MAX):
         if turn.dirty:
-            rank = turn.state.index.rank
-            changed = sorted(turn.dirty, key=lambda a: (rank[a], a))
+            changed = sorted(sorted(turn.dirty), key=turn.state.index.rank.__getitem__)
             turn.dirty.clear()
             for a in changed:
                 alarms.process(turn, a)
