@@ -292,7 +292,8 @@ class _Builder:
             not_present=self.raws(spec.not_present, kind, (*place, "not_present")),
             bit=-1 if spec.bit is None else spec.bit,
             mask=spec.mask or 0,
-            invert=spec.closed == 0,
+            # An output's point says 1 for on, also where 0 is what switches it on: it is the output's read-back.
+            invert=spec.on == 0 if spec.closed is None else spec.closed == 0,
             low=low,
             high=high,
             loop_low=loop_low,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.devices.blocks import plan_device
-from shared.devices.decoder import decode_channel
+from shared.devices.columns import ScanDecoder
+from shared.devices.decoder import decode_channel, decode_raw
 from shared.devices.frame import Block, Frame
 from shared.devices.profile import Profile, Table
 from shared.domain.units import NoData, Unit
@@ -125,6 +126,21 @@ source: assumed
     assert profile.channels[0].invert and profile.outputs[0].safe_on and profile.channels[2].unit is Unit.H2_VOL
     assert profile.watchdog is not None and profile.watchdog.unit_ms * profile.watchdog.value == 3000
     assert profile.channels[1].table is Table.COIL and profile.assumed
+
+
+@pytest.mark.parametrize("on", [0, 1])
+def test_an_output_reads_1_while_it_is_on_in_either_sense(on: int, tmp_path: Path) -> None:
+    """Energise-to-stop: the fan is on at 0, and its point, which proves it as read-back, says 1 for on all the same."""
+    profile, faults = written(tmp_path, f"points: {{do0: {{table: coil, address: 0, on: {on}, safe: on}}}}\n")
+    assert profile is not None and not faults
+    assert profile.outputs[0].read_back == "do0"
+    channel = profile.channels[0]
+    assert [decode_raw(channel, raw) for raw in (on, 1 - on)] == [1, 0]
+    device = plan_device(profile, device_id="io1", bus="b1", unit=1, every_ms=200, rooms=("r1",))
+    for raw, value in ((on, 1), (1 - on, 0)):
+        block = Block(channel.table, 0, 1, bytes((raw,)))
+        frame = Frame("io1", "b", 1, 0, 0, synced=False, outcome=NoData.PRESENT, detail="", blocks=(block,))
+        assert ScanDecoder(device).decode(frame).values.tolist() == [value]
 
 
 def test_every_fault_of_a_file_is_reported_at_once(tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ def test_a_detector_that_is_read_otherwise_keeps_its_gas() -> None:
     moved = replace(moved, channels=(replace(moved.channels[0], low=-1_000),))
     later.control = Control(
         bind(site(the_room=room(run_on_ms=60_000), gas=moved)), bench.clock, Teller(later.reports.append), {},
-        want=later._want, coil=lambda output: None,
+        want=later._want, coil=later.coils.get,
     )  # fmt: skip
     later.control.adopt(bench.control)
     later.number = bench.number
