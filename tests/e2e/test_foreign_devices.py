@@ -218,3 +218,19 @@ def test_a_reload_under_gas_loses_no_device_and_no_fan(depot: Depot) -> None:
     late = ampward("events", str(depot.data), "--type", "ampward.input.late", "--json")
     assert late.stdout == ""
     assert ampward("replay", str(depot.data)).returncode == 0
+
+
+def test_commissioning_comes_before_the_first_run_and_arms_it(depot: Depot) -> None:
+    """As the README says it: commission into a data folder that is not there yet, then run: armed."""
+    refused = ampward("commission", str(depot.site_file), "--data", str(depot.data), "--yes", "--output", "nonsense")
+    assert refused.returncode == 2
+    assert "depot/r1/io1-do0" in refused.stderr
+    assert not depot.data.exists()
+    proven = ampward("commission", str(depot.site_file), "--data", str(depot.data), "--yes")
+    assert proven.returncode == 0, proven.stdout + proven.stderr
+    with running(depot.site_file, depot.data) as site:
+        assert {output["id"] for output in site.outputs().values() if output["armed"]} == {
+            "depot/r1/io1-do0", "depot/r1/io1-do1", "depot/r1/io1-do2",
+        }  # fmt: skip
+        assert ampward("commission", str(depot.site_file), "--data", str(depot.data), "--yes").returncode == 3
+        assert site.stop() == 0

@@ -186,6 +186,11 @@ def commission(
     if not yes and not sys.stdin.isatty():
         raise Trouble("there is no terminal to ask questions on; allowed: a terminal, or --yes", Exit.USAGE)
     plan = _plan(file)
+    known = [found.id for room in plan.decision.rooms for found in room.outputs]
+    if output and output not in known:
+        raise Trouble(f"--output {output}: no such output, allowed: {', '.join(known)}", Exit.USAGE)
+    # Commissioning comes before the first run, which makes the folder else.
+    data.mkdir(parents=True, exist_ok=True)
     outcomes = asyncio.run(
         prove(
             plan,
