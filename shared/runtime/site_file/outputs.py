@@ -3,7 +3,7 @@
     fan              <- each detector at 1 %, at 2 %, faulty, stale or warming up; h2_prealarm, h2_alarm (its latch
                         holds); boost or unknown mode of each battery; thermal_runaway; trip_unexplained of a fan
     charger_inhibit  <- each detector at 2 %; h2_alarm; thermal_runaway
-    buzzer           <- every alarm of severity alarm or critical
+    buzzer           <- each detector at 2 %; every alarm while its severity is alarm or critical
 Detection is one of n and a failed detector votes on; on-delays delay alarms, never these causes.
 """
 
@@ -138,11 +138,10 @@ class OutputTables:
             case OutputKind.CHARGER_INHIBIT:
                 return (*self.detectors(CauseKind.DETECTOR_2), *self.of(INHIBIT_ALARMS))
             case OutputKind.BUZZER:
-                alarms = enumerate(self.tables.alarms)
-                return (
-                    *self.detectors(CauseKind.DETECTOR_2),
-                    *(CausePlan(CauseKind.ALARM, index) for index, one in alarms if one.severity >= Severity.ALARM),
-                )
+                grave = {index for index, one in enumerate(self.tables.alarms) if one.severity >= Severity.ALARM}
+                grave |= {row.alarm for row in self.tables.limits if row.severity >= Severity.ALARM}
+                alarms = (CausePlan(CauseKind.ALARM, index) for index in sorted(grave))
+                return (*self.detectors(CauseKind.DETECTOR_2), *alarms)
             case OutputKind.OTHER:
                 if matrix_alarm != NONE:
                     return (CausePlan(CauseKind.ALARM, matrix_alarm),)
