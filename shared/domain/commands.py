@@ -246,6 +246,7 @@ def end_maintenance(turn: Turn, subject: str, *, reason: str, actor: str) -> Non
 
 
 def _silence(turn: Turn, command: Command) -> Rejected | None:
+    """One buzzer, a room's, or (the site's name) all there are: then a quiet room refuses nothing."""
     state = turn.state
     plans = state.plan.outputs
     if command.subject in (state.plan.site, f"{state.plan.site}/{state.plan.id}"):
@@ -257,7 +258,7 @@ def _silence(turn: Turn, command: Command) -> Rejected | None:
         if plans[meant[0]].kind is not OutputKind.BUZZER:
             return _no(Refusal.NOT_SUPPORTED, "only a buzzer can be silenced")
     sounding = [o for o in meant if state.outputs[o].on]
-    if not sounding:
+    if not sounding and command.subject != state.plan.site:
         silent = any(state.outputs[o].silenced for o in meant)
         return _no(Refusal.ALREADY, "silenced") if silent else _no(Refusal.NOT_ACTIVE)
     for o in sounding:

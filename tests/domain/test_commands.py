@@ -269,3 +269,8 @@ def test_an_accepted_command_never_makes_a_rejected_event() -> None:
         events = made.command(what, HIGH, reason="known", for_ms=MINUTE_MS)
         assert all(e.type != "ampward.input.rejected.v1" for e in events)
         assert events[0].actor == "anna"
+
+
+def test_silencing_the_whole_site_is_no_refusal_of_its_quiet_rooms() -> None:
+    """Every room gets it; else the person would be told of a refusal though the buzzer is silent."""
+    assert _room().command(What.SILENCE, "s") == []
