@@ -86,8 +86,8 @@ MUTANTS = (
     Mutant(
         "a guard that hangs goes on talking",
         "services/actuator/gate.py",
-        "return unit in self._supervised and not self._pulse.is_alive()",
-        "return False",
+        "return parts is not None and not self._pulse.is_alive(parts)",
+        "return parts is not None and not self._pulse",
         "tests/services/actuator/test_gate.py::test_one_part_that_stands_still_closes_the_gate",
     ),
     Mutant(

@@ -123,16 +123,16 @@ class FaultProxy:
                 continue
             chunk = self._corrupted(chunk, faults.corrupt_every)
             size = faults.slice_bytes or len(chunk)
+            if up:
+                self.passed_up += len(chunk)
+            else:
+                self.passed_down += len(chunk)
             for _ in range(2 if faults.duplicate else 1):
                 for start in range(0, len(chunk), size):
                     writer.write(chunk[start : start + size])
                     await writer.drain()
                     if faults.slice_bytes:
                         await asyncio.sleep(0.001)
-            if up:
-                self.passed_up += len(chunk)
-            else:
-                self.passed_down += len(chunk)
 
     def _corrupted(self, chunk: bytes, every: int) -> bytes:
         if not every:
