@@ -121,16 +121,24 @@ class Fold:
         events: list[Event] = []
         old, self.states = self.states, {}
         for plan in self.decision.rooms:
-            state = old.pop(plan.id, None) or old.pop(plan.was, None)
-            if (state is None and self._is_blind) or plan.was in self.lost:
-                self.lost.add(plan.id)
-            self.states[plan.id] = state or core.initial(plan, change.version, self.log_id)
-            events += self._step([plan.id], entry, Rules(change.version, plan, change.actor))
+            name = plan.id if plan.id in old else plan.was
+            state = old.pop(name, None)
+            is_lost = self._is_blind if state is None else name in self.lost
+            events += self._go_over(plan, None if is_lost else state, entry, change, is_lost=is_lost)
         for room, state in old.items():
-            self.states[room] = state
-            events += self._step([room], entry, Rules(change.version, self._empty(room), change.actor))
+            is_lost = room in self.lost
+            events += self._go_over(self._empty(room), None if is_lost else state, entry, change, is_lost=is_lost)
         self._is_blind = False
         return events
+
+    def _go_over(
+        self, plan: RoomPlan, state: RoomState | None, entry: Input, change: RuleSet, *, is_lost: bool
+    ) -> list[Event]:
+        """One room under its new plan; of a lost one only the plan counts, for the Resync to come."""
+        room = str(plan.id)
+        self.states[room] = state or core.initial(plan, change.version, self.log_id)
+        (self.lost.add if is_lost else self.lost.discard)(room)
+        return self._step([room], entry, Rules(change.version, plan, change.actor))
 
     def use_rules(self, version: str, site_seq: int = 0) -> None:
         """Decide by this version from here on; the rooms' states are not touched."""

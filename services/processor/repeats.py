@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
+from shared.domain.errors import WireError
 from shared.domain.events import Event
 from shared.domain.inputs import Command
 from shared.wire.events import decode_event, encode_event
-from shared.wire.inputs import encode_input
+from shared.wire.inputs import WireBody, encode_input
 
 CONTENT_BYTES = 16
 
@@ -25,12 +26,20 @@ class Answer(NamedTuple):
 
 def place(command_id: str) -> str:
     """The position under which the log keeps the answer."""
-    return f"command/{command_id}"
+    return f"command/{command_id.encode('utf-8', 'backslashreplace').decode()}"
 
 
 def content(command: Command) -> bytes:
     """Names who wants what, of which, why, for how long."""
-    return sha256(encode_input("", 0, 0, 0, command)).hexdigest()[:CONTENT_BYTES].encode()
+    return sha256(bytes_of(command)).hexdigest()[:CONTENT_BYTES].encode()
+
+
+def bytes_of(body: WireBody) -> bytes:
+    """Canonical bytes without a place in the log; for what has none, what Python would print of it."""
+    try:
+        return encode_input("", 0, 0, 0, body)
+    except WireError:
+        return repr(body).encode("utf-8", "backslashreplace")
 
 
 def encode_answer(asked: bytes, refusal: Event | None) -> bytes:

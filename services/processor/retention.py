@@ -6,8 +6,11 @@ intervals beside. Only whole intervals between two snapshots are folded, oldest 
 """
 
 import json
+from bisect import bisect_left
 from typing import NamedTuple
 
+from services.processor.restore import check_links
+from shared.domain.errors import LogDamaged
 from shared.domain.events import EventType
 from shared.domain.inputs import Report, ReportKind
 from shared.log.chain import kept_root
@@ -19,6 +22,28 @@ PASSING = {"frame", "tick"}
 RAISES = {EventType.ALARM_RAISED.value, EventType.ALARM_ESCALATED.value}
 
 
+class Told(NamedTuple):
+    """What the Report of a folding says: its detail is this as JSON."""
+
+    first: int
+    last: int
+    hash: str
+    """Of the chain after ``last``."""
+    kept: int
+    deleted: int
+    root: str
+    """Of what is kept (shared.log.chain.kept_root)."""
+
+
+def read_told(detail: str) -> Told | None:
+    """None for a text that is no such detail."""
+    try:
+        told = Told(**json.loads(detail))
+    except (TypeError, ValueError):
+        return None
+    return told if isinstance(told.first, int) and isinstance(told.last, int) else None
+
+
 class Due(NamedTuple):
     """An interval that is to be folded, and the Report that says so."""
 
@@ -27,7 +52,10 @@ class Due(NamedTuple):
 
 
 def due(reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, subject: str) -> Due | None:
-    """The oldest interval that is older than ``keep_ms``, or None."""
+    """The oldest interval that is older than ``keep_ms``, or None.
+
+    Raises LogDamaged when it is not what was written: what would show that is not deleted.
+    """
     last = _oldest_end(reading, now_tick_ms - keep_ms - around_ms)
     if last is None:
         return None
@@ -36,27 +64,22 @@ def due(reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, sub
     inputs: list[InputRow] = []
     events: list[EventRow] = []
     deleted = 0
-    digest = b""
+    digest = reading.genesis() if first == reading.first_seq() else next(reading.stretches(first - 2)).hash
     for stretch in reading.stretches(first - 1):
         if stretch.first_seq > last:
             break
+        if stretch.bad:
+            raise LogDamaged(stretch.bad, "the record's bytes are not its checksum's")
+        digest = check_links(stretch, digest)
         for row in stretch.inputs:
             if row.kind in PASSING and not _is_near(row, raises, around_ms):
                 deleted += 1
             else:
                 inputs.append(row)
         events += stretch.events
-        digest = stretch.hash
-    told = {
-        "first": first,
-        "last": last,
-        "hash": digest.hex(),
-        "kept": len(inputs),
-        "deleted": deleted,
-        "root": kept_root(inputs, events).hex(),
-    }
+    told = Told(first, last, digest.hex(), len(inputs), deleted, kept_root(inputs, events).hex())
     folding = Folding(first, last, frozenset(row.site_seq for row in inputs))
-    return Due(folding, report(ReportKind.RETENTION, subject, pulse=True, detail=json.dumps(told)))
+    return Due(folding, report(ReportKind.RETENTION, subject, pulse=True, detail=json.dumps(told._asdict())))
 
 
 def _oldest_end(reading: Reading, before_tick_ms: int) -> int | None:
@@ -89,4 +112,5 @@ def _is_near(row: InputRow, raises: list[int], around_ms: int) -> bool:
     if not raises:
         return False
     tick = decode_input(row.data).tick_ms
-    return any(abs(tick - raised) <= around_ms for raised in raises)
+    at = bisect_left(raises, tick - around_ms)
+    return at < len(raises) and raises[at] <= tick + around_ms

@@ -24,7 +24,8 @@ from services.processor.repeats import Repeats, decode_answer, place
 from services.processor.restore import CLOSED, restore
 from services.processor.taker import Offered, Taken, Taker, Unreadable
 from shared.devices.plan import DecisionPlan, LogLimits
-from shared.domain.errors import LogError
+from shared.domain import core
+from shared.domain.errors import LogDamaged, LogError
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, ReportKind, Start, Tick
 from shared.domain.state import RoomState
@@ -82,6 +83,7 @@ class Runner:
         self._since_snapshot = 0
         self._next_snapshot = self._next_retention = self._next_disk = self._next_tidy = 0
         self._disk_low = False
+        self._is_damaged = False
         self._durable_seq = 0
         self._pending: list[Committed] = []
         self._open = Taken()
@@ -122,9 +124,16 @@ class Runner:
         tick = self._sequencer.tick_ms
         self._next_snapshot, self._next_retention = tick + SNAPSHOT_MS, tick
         self._last_input = dict.fromkeys(self.states, tick)
-        if self._journal.log is not None and self._journal.position("undurable") == b"1":
-            self._append([self._undurable_report(on=False)], {"undurable": b""})
+        self._disk_low = self._is_told(ReportKind.DISK_LOW)
+        if not self.undurable and self._is_told(ReportKind.LOG_UNDURABLE):
+            self._append([self._undurable_report(on=False)])
         return self._all(first)
+
+    def _is_told(self, kind: ReportKind) -> bool:
+        """Whether the last Report of this kind that the log holds said that it is so."""
+        box = self.states.get(SITE_ROOM)
+        views = core.alarms(box) if box is not None else ()
+        return any(view.rule == kind.value and view.condition == "true" for view in views)
 
     def _first_reports(self, found: opening.Found) -> list[WireBody]:
         reports: list[WireBody] = []
@@ -190,11 +199,15 @@ class Runner:
         if self._open.inputs:
             made = self._all(self._append((), positions))
         else:
-            if positions:
-                self._journal.append(Group((), (), positions=dict(positions)), self._now().mono_ms)
-            made = Committed(0, 0, (), (), not self.undurable, {})
+            made = Committed(0, 0, (), (), self._keep_positions(positions or {}), {})
         refusals = {**again.refusals, **made.refusals}
         return made._replace(refusals=refusals, repeated=frozenset(again.known), reused=frozenset(again.reused))
+
+    def _keep_positions(self, positions: Mapping[str, bytes]) -> bool:
+        """Positions without an input; True when they are durable."""
+        if not positions:
+            return not self.undurable
+        return self._journal.append(Group((), (), positions=dict(positions)), self._now().mono_ms)
 
     def _is_repeat(self, body: Offered) -> bool:
         if not isinstance(body, Command):
@@ -259,19 +272,29 @@ class Runner:
     def _keep_house(self, tick_ms: int) -> Committed | None:
         if self._since_snapshot >= SNAPSHOT_INPUTS or tick_ms >= self._next_snapshot:
             return self.snapshot()
-        if tick_ms >= self._next_retention:
-            made = self._retain(tick_ms)
-            if made is None:
-                self._next_retention = tick_ms + RETENTION_CHECK_MS
-            return made
         log = self._journal.log
-        if log is not None and tick_ms >= self._next_tidy:
-            self._next_tidy = tick_ms + TIDY_MS
-            try:
+        if log is None or self._is_damaged:
+            return None
+        try:
+            if tick_ms >= self._next_retention:
+                made = self._retain(log, tick_ms)
+                if made is None:
+                    self._next_retention = tick_ms + RETENTION_CHECK_MS
+                return made
+            if tick_ms >= self._next_tidy:
+                self._next_tidy = tick_ms + TIDY_MS
                 log.tidy()
-            except LogError:
-                self._journal.suspect()
+        except LogDamaged as damage:
+            return self._leave_alone(damage)
+        except LogError:
+            self._journal.suspect()
         return None
+
+    def _leave_alone(self, damage: LogDamaged) -> Committed:
+        """An old record is not what was written: said once a start, and nothing is packed or deleted any more."""
+        self._is_damaged = True
+        detail = f"{damage}; nothing older is packed or deleted until the log is set aside by hand"
+        return self._append([report(ReportKind.LOG_DAMAGED, self._subject("log"), pulse=True, detail=detail)])
 
     def snapshot(self, why: str = "") -> Committed | None:
         """Keeps the whole state, and its hash as a Report; None while undurable."""
@@ -287,10 +310,7 @@ class Runner:
         self._write_head()
         return made
 
-    def _retain(self, tick_ms: int) -> Committed | None:
-        log = self._journal.log
-        if log is None:
-            return None
+    def _retain(self, log: Log, tick_ms: int) -> Committed | None:
         keep_ms, around_ms = self._limits.frames_days * DAY_MS, self._limits.keep_around_alarm_ms
         due = retention.due(log, tick_ms, keep_ms=keep_ms, around_ms=around_ms, subject=self._subject("log"))
         return None if due is None else self._append([due.report], folding=due.folding)
@@ -361,8 +381,7 @@ class Runner:
         """The log has just become undurable, or durable again: that is an input too."""
         self.undurable = not durable
         body = self._undurable_report(on=not durable)
-        mark = {"undurable": b"" if durable else b"1"}
-        taken, now_durable = self._put([body], mark)
+        taken, now_durable = self._put([body], {})
         self._pending.append(committed_from(taken, durable=now_durable))
         if now_durable == self.undurable:
             self._tell_change(durable=now_durable)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from services.processor.fold import Fold
-from services.processor.repeats import content, encode_answer
+from services.processor.repeats import bytes_of, content, encode_answer
 from shared.devices.frame import Frame
 from shared.domain.errors import WireError
 from shared.domain.events import Event, EventType
@@ -21,6 +21,8 @@ from shared.log.sequencer import Minted
 from shared.wire.events import encode_event
 from shared.wire.inputs import KINDS, Input, WireBody, decode_input, encode_input, frame_fault
 
+SAID_MAX = 1000
+"""Characters of a dead letter's source and reason."""
 UNKNOWN_DEVICE = "a device that the site does not have"
 URGENT = frozenset({EventType.ALARM_RAISED.value, EventType.ALARM_ESCALATED.value})
 
@@ -95,6 +97,8 @@ class Taker:
         if events:
             self._note_events(taken, body, events, log_id)
         if isinstance(offered, Command):
+            if isinstance(body, Undecodable) and events:
+                taken.refusals[offered.id] = events[0]
             taken.answers[offered.id] = encode_answer(content(offered), taken.refusals.get(offered.id))
             taken.is_urgent = True
 
@@ -106,7 +110,7 @@ class Taker:
             fault = frame_fault(offered) or ("" if self.fold.knows(offered.device) else UNKNOWN_DEVICE)
         else:
             fault = _fault(offered)
-        return _dead(taken, repr(offered).encode(), source_of(offered), fault) if fault else offered
+        return _dead(taken, bytes_of(offered), source_of(offered), fault) if fault else offered
 
     def _note_rooms(self, taken: Taken, body: WireBody) -> None:
         match body:
@@ -146,7 +150,12 @@ def source_of(body: WireBody) -> str:
 def _dead(taken: Taken, data: bytes, source: str, reason: str) -> Undecodable:
     digest = sha256(data).hexdigest()
     taken.dead_letters[digest] = data
-    return Undecodable(digest, len(data), source, reason)
+    return Undecodable(digest, len(data), _readable(source), _readable(reason))
+
+
+def _readable(text: str) -> str:
+    """Short, and with a ``?`` for what UTF-8 cannot hold: poison must not reach the record that tells of it."""
+    return text[:SAID_MAX].encode("utf-8", "replace").decode()
 
 
 def _fault(body: WireBody) -> str:

@@ -7,7 +7,6 @@ head file beside the log and the heads that left the box show that.
 Works on a connection of its own while the site runs. Raises LogBroken when the log cannot be read, LogNewer.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.processor.restore import check_links, read_input
+from services.processor.retention import Told, read_told
 from shared.domain.errors import LogBroken, LogDamaged
 from shared.domain.inputs import Report, ReportKind, Undecodable
 from shared.log.chain import kept_root, states_hash
@@ -52,9 +52,9 @@ class _Seen:
     events: int = 0
     last: int = 0
     head: str = ""
-    snapshots: dict[int, str] = field(default_factory=dict)
-    """Hashes that Reports name, by the site_seq that they are of."""
-    folds: dict[int, dict[str, object]] = field(default_factory=dict)
+    snapshots: dict[str, str] = field(default_factory=dict)
+    """Hashes that Reports name, by the site_seq that they are of, as text."""
+    folds: dict[int, Told] = field(default_factory=dict)
     """Retention Reports by the last number of their interval."""
     folded: list[Stretch] = field(default_factory=list)
     rulesets: dict[str, int] = field(default_factory=dict)
@@ -165,11 +165,12 @@ def _note(entry: Input, seen: _Seen) -> None:
         case Undecodable(sha256=digest):
             seen.dead[digest] = entry.site_seq
         case Report(kind=ReportKind.SNAPSHOT, detail=detail):
-            at, digest, *_ = f"{detail} -".split()
-            seen.snapshots[int(at)] = digest
+            at, _, digest = detail.partition(" ")
+            seen.snapshots[at] = digest.split(" ")[0]
         case Report(kind=ReportKind.RETENTION, detail=detail):
-            told = json.loads(detail)
-            seen.folds[told["last"]] = told
+            told = read_told(detail)
+            if told is not None:
+                seen.folds[told.last] = told
         case _:
             pass
 
@@ -186,12 +187,12 @@ def _check_bodies(reading: Reading, seen: _Seen) -> None:
             raise LogDamaged(at, "the dead letter of this record is not what came in")
     for seq, stored in reading.snapshots():
         snapshot = reading.snapshot(seq)
-        named = seen.snapshots.get(seq)
+        named = seen.snapshots.get(str(seq))
         if snapshot is None or stored.hex() != named or states_hash(snapshot.states) != stored:
             raise LogDamaged(seq, "the snapshot after this record is not the one that its Report names")
     for stretch in seen.folded:
         told = seen.folds.get(stretch.last_seq)
-        if told is None or told["hash"] != stretch.hash.hex() or told["first"] != stretch.first_seq:
+        if told is None or (told.hash, told.first) != (stretch.hash.hex(), stretch.first_seq):
             raise LogDamaged(stretch.first_seq, "no Report tells why the records from here on are gone")
-        if told["root"] != kept_root(stretch.inputs, stretch.events).hex():
+        if told.root != kept_root(stretch.inputs, stretch.events).hex():
             raise LogDamaged(stretch.first_seq, "what was kept of the folded interval is not what its Report names")

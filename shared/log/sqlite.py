@@ -144,6 +144,9 @@ class SqliteLog:
         except sqlite3.Error as fault:
             roll_back(self._connection)
             raise as_log_error(fault) from fault
+        except BaseException:
+            roll_back(self._connection)
+            raise
         self._young -= packed
         self._is_packing = packed > 0 and self._young > YOUNG_INPUTS
         return self._is_packing

@@ -261,6 +261,7 @@ class SqliteStore:
         if name == "":
             _remove(fresh)
             return
+        _settle(fresh)
         aside = self._directory / name
         aside.mkdir(exist_ok=True)
         for side in reversed(_SIDES):
@@ -300,14 +301,20 @@ class SqliteStore:
 
 
 def write_groups(log: Log, groups: Sequence[Group]) -> None:
-    """Commits the groups in order; those whose last input is there already, byte for byte, are passed over."""
-    for group in groups:
+    """Commits the groups in order, but for those that are there already: up to the last whose inputs are.
+
+    Raises LogDamaged when other bytes stand in their place.
+    """
+    written = 0
+    for count, group in enumerate(groups, 1):
         last = group.inputs[-1] if group.inputs else None
-        if last is not None and last.site_seq <= log.head().site_seq:
-            found = next(log.inputs(last.site_seq - 1, 1), None)
-            if found is None or found.data != last.data:
-                raise LogDamaged(last.site_seq, "another record stands where this one was to be written")
+        if last is None or last.site_seq > log.head().site_seq:
             continue
+        found = next(log.inputs(last.site_seq - 1, 1), None)
+        if found is None or found.data != last.data:
+            raise LogDamaged(last.site_seq, "another record stands where this one was to be written")
+        written = count
+    for group in groups[written:]:
         log.commit(group)
 
 
@@ -345,6 +352,18 @@ def _sets_aside(fresh: Path) -> str:
         return ""
     finally:
         reader.close()
+
+
+def _settle(database: Path) -> None:
+    """Everything into the one file: a kill may have left the newest of it in the WAL."""
+    with translated():
+        connection = connect_writer(database)
+        try:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            connection.close()
+    if busy:
+        raise LogBroken(f"{database} is being read")
 
 
 def _remove(database: Path) -> None:

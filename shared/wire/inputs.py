@@ -24,6 +24,10 @@ FORM = 1
 """Version of this form: the field ``v`` of each header."""
 RECORD_BYTES_MAX = 16 << 20
 BLOCKS_MAX = 1024
+FRAME_BYTES_MAX = 8 << 20
+"""All four register spaces of a device, thirty times over; leaves a record room for its header."""
+TEXT_MAX = 4096
+"""Characters of a frame's device, boot and detail: the detail is a sentence."""
 PLACE_MAX = 65535
 NUMBER_MAX = 1 << 53
 """Every JSON reader takes integers up to here exactly."""
@@ -268,20 +272,37 @@ def frame_fault(frame: Frame) -> str:
     """Why this frame cannot be a record, "" when it can: what ``decode_input`` would say, in a microsecond."""
     try:
         for number in (frame.device_seq, frame.sampled_at_ms, frame.age_ms):
-            if not -NUMBER_MAX < number < NUMBER_MAX:
+            if type(number) is not int or not -NUMBER_MAX < number < NUMBER_MAX:
                 return f"{number} is out of range"
-        if not (isinstance(frame.device, str) and isinstance(frame.boot, str) and isinstance(frame.detail, str)):
-            return "device, boot and detail are text"
+        if not (_is_text(frame.device) and _is_text(frame.boot) and _is_text(frame.detail)):
+            return f"device, boot and detail are text of at most {TEXT_MAX} characters"
+        if type(frame.outcome) is not NoData or type(frame.synced) is not bool:
+            return f"outcome {frame.outcome}, synced {frame.synced}"
         if frame.device_seq < 0:
             return f"device_seq {frame.device_seq} is below 0"
-        for table, address, size, words in frame.blocks:
-            if not (0 <= address <= PLACE_MAX and 0 <= size <= PLACE_MAX + 1):
-                return f"{size} of {table} from {address} on do not exist"
-            if len(words) != ((size + 7) // 8 if table.is_bits else 2 * size):
-                return f"{len(words)} bytes are not {size} of {table}"
+        return _blocks_fault(frame.blocks)
     except (TypeError, ValueError, AttributeError) as fault:
         return f"{type(fault).__name__}: {fault}"
-    return "" if len(frame.blocks) <= BLOCKS_MAX else f"{len(frame.blocks)} blocks, at most {BLOCKS_MAX} are read"
+
+
+def _is_text(value: object) -> bool:
+    """Text that UTF-8 can hold: half a surrogate pair is none."""
+    if not isinstance(value, str) or len(value) > TEXT_MAX:
+        return False
+    return value.isascii() or value.encode("utf-8", "replace").decode() == value
+
+
+def _blocks_fault(blocks: tuple[Block, ...]) -> str:
+    total = 0
+    for table, address, size, words in blocks:
+        if type(address) is not int or not (0 <= address <= PLACE_MAX and 0 <= size <= PLACE_MAX + 1):
+            return f"{size} of {table} from {address} on do not exist"
+        if len(words) != ((size + 7) // 8 if table.is_bits else 2 * size):
+            return f"{len(words)} bytes are not {size} of {table}"
+        total += len(words)
+    if total > FRAME_BYTES_MAX:
+        return f"{total} bytes of words, at most {FRAME_BYTES_MAX} are read"
+    return "" if len(blocks) <= BLOCKS_MAX else f"{len(blocks)} blocks, at most {BLOCKS_MAX} are read"
 
 
 def report(kind: ReportKind, subject: str, *, on: bool = True, pulse: bool = False, detail: str = "") -> Report:

@@ -73,7 +73,7 @@ def test_killed_at_a_step_of_the_log_nothing_is_lost_or_doubled(tmp_path: Path, 
     assert LIMITS.frames_days == 1
 
 
-@pytest.mark.parametrize("label", SET_ASIDE)
+@pytest.mark.parametrize("label", [*SET_ASIDE, "after inputs", "before commit", "after commit"])
 def test_killed_while_setting_a_damaged_log_aside_the_state_is_not_lost(tmp_path: Path, label: str) -> None:
     """Whatever moment of it: the next start has the new log with its Resyncs, or sets aside again."""
     code, accepted = _drive(tmp_path, "before acting:30")

@@ -9,7 +9,7 @@ from shutil import copytree
 
 import pytest
 
-from services.processor import runner
+from services.processor import opening, runner
 from services.processor.replay import replay
 from services.processor.verify import verify
 from shared.devices.plan import LogLimits
@@ -17,7 +17,7 @@ from shared.domain.inputs import ReportKind, What
 from shared.log import sqlite
 from shared.log.sqlite_read import SqliteReader
 from shared.wire.inputs import decode_input
-from tests.contract.forgery import drop_input, flip_input
+from tests.contract.forgery import drop_input, flip_input, run
 from tests.services.processor.plant import H2_ALARM, bank, command, gas
 from tests.services.processor.site import Site, on_disk
 
@@ -141,6 +141,42 @@ def _fold_silently(folder: Path) -> None:
     with connection:
         connection.execute("UPDATE rows SET form = 2, data = ? WHERE last_seq = ?", (zlib.compress(data), last))
     connection.close()
+
+
+@pytest.mark.parametrize("kind", ["changed", "covered up", "torn"])
+def test_what_would_show_a_damage_is_not_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """An old interval that is not what was written stays as it is; the site says so once and goes on."""
+    monkeypatch.setattr(runner, "DAY_MS", DAY)
+    monkeypatch.setattr(runner, "SNAPSHOT_MS", MINUTE)
+    monkeypatch.setattr(runner, "RETENTION_CHECK_MS", MINUTE)
+    monkeypatch.setattr(sqlite, "YOUNG_INPUTS", 64)
+    monkeypatch.setattr(opening, "WHOLE_INPUTS", 1)
+    site = on_disk(tmp_path, limits=LogLimits(frames_days=1, disk_low_mib=0, keep_around_alarm_ms=AROUND))
+    site.open()
+    _pass(site, 3 * MINUTE)
+    site.kill()
+    if kind == "torn":
+        query = "UPDATE rows SET data = zeroblob(9) WHERE last_seq = (SELECT min(last_seq) FROM rows)"
+        run(tmp_path, query)
+    else:
+        flip_input(tmp_path, 30, cover_up=kind == "covered up")
+    damaged = verify(tmp_path)
+    assert not damaged.ok
+    assert "log_damaged" not in str(site.open().events)
+    _pass(site, 2 * DAY)
+    told = [event for event in site.events if event.rule == "log_damaged" and event.type.endswith("raised.v1")]
+    assert len(told) == 1
+    site.runner.close()
+    assert verify(tmp_path).bad_record == damaged.bad_record
+
+
+def _pass(site: Site, ms: int) -> None:
+    end = site.clock.mono + ms
+    for number in count(site.clock.mono):
+        site.commit(gas(number, 20), after_ms=2_000)
+        site.tick(2_000)
+        if site.clock.mono >= end:
+            return
 
 
 def test_nothing_goes_within_its_time(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
-from services.processor.replay import replay
+import pytest
+
+from services.processor.replay import replay, replay_log
 from services.processor.runner import Unreadable
-from services.processor.verify import verify
+from services.processor.verify import verify, verify_log
+from shared.devices.frame import Block
+from shared.devices.profile import Table
 from shared.domain.core import state_to_data
-from shared.domain.inputs import Report, What
+from shared.domain.inputs import Report, Undecodable, What
 from shared.log.store import MemoryStore
 from shared.wire.events import encode_event
 from shared.wire.inputs import decode_input
@@ -129,6 +133,67 @@ def test_a_frame_that_nobody_understands_is_a_dead_letter() -> None:
     bodies = [decode_input(row.data).body for row in store.log.inputs(made.first_seq - 1)]
     assert [type(body).__name__ for body in bodies] == ["Undecodable", "Undecodable", "Undecodable", "Frame"]
     assert store.log.dead_letter(bodies[1].sha256) == b"\xff\x00"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"device": "\ud800"},
+        {"detail": "\ud800"},
+        {"detail": "x" * 5000},
+        {"outcome": 99},
+        {"synced": 1},
+        {"age_ms": 1.5},
+        {"device_seq": True},
+        {"blocks": (Block(Table.HOLDING, 0, 65536, bytes(131072)),) * 100},
+    ],
+)
+def test_a_frame_that_could_not_be_read_again_is_never_written(wrong: dict[str, object]) -> None:
+    """Whatever is wrong with it, it ends as a dead letter, and the next start reads the log."""
+    site = in_memory()
+    site.open()
+    assert "input.undecodable" in kinds(site.commit(gas(1, 20)._replace(**wrong)))  # type: ignore[arg-type]
+    site.commit(gas(2, 20))
+    assert "log_damaged" not in str(site.restart().events)
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    assert replay_log(store.log).equal
+
+
+def test_a_frame_of_a_foreign_device_is_kept_with_its_exact_words() -> None:
+    """The dead letter is the frame in the form in which the log would have had it."""
+    site = in_memory()
+    site.open()
+    foreign = gas(1, 20)._replace(device="gas9")
+    made = site.commit(foreign)
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    body = decode_input(next(store.log.inputs(made.first_seq - 1)).data).body
+    assert isinstance(body, Undecodable)
+    letter = store.log.dead_letter(body.sha256)
+    assert letter is not None
+    assert decode_input(letter).body == foreign
+
+
+def test_a_command_that_no_record_can_hold_is_refused() -> None:
+    """Who asked gets the reason, and gets it again."""
+    site = in_memory()
+    site.open()
+    wrong = command("c1", What.ACK, "s/r1/\ud800")
+    first = site.commit(wrong)
+    assert "utf-8" in first.refusals["c1"].reason
+    assert site.commit(wrong).refusals == first.refusals
+
+
+def test_a_report_with_an_odd_detail_is_no_damage() -> None:
+    """verify and the next start pass over a snapshot or retention Report that names nothing."""
+    site = in_memory()
+    site.open()
+    site.commit(*(Report(kind, "s/_site/log", on=True, pulse=True, detail="x y") for kind in ("snapshot", "retention")))
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    assert verify_log(store.log).ok
+    assert "log_damaged" not in str(site.restart().events)
 
 
 def test_an_input_that_step_raises_on_is_gone_round(tmp_path: Path) -> None:

@@ -10,14 +10,16 @@ import pytest
 
 from services.processor.replay import replay, replay_log
 from services.processor.verify import verify, verify_log
-from shared.domain.core import state_to_data
+from shared.devices.plan import LogLimits
+from shared.domain.core import alarms, state_to_data
 from shared.domain.errors import LogBroken, LogError, LogFull
-from shared.domain.inputs import What
+from shared.domain.inputs import Report, What
 from shared.log import journal
+from shared.log.port import Group, Head
 from shared.log.store import MemoryStore
 from shared.wire.inputs import decode_input
 from tests.services.processor.plant import H2_ALARM, bank, command, gas
-from tests.services.processor.site import Site, in_memory, kinds, on_disk
+from tests.services.processor.site import BALLAST, Site, in_memory, kinds, on_disk
 from tests.testkit.disk import filled, read_only, small_disk
 
 
@@ -150,6 +152,66 @@ def test_no_number_means_two_things_after_a_power_cut_while_undurable() -> None:
     assert starts[1].previous_seq < made.first_seq
     assert verify_log(_log(site).log).ok
     assert replay_log(_log(site).log).equal
+
+
+def test_a_disk_that_takes_some_of_the_ring_never_turns_a_position_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written of the ring is not written again: an older position would come over a newer one."""
+    site = in_memory()
+    site.open()
+    log = _log(site).log
+    with failing(site, LogFull("no space")):
+        assert not site.runner.commit((), {"guard": b"1"}).durable
+        site.runner.commit([gas(1, 20)], {"guard": b"2"})
+        site.commit(gas(2, 20), after_ms=10)
+    real, left = log.commit, 3
+
+    def full_again(group: Group) -> Head:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise LogFull("no space")
+        return real(group)
+
+    monkeypatch.setattr(log, "commit", full_again)
+    site.tick(1500)
+    assert site.runner.undurable
+    monkeypatch.setattr(log, "commit", real)
+    site.tick(1500)
+    assert not site.runner.undurable
+    assert log.position("guard") == b"2"
+    assert replay_log(log).equal
+
+
+@pytest.mark.parametrize("kind", ["disk_low", "log_undurable"])
+def test_a_trouble_that_went_while_the_site_was_stopped_is_over_after_the_start(kind: str) -> None:
+    """Its alarm does not stay for ever."""
+    site = in_memory(limits=LogLimits(disk_low_mib=100))
+    site.open()
+    subject = f"s/_site/{'disk' if kind == 'disk_low' else 'log'}"
+    site.commit(Report(kind, subject, on=True, pulse=False, detail=""))
+    assert _condition(site, kind) == "true"
+    site.restart()
+    site.tick(11_000)
+    assert _condition(site, kind) == "false"
+
+
+def _condition(site: Site, rule: str) -> str:
+    return next(view.condition for view in alarms(site.runner.states["_site"]) if view.rule == rule)
+
+
+def test_the_ballast_is_taken_again_when_there_is_space(tmp_path: Path) -> None:
+    """Given up on a full disk, it is there for the next time."""
+    with small_disk(tmp_path / "disk", 8) as disk:
+        site = on_disk(disk)
+        site.open()
+        with filled(disk):
+            while not site.runner.undurable:
+                site.commit(*(bank(n) for n in range(200)))
+            site.tick(11_000)
+            assert not (disk / "ballast").exists()
+        site.tick(11_000)
+        assert (disk / "ballast").stat().st_size >= BALLAST
+        site.runner.close()
 
 
 def test_a_real_disk_runs_full_and_is_freed(tmp_path: Path) -> None:
