@@ -12,21 +12,29 @@ from shared.domain.turn import Turn, Wake, set_wake
 
 
 def run(turn: Turn) -> None:
-    """Let everything happen that time alone has made due, in the order in which it was due."""
-    state = turn.state
-    heap, wakes = state.heap, state.wakes
+    """Let everything happen that time alone has made due, in the order in which it was due.
+
+    What is due in the same millisecond happens together: nothing is announced that ends in that very moment.
+    """
+    heap = turn.state.heap
     while heap and heap[0][0] <= turn.now:
-        due, number, index = heappop(heap)
-        if wakes.get((number, index)) != due:
-            continue
-        del wakes[(number, index)]
-        kind = Wake(number)
-        if due_ms(state, kind, index) <= due:
-            _fire(turn, kind, index, due)
-            settle(turn)
-        following = due_ms(state, kind, index)
-        # Whatever a timer has done, it has moved on: a step always ends.
-        turn.wake(kind, index, following if following > due else turn.now + 1)
+        due = heap[0][0]
+        while heap and heap[0][0] == due:
+            _, number, index = heappop(heap)
+            _wake_up(turn, Wake(number), index, due)
+        settle(turn)
+
+
+def _wake_up(turn: Turn, kind: Wake, index: int, due: int) -> None:
+    state = turn.state
+    if state.wakes.get((kind, index)) != due:
+        return
+    del state.wakes[(kind, index)]
+    if due_ms(state, kind, index) <= due:
+        _fire(turn, kind, index, due)
+    following = due_ms(state, kind, index)
+    # Whatever a timer has done, it has moved on: a step always ends.
+    turn.wake(kind, index, following if following > due else turn.now + 1)
 
 
 def next_due_ms(state: RoomState) -> int:

@@ -99,3 +99,27 @@ def test_what_is_suppressed_is_not_announced_when_it_is_over_in_the_same_scan() 
         ),
     ]
     line(Room(plan), rows)
+
+
+def test_two_delays_that_end_in_the_same_moment_announce_nothing() -> None:
+    """Red and yellow go green for their off-delay, which ends for both by one tick: yellow is not announced for it."""
+    plan = room(
+        points=(point("bat1/1S1/level"),),
+        scans=(scan("els", 0, 1),),
+        alarms=(
+            replace(alarm("s/r/bat1/1S1/yellow", suppressed_by=(1,)), off_delay_ms=1_000),
+            replace(alarm("s/r/bat1/1S1/red", Severity.ALARM), off_delay_ms=1_000),
+        ),
+        limits=(
+            LimitRow(0, 0, high=True, limit=1, deadband=1, severity=Severity.WARNING),
+            LimitRow(1, 0, high=True, limit=2, deadband=1, severity=Severity.ALARM),
+        ),
+    )
+    yellow, red = "bat1/1S1/yellow", "bat1/1S1/red"
+    made = Room(plan)
+    made.scan("els", 2)
+    assert (made.letter(plan.alarms[0].id), made.letter(plan.alarms[1].id)) == ("B", "B")
+    assert made.scan("els", 0, after_ms=500) == []
+    over = told(made.tick(1_000))
+    assert {f"alarm.returned {red} D", f"alarm.returned {yellow} D"} <= set(over)
+    assert not [event for event in over if "reannounced" in event]
