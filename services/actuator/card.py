@@ -86,6 +86,7 @@ class Card:
         before = self._wants.get(output)
         if before is None or before.on != on or before.override_closed != override_closed:
             self._wants[output] = Want(on, override_closed)
+            self._keep(output, watching.settled(self.watches[output], on, self._clock.monotonic_ms()))
             self._wake.set()
 
     def tick(self) -> None:

@@ -6,6 +6,7 @@
     agreed --ON without our write--> foreign ON   left alone until it is demanded (then it is ours) or falls
     agreed --OFF against a demand--> foreign OFF  written again, REWRITES times within REWRITE_WINDOW_MS
     foreign OFF --once more--> contested          written once every CONTEST_RETRY_MS while demanded
+    off --demand ends--> agreed                   the next demand is written at once: no pause outlives its demand
 
 Promises: no write before the first read (unless the module can only be written); nothing but a demand that ended turns
 a coil off; a wired override contact that is closed stops the re-writes and nothing else. A read that began before the
@@ -135,6 +136,13 @@ def settled(watch: Watch, wanted: bool, now_ms: int) -> Watch:
         and not watch.is_foreign
         and now_ms - watch.differs_ms >= MISMATCH_MS
     )
+    if not wanted and watch.commanded and watch.coil is False and watch.contact_ms >= watch.written_ms:
+        # Off already: the next demand is a new one and is written at once, whatever was argued before. A write that was
+        # never seen may still take effect late, and is then ours, not a foreign ON.
+        is_over = watch.confirmed or watch.foreign_off
+        watch = replace(
+            watch, commanded=not is_over, confirmed=is_over, retry_ms=NEVER_MS, differs_ms=NEVER_MS, failure=""
+        )
     steady = watch.coil == wanted and now_ms - watch.agreed_ms >= CONTEST_CLEAR_MS
     contested = watch.contested and wanted and not steady
     foreign_on = watch.foreign_on and not wanted

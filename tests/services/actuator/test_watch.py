@@ -149,6 +149,52 @@ def test_a_contest_is_over_when_the_coil_stays() -> None:
     assert not bench.watch.contested
 
 
+def test_a_new_demand_after_a_contest_is_written_at_once() -> None:
+    """The minute's pause belongs to the demand that was contested: gas that comes later does not wait for it."""
+    bench = running(wanted=True)
+    for _ in range(50):
+        bench.coil = False
+        bench.poll()
+    assert bench.watch.contested
+    bench.wanted = False
+    bench.run(1_000)
+    assert not bench.coil
+    bench.writes.clear()
+    bench.wanted = True
+    bench.decide()
+    assert bench.writes == [(bench.now_ms, True)]
+    assert bench.coil
+    bench.run(2_000)
+    assert not bench.watch.mismatch
+
+
+def test_a_new_demand_after_a_stuck_relay_is_written_at_once() -> None:
+    """The pause between two tries of a relay that does not answer ends with its demand."""
+    bench = running(wanted=False)
+    bench.stuck = bench.wanted = True
+    bench.run(6_000)
+    bench.stuck = bench.wanted = False
+    bench.run(400)
+    bench.writes.clear()
+    bench.wanted = True
+    bench.decide()
+    assert bench.writes == [(bench.now_ms, True)]
+
+
+def test_a_foreign_on_after_a_contest_stays() -> None:
+    """Nothing is demanded any more: what another hand switches on is its own."""
+    bench = running(wanted=True)
+    for _ in range(50):
+        bench.coil = False
+        bench.poll()
+    bench.wanted = False
+    bench.run(1_000)
+    bench.coil = True
+    bench.run(10_000)
+    assert bench.coil
+    assert bench.watch.foreign_on
+
+
 def test_a_closed_override_contact_stops_the_rewrites() -> None:
     """A person at the wired override may stop the fan; opening it lets guard write again."""
     bench = running(wanted=True)
