@@ -1,6 +1,7 @@
 """The parent's view of guard: who it is, whether it is trip-ready, whether it still speaks.
 
-The link's codec is loaded only when there is a guard to speak with: while the parent loads it, guard already starts.
+The link's codec is loaded only when there is a guard to speak with: while the parent loads it (:meth:`prepare`), guard
+already starts.
 """
 
 import socket
@@ -33,6 +34,12 @@ class GuardWatch:
         self._heard_at = 0.0
         self.pid = 0
         self.ready_at_ms = 0
+
+    def prepare(self) -> None:
+        """Load the codec now: guard will be there in a moment."""
+        from shared.wire import guardlink
+
+        assert guardlink
 
     def connect(self) -> bool:
         """Try to reach a living guard; True when connected now."""

@@ -17,8 +17,10 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from time import monotonic, time
+from typing import Any
 
 from services.gateway.address import bind_loopback, shown_address
 from services.site import folder
@@ -35,10 +37,12 @@ from shared.runtime.logging import configure, logger
 
 CHECK_WAIT_S = 60.0
 DEVICES_WAIT_S = 15.0
+TRIP_WAIT_S = 1.0
 PORT_WAIT_S = 3.0
 """After an unclean end a dying site process may hold the port so long."""
 STOP_WAIT_S = 10.0
-GUARD_LOOK_S = 0.1
+GUARD_LOOK_S = 0.02
+TURN_S = 0.5
 SITE_SILENT_S = 60.0
 """The site process gives a sign of life each second; a slow disk may hold it up for long, not for ever."""
 WATCHDOG_EVERY_S = 5.0
@@ -73,8 +77,6 @@ class Parent:
     """Everything that one ``ampward run`` holds. One thread."""
 
     def __init__(self, source: Path, data: Path, http: str, *, view: bool) -> None:
-        configure("parent")
-        self._log = logger()
         self._source, self._data = source, data
         self._http = http
         self._listening: socket.socket | None = None
@@ -102,6 +104,12 @@ class Parent:
         self._record: dict[str, object] = {"pid": os.getpid(), "started_at": _rfc3339(time())}
         self._written: dict[str, object] = {}
 
+    @cached_property
+    def _log(self) -> Any:
+        """Structured lines of our own; its library is loaded at the first, when guard is already started."""
+        configure("parent", self._teller)
+        return logger()
+
     @property
     def plan(self) -> Start:
         assert self._plan is not None, "the plan is known before anything is started"
@@ -110,14 +118,18 @@ class Parent:
     # Start
 
     def start(self) -> None:
-        """Guard first, then what tells and shows. Returns when all are started; raises CannotStart, Busy."""
+        """Guard first, then what tells and shows. Returns when all are started; raises CannotStart, Busy.
+
+        Nothing that takes the processors begins before the trip is ready, or a second after guard's start: a device
+        that does not answer holds up readiness for its timeouts.
+        """
         self._look_for_guard()
         if self._last is not None and self._last.unchanged(self._source, self._environment):
             self._plan = self._last
             self._reload_owed = True
         else:
             self._check(self._last)
-        for step in (self._protect, self._broker, self._site):
+        for step in (self._protect, self._broker, self._await_trip, self._site, self._tell_when_ready):
             if not self._signals.ended.is_set():
                 step()
 
@@ -126,7 +138,9 @@ class Parent:
         self._supervisor.start(
             Child("check", python("services.site.compile", str(self._source), str(self._data)), piped=True)
         )
-        self._supervisor.until(self._is_over_or(lambda: self._supervisor.get("check") is None), CHECK_WAIT_S)
+        self._supervisor.until(
+            self._is_over_or(lambda: bool(self._checked) or self._supervisor.get("check") is None), CHECK_WAIT_S
+        )
         faults = self._checked.get("faults", [])
         lines = [str(fault) for fault in faults] if isinstance(faults, list) else []
         if self._checked.get("ok"):
@@ -152,6 +166,7 @@ class Parent:
             self._devices()
         if not self._guard.is_connected:
             self._supervisor.start(self._guard_child())
+            self._guard.prepare()
         if self._listening is None:
             self._supervisor.until(self._is_over_or(lambda: self._listen(must=False)), PORT_WAIT_S)
             self._listen(must=True)
@@ -192,6 +207,10 @@ class Parent:
             self._supervisor.start(Child("broker", found.command))
         self._teller.say(found.told)
 
+    def _await_trip(self) -> None:
+        is_ready = self._is_over_or(lambda: bool(self._guard.ready_at_ms))
+        self._supervisor.until(is_ready, TRIP_WAIT_S, look_s=GUARD_LOOK_S)
+
     def _site(self) -> None:
         assert self._listening is not None
         folder.ensure_token(self._data)
@@ -208,7 +227,8 @@ class Parent:
         """Until INT, TERM or the time is over; then everything ends."""
         end = None
         while not self._signals.ended.is_set() and (end is None or monotonic() < end):
-            self._supervisor.turn(0.5 if end is None else max(0.0, end - monotonic()))
+            turn_s = TURN_S if self._guard.is_connected else GUARD_LOOK_S
+            self._supervisor.turn(turn_s if end is None else max(0.0, min(turn_s, end - monotonic())))
             self._look_after_guard()
             self._look_after_site()
             self._tell_when_ready()

@@ -80,14 +80,17 @@ class Supervisor:
     def _watch_end(self, child: Child) -> None:
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)
 
-    def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Serve everything until ``condition`` holds (True) or the time is over (False)."""
+    def until(self, condition: Callable[[], bool], seconds: float, *, look_s: float = TURN_S_MAX) -> bool:
+        """Serve everything until ``condition`` holds (True) or the time is over (False).
+
+        It is asked after each event, and each ``look_s`` when nothing happens.
+        """
         end = monotonic() + seconds
         while not condition():
             left = end - monotonic()
             if left <= 0:
                 return False
-            self.turn(left)
+            self.turn(min(left, look_s))
         return True
 
     def turn(self, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """What the parent tells people: lines on standard output, by the view when there is one, and the text log.
 
+Structured lines go to DIR/ampward.log and never to a person; what a person must know of them is told as a sentence.
 Nothing here can block the parent: a reader that does not read loses lines. Sentences that come before the view is there
 are kept (200 at most) and given to it at its start.
 """
@@ -8,12 +9,32 @@ import json
 import os
 import sys
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from services.site.children import Child, python
 from services.site.folder import TextLog
 from services.site.supervisor import Supervisor
 from shared.runtime.logging import Outlet
+
+TOLD = {
+    "config_fault": "{fault}",
+    "config_rejected": "the site file is not taken, the old configuration stays: {why}",
+    "config_changed": "the new site file is in force",
+    "config_unchanged": "the site file says what is in force already",
+    "mqtt_address_wrong": "MQTT: {fault}",
+    "nightly_replay_differs": "the nightly replay differs from the log: see the alarm replay_differs",
+}
+"""Structured events of a child that whoever started the site should hear of, as sentences."""
+
+
+def sentences(line: bytes) -> Iterator[str]:
+    """What a person must know of a line of structured log."""
+    try:
+        told = json.loads(line)
+        yield TOLD[told["event"]].format_map(told)
+    except (ValueError, KeyError, TypeError):
+        return
 
 
 class Teller:
@@ -26,8 +47,6 @@ class Teller:
         self._view: Child | None = None
         self._early: deque[bytes] = deque(maxlen=200)
         self._stdout = Outlet(sys.stdout.fileno())
-        self._stderr = Outlet(sys.stderr.fileno())
-        self._passes_text = not sys.stderr.isatty()
         self._log = TextLog(data)
 
     def start(self, supervisor: Supervisor, site: str, record: dict[str, object]) -> None:
@@ -70,8 +89,15 @@ class Teller:
     def text(self, line: bytes) -> None:
         """A line of a child's standard error."""
         self._log.write(line + b"\n")
-        if self._passes_text:
-            self._stderr.write(line.decode(errors="replace") + "\n")
+        for sentence in sentences(line):
+            self.say(sentence)
+
+    def write(self, text: str) -> None:
+        """A structured line of the parent itself."""
+        self._log.write(text.encode(errors="replace"))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
     def close(self) -> None:
         self._log.close()

@@ -9,11 +9,11 @@ import http.client
 import json
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
+from services.site.told import Told
 from services.site.view_lines import event_line, is_news, standing_lines
 from services.site.view_source import Picture, Source
 from shared.runtime.lifecycle import Signals, end_with_parent
@@ -22,15 +22,6 @@ DRAW_S = 0.5
 ASK_EVERY_S = 1.0
 RETRY_S = 0.5
 TROUBLE = (OSError, ValueError, KeyError, http.client.HTTPException)
-
-
-class Told:
-    """Sentences for people, newest last."""
-
-    def __init__(self) -> None:
-        self.story: deque[str] = deque(maxlen=6)
-        self.said: deque[str] = deque(maxlen=4)
-        self.events: deque[str] = deque(maxlen=8)
 
 
 def main() -> int:

@@ -70,7 +70,7 @@ def event_line(event: dict[str, Any]) -> str:
     at = datetime.fromisoformat(event["time"]).astimezone().strftime("%H:%M:%S")
     if kind == "mode changed":
         kind = f"mode {data.get('state', '')}"
-    words = [at, data.get("severity", ""), kind, event["subject"], value_text(data).strip()]
+    words = [at, kind, event["subject"], data.get("severity", ""), value_text(data).strip()]
     if data.get("reason"):
         words.append(f"({data['reason']})")
     if data.get("actor"):

@@ -5,17 +5,15 @@ Unknown and stale never look like good: they carry "?" and the reason.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from services.site.told import Told
 from services.site.view_lines import STATES, SUPPLEMENTS, cause_text, short, value_text
 from services.site.view_source import Item, Picture, Room
-
-if TYPE_CHECKING:
-    from services.site.view import Told
 
 CALM = "grey62"
 LABEL = "grey50"
@@ -27,7 +25,7 @@ JARS_MAX = 8
 CAUSES_MAX = 2
 
 
-def draw(picture: Picture, rooms: tuple[Room, ...], run: dict[str, Any], told: "Told") -> RenderableType:
+def draw(picture: Picture, rooms: tuple[Room, ...], run: dict[str, Any], told: Told) -> RenderableType:
     """The whole screen."""
     if not picture.taken_at:
         return Text("Waiting for the site process ...", style=CALM)

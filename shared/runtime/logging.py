@@ -12,21 +12,20 @@ import stat
 import sys
 from collections.abc import Hashable, MutableMapping
 from functools import partial
-from typing import Any
-
-# structlog's developer console would draw rich into every process: 100 ms and 10 MiB that nothing here uses.
-_rich = sys.modules.get("rich")
-if _rich is None:
-    sys.modules["rich"] = None  # type: ignore[assignment]
-try:
-    import structlog
-finally:
-    if _rich is None:
-        del sys.modules["rich"]
+from types import ModuleType
+from typing import Any, Protocol
 
 VALUE_CHARACTERS_MAX = 2000
 _SECRET = re.compile(r"(?i)token|password|passwd|secret|authorization|api_?key|private_?key|\bpin\b")
 _IN_ADDRESS = re.compile(r"(?P<before>://[^/\s:@]+:)[^@/\s]+@")
+
+
+class Sink(Protocol):
+    """Takes whole lines."""
+
+    def write(self, text: str) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 class Outlet:
@@ -61,8 +60,27 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
-def configure(service: str) -> None:
-    """Once, at the start of a process. ``service`` stands in every line."""
+def _structlog() -> ModuleType:
+    """Loaded when it is needed: guard is started before that, and it costs 50 ms.
+
+    Its developer console would draw rich into every process: 100 ms and 10 MiB that nothing here uses.
+    """
+    if "structlog" in sys.modules:
+        return sys.modules["structlog"]
+    rich = sys.modules.get("rich")
+    if rich is None:
+        sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        import structlog
+    finally:
+        if rich is None:
+            del sys.modules["rich"]
+    return structlog
+
+
+def configure(service: str, sink: Sink | None = None) -> None:
+    """Once, at the start of a process. ``service`` stands in every line; they go to standard error, or to ``sink``."""
+    structlog = _structlog()
     structlog.configure(
         processors=[
             partial(_name, service, os.getpid()),
@@ -72,7 +90,7 @@ def configure(service: str) -> None:
             redact,
             structlog.processors.JSONRenderer(serializer=_dump),
         ],
-        logger_factory=structlog.WriteLoggerFactory(Outlet(sys.stderr.fileno())),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(sink or Outlet(sys.stderr.fileno())),
         cache_logger_on_first_use=True,
     )
 
@@ -93,7 +111,7 @@ def _dump(event: Any, **_options: Any) -> str:
 
 def logger(**bound: Any) -> Any:
     """A logger: ``logger().info("site_started", port=8080)``."""
-    return structlog.get_logger(**bound)
+    return _structlog().get_logger(**bound)
 
 
 class Changes:

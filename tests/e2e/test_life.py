@@ -199,7 +199,8 @@ def test_a_bad_reload_keeps_the_old_configuration_and_says_so(depot: Depot) -> N
         before = site.get("/api/v1/status")["decision"]
         depot.write(limit="7.0")
         reload(site)
-        wait_for("the fault in the lines", lambda: "config_rejected" in site.printed())
+        wait_for("the fault in the lines", lambda: "the site file is not taken" in site.printed())
+        assert '{"' not in site.printed(), "people read sentences, the text log has the structured lines"
         wait_for("the event", lambda: any(one["subject"].endswith("/config") for one in events(site)))
         assert site.get("/api/v1/status")["decision"] == before
         depot.h2(11)

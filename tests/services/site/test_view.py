@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from services.site.view import Told
+from services.site.told import Told
 from services.site.view_lines import cause_text, event_line, is_news, standing_lines, value_text
 from services.site.view_picture import draw
 from services.site.view_source import Picture, Room, String
@@ -119,10 +119,10 @@ def cloud(kind: str, subject: str, **data: Any) -> dict[str, Any]:
 
 
 def test_an_event_is_one_line_in_words() -> None:
-    """Severity, what happened, where, value, and no escape codes."""
+    """What happened, where, severity, value, and no escape codes."""
     raised = cloud("ampward.alarm.raised.v1", "demo/r1/gas1-h2/h2_alarm", severity="critical", value="2.1", unit="%vol")
     line = event_line({**raised, "undurable": "true"})
-    assert line.endswith("critical alarm raised demo/r1/gas1-h2/h2_alarm 2.1 %vol [not on disk]")
+    assert line.endswith("alarm raised demo/r1/gas1-h2/h2_alarm critical 2.1 %vol [not on disk]")
     assert "\x1b" not in line
     assert "mode boost demo/r1/bat1" in event_line(cloud("ampward.mode.changed.v1", "demo/r1/bat1", state="boost"))
 
