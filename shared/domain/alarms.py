@@ -61,18 +61,18 @@ def process(turn: Turn, a: int) -> None:
 
 def move(turn: Turn, a: int, trigger: Trigger) -> bool:
     """Follow an arrow of the process region; False when there is none."""
-    record = turn.state.records[a]
+    state = turn.state
+    record = state.records[a]
     then = after(record.state, trigger)
     if then is None:
         return False
     record.state = then
     record.since_ms, record.since_at_ms = turn.now, turn.entry.at_ms
     record.realarm_ms = FAR_MS
-    realarm_ms = turn.state.plan.alarms[a].realarm_ms
-    if realarm_ms > 0 and then == "C":
-        record.realarm_ms = turn.now + realarm_ms
+    if then == "C" and state.plan.alarms[a].realarm_ms > 0:
+        record.realarm_ms = turn.now + state.plan.alarms[a].realarm_ms
         wake(turn, a)
-    if a in turn.state.index.output_alarms:
+    if a in state.index.output_alarms:
         turn.outputs_dirty = True
     return True
 
@@ -80,7 +80,8 @@ def move(turn: Turn, a: int, trigger: Trigger) -> bool:
 def tell(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED, reason: str = "",
          actor: str = "", until_ms: int = 0) -> None:  # fmt: skip
     """One event about an alarm as it is now."""
-    plan, record = turn.state.plan.alarms[a], turn.state.records[a]
+    state = turn.state
+    plan, record = state.plan.alarms[a], state.records[a]
     turn.emit(
         kind,
         plan.id,
@@ -225,9 +226,7 @@ def _raise(turn: Turn, a: int, row: int) -> None:
         suppress(turn, a)
         _break_through(turn, a, record)
     _announce(turn, a, _RAISED, measured=measure(state, row))
-    turn.suppress_dirty.update(state.index.suppresses.get(a, ()))
-    if a in state.index.counts_of:
-        turn.rows_dirty.update(state.index.counts_of[a])
+    _mark_dependent(turn, a)
 
 
 def _return(turn: Turn, a: int) -> None:
@@ -236,9 +235,16 @@ def _return(turn: Turn, a: int) -> None:
     rows = state.index.alarm_rows[a]
     tell(turn, a, _RETURNED, measured=measure(state, rows[0]), reason=hidden_by(state.records[a]))
     close_if_normal(turn, a)
-    turn.suppress_dirty.update(state.index.suppresses.get(a, ()))
-    if a in state.index.counts_of:
-        turn.rows_dirty.update(state.index.counts_of[a])
+    _mark_dependent(turn, a)
+
+
+def _mark_dependent(turn: Turn, a: int) -> None:
+    """What an alarm suppresses and what counts it must be looked at."""
+    index = turn.state.index
+    if a in index.suppresses:
+        turn.suppress_dirty.update(index.suppresses[a])
+    if a in index.counts_of:
+        turn.rows_dirty.update(index.counts_of[a])
 
 
 def hidden_by(record: AlarmRecord) -> str:
@@ -257,7 +263,7 @@ def _break_through(turn: Turn, a: int, record: AlarmRecord) -> None:
 
 def _announce(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED) -> None:
     """An event that asks for attention: a silenced buzzer sounds again."""
-    record = turn.state.records[a]
-    for o in turn.state.index.alarm_outputs.get(a, ()):
-        turn.state.outputs[o].silenced = False
-    tell(turn, a, kind, measured=measured, reason=hidden_by(record))
+    state = turn.state
+    for o in state.index.alarm_outputs.get(a, ()):
+        state.outputs[o].silenced = False
+    tell(turn, a, kind, measured=measured, reason=hidden_by(state.records[a]))

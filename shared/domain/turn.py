@@ -86,19 +86,21 @@ class Turn:
         until_ms: int = 0,
     ) -> None:
         """Make one event of this input, with the next numbers. ``kind`` is an EventType."""
-        room, entry = self.state, self.entry
+        room, entry, events = self.state, self.entry, self.events
         plan = room.plan
-        room.room_no += 1
-        ordinal = len(self.events)
+        room.room_no = room_no = room.room_no + 1
+        ordinal = len(events)
         if self._begun is None:
             self._begun = event_id_begun(entry.log_id, entry.site_seq, plan.id)
-        self.events.append(
-            Event(
+        # As Event(...) does it, but without handing over so many arguments twice.
+        event = tuple.__new__(
+            Event,
+            (
                 str(kind),
                 event_id_after(self._begun, ordinal),
                 plan.site,
                 plan.id,
-                room.room_no,
+                room_no,
                 entry.log_id,
                 entry.site_seq,
                 ordinal,
@@ -110,15 +112,13 @@ class Turn:
                 rule,
                 severity,
                 state,
-                measured.value,
-                measured.unit,
-                measured.limit,
-                measured.quality,
+                *measured,
                 reason,
                 actor,
                 until_ms,
-            )
+            ),
         )
+        events.append(event)
 
 
 def set_wake(state: RoomState, kind: Wake, index: int, due_ms: int) -> None:
