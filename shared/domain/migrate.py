@@ -1,9 +1,9 @@
 """A new rule set: what is still in the plan keeps its state by id, or by the id that it had before.
 
-Points, scans, detectors, batteries and outputs keep theirs by id; a condition row by its alarm, its kind and its place
-among the alarm's rows of that kind. An open alarm whose rule is gone is closed as retired. A condition that was TRUE
-stays TRUE until a good value says otherwise, whatever its rule was before. A renamed room takes the state of the old
-one and counts its events anew.
+Points, scans, detectors, batteries and outputs keep theirs by id; detectors and batteries that were renamed by their
+alarms, which know it; a condition row by its alarm, its kind and its place among the alarm's rows of that kind. An open
+alarm whose rule is gone is closed as retired. A condition that was TRUE stays TRUE until a good value says otherwise,
+whatever its rule was before. A renamed room takes the state of the old one and counts its events anew.
 """
 
 from collections import defaultdict
@@ -23,8 +23,6 @@ from shared.domain.state import RoomState
 from shared.domain.trip import FAR_MS, TripState
 from shared.domain.turn import Turn
 
-RowKey = tuple[str, RowKind, int]
-
 
 def migrate(turn: Turn, rules: Rules) -> None:
     """Put the room under a new plan."""
@@ -40,16 +38,16 @@ def migrate(turn: Turn, rules: Rules) -> None:
         new.scans[n] = old.scans[o]
     kept = _kept_alarms(old.plan, plan, before)
     _carry_detectors(turn, old, new, kept)
-    batteries = _pairs((b.id for b in old.plan.batteries), (before(b.id) for b in plan.batteries))
-    for o, n in batteries:
+    batteries = _kept_batteries(old.plan, plan, kept, before)
+    for o, n in batteries.items():
         new.batteries[n] = old.batteries[o]
         modes.apply_limits(new, n)
     outputs = _pairs((x.id for x in old.plan.outputs), (before(x.id) for x in plan.outputs))
     for o, n in outputs:
         new.outputs[n] = old.outputs[o]
-    point_of, battery_of = dict(points), dict(batteries)
+    point_of = dict(points)
     new.histograms = {
-        (point_of[p], battery_of[b]): x for (p, b), x in old.histograms.items() if p in point_of and b in battery_of
+        (point_of[p], batteries[b]): x for (p, b), x in old.histograms.items() if p in point_of and b in batteries
     }
     new.maintenance = old.maintenance
     turn.replace(new)
@@ -89,6 +87,16 @@ def _kept_alarms(old: RoomPlan, new: RoomPlan, before: Callable[[str], str]) -> 
     }
     same = {places[AlarmId(name)]: n for n, alarm in enumerate(new.alarms) if (name := before(alarm.id)) in places}
     return {**same, **renamed}
+
+
+def _kept_batteries(old: RoomPlan, new: RoomPlan, kept: dict[int, int], before: Callable[[str], str]) -> dict[int, int]:
+    """From batteries of the old plan to those of the new one: by id, else by an alarm of theirs that knows a rename."""
+    renamed = {
+        old.alarms[o].battery: new.alarms[n].battery
+        for o, n in kept.items()
+        if NONE not in (old.alarms[o].battery, new.alarms[n].battery)
+    }
+    return {**renamed, **dict(_pairs((b.id for b in old.batteries), (before(b.id) for b in new.batteries)))}
 
 
 def _carry_detectors(turn: Turn, old: RoomState, new: RoomState, kept: dict[int, int]) -> None:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from shared.domain.ids import PointId
 from shared.domain.inputs import Rules, What
-from shared.domain.plan import NONE, DetectorPlan, LimitRow, RoomPlan, Severity
+from shared.domain.plan import NONE, DetectorPlan, LimitRow, MedianFactorRow, Mode, RoomPlan, Severity
 from shared.domain.units import NoData
 from tests.domain.driver import Room, told
-from tests.domain.plans import ALARM, FAULT, HIGH, PREALARM, alarm, gas_room, limit_room
+from tests.domain.plans import ALARM, FAULT, HIGH, PREALARM, alarm, battery_room, gas_room, limit_room
 
 
 def _renamed(plan: RoomPlan) -> RoomPlan:
@@ -123,6 +123,30 @@ def test_gas_at_its_limit_stays_gas_over_any_start() -> None:
         for _ in range(59):
             made.scan("gas1", 0, after_ms=1_000)
         assert made.on()
+
+
+def test_a_renamed_battery_keeps_its_mode_and_the_run_on_of_its_boost() -> None:
+    """Its alarms say what it was called; the fan runs on after the boost, and its seven-day medians stay."""
+    plan = battery_room(hold_ms=0)
+    low = alarm("s/r/bat1/s1/string_current_warning", battery=0)
+    plan = replace(plan, alarms=(low,), median_factors=(MedianFactorRow(0, 1, 0, 300, 500, Severity.WARNING),))
+    made = Room(plan)
+    for boost in (0, 1, 1, 0):
+        made.scan("bacs", 400, 13_500, after_ms=500)
+        made.scan("io1", boost, after_ms=500)
+    ends = made.now + 60_000
+    renamed = replace(low, id=low.id.replace("bat1", "ups"), was=low.id, subject="s/r/ups/s1")  # type: ignore[arg-type]
+    batteries = (replace(plan.batteries[0], id="s/r/ups"),)
+    medians = made.state.histograms
+    events = made.put(Rules("v2", replace(plan, alarms=(renamed,), batteries=batteries), "file"))
+    assert told(events) == ["rules.changed r"]
+    assert made.state.batteries[0].mode is Mode.FLOAT
+    assert made.state.histograms == medians != {}
+    while made.now < ends - 1_000:
+        made.scan("io1", 0, after_ms=1_000)
+        assert made.on()
+    made.scan("io1", 0, after_ms=1_000)
+    assert not made.on()
 
 
 def test_a_was_that_is_left_in_the_site_file_changes_nothing_later() -> None:
