@@ -96,7 +96,11 @@ class World:
         elif what == "fan":
             self.fan_broken = draw.random() < 0.4
         elif what == "drift":
-            self.drift[draw.randrange(JARS)] = draw.choice((0, 0, 60, 250, -300, -400, 1_400))
+            high = [n for n in range(JARS) if self.drift[n] == 250]
+            if high and draw.random() < 0.4:
+                self.drift[draw.choice(high)] = 1_400
+            else:
+                self.drift[draw.randrange(JARS)] = draw.choice((0, 0, 60, 250, 250, -300, -400, 1_400))
         else:
             self.gas = draw.choice((0.0, 9_900.0, 10_000.0, 15_000.0, 20_000.0, 30_000.0))
 
