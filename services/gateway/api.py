@@ -86,7 +86,8 @@ def _add_state(app: FastAPI, views: Views) -> None:
     async def alarms() -> Response:
         items, as_of_ms = views.alarms()
         as_of = rfc3339(as_of_ms)
-        return shapes.json_response({"items": [shapes.alarm(item) for item in items], "as_of": as_of})
+        told = [shapes.alarm(item) for item in items]
+        return shapes.json_response({"items": told, "as_of": as_of, "undurable": views.status().undurable})
 
     @app.get("/api/v1/points", response_model=shapes.PointsJson, responses=_COMMON, summary="Newest values")
     async def points() -> Response:

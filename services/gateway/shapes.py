@@ -32,6 +32,7 @@ class AlarmJson(BaseModel):
 class AlarmsJson(BaseModel):
     items: list[AlarmJson]
     as_of: str | None
+    undurable: bool = Field(description="What is told here is not on disk yet.")
 
 
 class PointJson(BaseModel):

@@ -22,6 +22,7 @@ from services.site import shown as shown_parts
 from services.site.answers import Answers, Decided
 from services.site.counts import Counts
 from services.site.guard_link import GuardLink
+from services.site.loss_mark import Life, LossMark, lost, not_known
 from services.site.reader import LogReader
 from services.site.shown import NOTHING, Shown
 from services.site.tail import Tail
@@ -29,6 +30,7 @@ from services.site.writer import InputBody, Item, Writer
 from shared.devices.frame import Frame
 from shared.devices.plan import DecisionPlan
 from shared.domain import core
+from shared.domain.events import EventType
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, Report, ReportKind
 from shared.domain.state import RoomState
@@ -70,10 +72,16 @@ def explain(states: Mapping[str, RoomState]) -> tuple[Explained, ...]:
     )
 
 
+def _is_unclean(first: Committed) -> bool:
+    return any(event.type == EventType.LOG_STARTED and "not clean" in event.reason for event in first.events)
+
+
 class Service:
     """One site. ``open`` first; ``alive`` is called once a turn of the writer."""
 
-    def __init__(self, runner: Runner, clock: Clock, site: str, *, read: LogReader, alive: Callable[[], None]) -> None:
+    def __init__(
+        self, runner: Runner, clock: Clock, site: str, *, read: LogReader, mark: LossMark, alive: Callable[[], None]
+    ) -> None:
         self.runner = runner
         self.counts = Counts()
         self.answers = Answers()
@@ -85,10 +93,12 @@ class Service:
         self._clock = clock
         self._site = site
         self._alive = alive
+        self._mark = mark
         self._link: GuardLink | None = None
         self._held = Held()
         self._acked = 0
         self._is_fresh = False
+        self._last_log_id = ""
         self._past: tuple[Explained, ...] | None = None
         """As the log last knew the outputs before this process began; None once guard was told."""
         self._kept: dict[str, bytes] = {}
@@ -102,15 +112,33 @@ class Service:
         """Restore the state, write the Start, begin to write. Raises what Runner.open does."""
         first = self.runner.open(boot, self._remember)
         head = self.runner.head
+        self.durable_seq = first.first_seq - 1
         self.tail.begin(self.runner.log_id, first.first_seq - 1 if first.first_seq else head.site_seq)
         self._held = Held.from_bytes(self.runner.position(GUARD_POSITION))
         self._acked = self._held.n
         self._is_fresh = first.first_seq == 1
+        told = self._tell_losses(first)
         self._after(first)
+        if told is not None:
+            self._after(told)
         self.writer.start()
 
     def _remember(self, states: Mapping[str, RoomState]) -> None:
         self._past = explain(states)
+        self._last_log_id = next((state.log_id for state in states.values()), "")
+
+    def _tell_losses(self, first: Committed) -> Committed | None:
+        """What an undurable life before this one has decided upon and the log does not have."""
+        last_seq = first.first_seq - 1
+        sentences = lost(self._mark.open(), self._last_log_id, last_seq)
+        if not sentences and not self._mark.readable and _is_unclean(first):
+            sentences = (not_known(last_seq),)
+        if not sentences:
+            return None
+        subject = f"{self._site}/{SITE_ROOM}/lost"
+        return self.runner.commit(
+            [report(ReportKind.LOG_UNDURABLE, subject, pulse=True, detail=text) for text in sentences]
+        )
 
     def connect(self, link: GuardLink) -> None:
         """From here on leases and acks go there."""
@@ -198,9 +226,16 @@ class Service:
         if committed.durable:
             self.durable_seq = committed.last_seq or self.durable_seq
             self._ack()
+        self._keep_mark()
         self.counts.note(committed.events)
         self.tail.extend(zip(committed.cursors, committed.events, strict=True), durable=committed.durable)
         self._show(now=bool(committed.events))
+
+    def _keep_mark(self) -> None:
+        if not self.runner.undurable:
+            self._mark.clear()
+        elif self.runner.head.site_seq > self.durable_seq:
+            self._mark.note(Life(self.runner.log_id, self.durable_seq, self.runner.head.site_seq))
 
     def _ack(self) -> None:
         if self._link is not None and self._held.n != self._acked:

@@ -120,7 +120,8 @@ def test_gas_with_a_full_disk_and_a_power_cycle_loses_nothing_but_says_what_it_l
     assert "h2_alarm" in {event["data"]["rule"] for event in told}, "the alarm was told, marked undurable"
     doubled = {place: facts for place, facts in witness.told.items() if len(facts) > 1}
     assert not doubled, "one number stood for two things"
+    lost = [event["data"]["reason"] for event in kept if event["subject"].endswith("/_site/lost")]
+    assert len(lost) == 2, "the log names what each of the two cut lives has lost"
+    assert all("at least" in sentence for sentence in lost)
     starts = [event["data"]["reason"] for event in kept if event["type"] == "ampward.log.started.v1"]
-    assert any("not clean stop" in reason for reason in starts), (
-        "the log says after which number it lost inputs"
-    )
+    assert any("not clean stop" in reason for reason in starts), "the log says after which number it lost inputs"

@@ -49,6 +49,7 @@ async def test_alarms_have_the_published_shape(client: httpx.AsyncClient, views:
             }
         ],
         "as_of": "2023-11-14T22:13:20.000Z",
+        "undurable": False,
     }
 
 
