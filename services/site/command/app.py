@@ -5,6 +5,8 @@ Each command's module loads what it needs when it runs, so that ``ampward --help
 
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 from typer.exceptions import Exit as TyperExit
@@ -14,6 +16,7 @@ from services.site.command import acts, files, logs, sites
 from services.site.command.output import plain
 from services.site.command.trouble import Exit, Trouble
 from shared.domain.errors import AmpwardError, LogDamaged
+from shared.domain.version import CORE_VERSION
 
 HELP = """Watch battery rooms and act: field bus to alarm, fan relay and provable event log.
 
@@ -38,9 +41,25 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
+    app.callback()(_program)
     for room in (sites, files, logs, acts):
         room.add(app)
     return app
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ampward {metadata.version('ampward')}, core version {CORE_VERSION}")
+        raise TyperExit
+
+
+def _program(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself; what is asked of it is said by their callbacks."""
 
 
 def call(arguments: list[str]) -> int:

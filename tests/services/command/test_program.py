@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from services.site.command import app as app_module
 from services.site.command.app import build, call
 from services.site.command.start import RunOptions, parse_plain
+from shared.domain.version import CORE_VERSION
 from tests.services.command.conftest import Run
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +35,12 @@ def test_the_help_says_what_it_is_not_and_the_exit_codes(run: Run) -> None:
     assert "does not replace them" in text
     assert "Exit codes: 0 done" in text
     assert "Traceback" not in text
+
+
+def test_the_version_is_said(run: Run) -> None:
+    """The program's and the core's, on one line."""
+    done = run("--version")
+    assert (done.code, done.out) == (0, f"ampward {metadata.version('ampward')}, core version {CORE_VERSION}\n")
 
 
 @pytest.mark.parametrize("words", [[], ["-h"], ["check", "-h"]])
