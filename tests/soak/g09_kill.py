@@ -20,7 +20,10 @@ from shared.wire.inputs import Input, decode_input
 from tests.soak.outcome import Outcome
 from tests.soak.writer import digest
 
-LABELS = ("after inputs", "after events", "before commit", "after commit", "mid snapshot", "anywhere", "anywhere")
+LABELS = (
+    "before append", "after inputs", "mid snapshot", "before commit", "after commit", "before acting",
+    "anywhere", "anywhere",
+)  # fmt: skip
 CYCLE_S_MAX = 60
 
 Accepted = tuple[str, int, int, str]
