@@ -12,7 +12,8 @@ from pathlib import Path
 
 from services.plantsim.devices_file import load_devices
 from services.plantsim.plant import simulate
-from shared.domain.errors import Busy
+from shared.domain.errors import AmpwardError, Busy
+from shared.runtime.lifecycle import end_with_parent
 
 USAGE = "usage: python -m services.plantsim DEVICES.yaml"
 
@@ -22,6 +23,10 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         sys.stderr.write(f"{USAGE}\n")
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    try:
+        end_with_parent()
+    except AmpwardError:
+        return 0
     spec, faults = load_devices(Path(arguments[0]), os.environ)
     if spec is None:
         sys.stdout.writelines(f"{fault}\n" for fault in faults)

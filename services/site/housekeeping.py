@@ -1,7 +1,8 @@
-"""The nightly proof: the site derives its last day again and compares, byte for byte.
+"""The nightly proof: the site derives its last day again and compares, byte for byte, and checks its whole log.
 
 It runs in a process of its own at the lowest priority, so that it takes only time that nobody needs. What it finds is a
-Report, so an alarm, and over when the next night finds nothing. Disk and clock are watched by the runner.
+Report, so an alarm: a difference until a night finds none, older damage anew each night. Disk and clock are watched by
+the runner.
 """
 
 import json
@@ -17,6 +18,7 @@ from shared.runtime.lifecycle import PARENT
 from shared.runtime.logging import logger
 
 LOOK_S = 10.0
+DETAIL_CHARACTERS_MAX = 900
 REPLAY_HOUR = 3
 """By the site's clock: the quietest hour of a day."""
 
@@ -55,12 +57,16 @@ class NightlyReplay:
         assert ended.stdout is not None
         with ended.stdout as said:
             answer = said.read()
-        if ended.returncode == 0:
+        difference, damage = _found(answer, ended.returncode)
+        if damage:
+            service.report(ReportKind.LOG_DAMAGED, "log", damage, pulse=True)
+            logger().error("nightly_log_damaged", damage=damage)
+        if difference:
+            service.report(ReportKind.REPLAY_DIFFERS, "replay", difference)
+            logger().error("nightly_replay_differs", returncode=ended.returncode)
+        elif not damage:
             service.report(ReportKind.REPLAY_DIFFERS, "replay", "the last day is equal", on=False)
             logger().info("nightly_replay_equal")
-        else:
-            service.report(ReportKind.REPLAY_DIFFERS, "replay", _difference(answer, ended.returncode))
-            logger().error("nightly_replay_differs", returncode=ended.returncode)
 
     def end(self) -> None:
         """A replay is worth nothing half done."""
@@ -69,8 +75,10 @@ class NightlyReplay:
             self._running.wait()
 
 
-def _difference(answer: bytes, code: int) -> str:
+def _found(answer: bytes, code: int) -> tuple[str, str]:
+    """The first difference and the first damage, "" for none."""
     try:
-        return str(json.loads(answer)["first_difference"])[:900]
+        told = json.loads(answer)
+        return str(told["first_difference"])[:DETAIL_CHARACTERS_MAX], str(told["damage"])[:DETAIL_CHARACTERS_MAX]
     except (ValueError, KeyError, TypeError):
-        return f"the replay ended with {code}"
+        return f"the replay ended with {code}", ""

@@ -26,6 +26,7 @@ from services.gateway.address import bind_loopback, shown_address
 from services.site import folder
 from services.site.children import Child, python
 from services.site.guard_watch import GuardWatch
+from services.site.orphans import end_brokers
 from services.site.start import Start, demo_environment, read_start
 from services.site.supervisor import Supervisor
 from services.site.teller import Teller
@@ -201,6 +202,7 @@ class Parent:
         self._mqtt = self.plan.mqtt
         if not (self.plan.demo and self.plan.mqtt):
             return
+        end_brokers(self._data)
         found = find_broker(self.plan.mqtt, self._data, may_install="AMPWARD_NO_INSTALL" not in os.environ)
         self._mqtt = found.url
         if found.command:

@@ -23,6 +23,7 @@ TOLD = {
     "config_changed": "the new site file is in force",
     "config_unchanged": "the site file says what is in force already",
     "mqtt_address_wrong": "MQTT: {fault}",
+    "nightly_log_damaged": "the nightly check found the log damaged: {damage}",
     "nightly_replay_differs": "the nightly replay differs from the log: see the alarm replay_differs",
 }
 """Structured events of a child that whoever started the site should hear of, as sentences."""

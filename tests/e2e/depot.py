@@ -21,6 +21,7 @@ points:
 IO = """\
 points:
   do0: {table: coil, address: 0, on: 1, safe: on}
+  do1: {table: coil, address: 1, on: 1, safe: on}
   di2: {table: discrete, address: 2, closed: 1}
 watchdog: none
 """
@@ -39,11 +40,17 @@ rooms:
     gas: [{{h2: gas1.h2, warm_up: 1s}}]
     fan: [{{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s,
             wiring: fan_on_when_deenergised}}]
-rules: {{h2_prealarm: {{limit: {limit}, off_delay: 500ms}}}}
+{room}
+rules: {{h2_prealarm: {{limit: {limit}, off_delay: 500ms}}, h2_alarm: {{off_delay: 500ms}}}}
 log: {{ballast_mib: 1, disk_low_mib: 1}}
 {more}
 """
-FAN = 0
+FAN, BUZZER = 0, 1
+
+
+def _blow(device: ForeignDevice, address: int, value: int) -> None:
+    if address == FAN:
+        device.set("d", 2, value)
 
 
 class Depot:
@@ -52,22 +59,26 @@ class Depot:
     def __init__(self, folder: Path, data: Path | None = None) -> None:
         program = build_device(folder)
         self.gas = ForeignDevice(program)
-        self.io = ForeignDevice(program, lambda device, _address, value: device.set("d", 2, value))
+        self.io = ForeignDevice(program, _blow)
         (folder / "gas.yaml").write_text(GAS)
         (folder / "io.yaml").write_text(IO)
         self.site_file = folder / "site.yaml"
         self.write()
         self.data = data or folder / "data"
 
-    def write(self, limit: str = "1.0", more: str = "") -> None:
-        """The site file, with another pre-alarm limit or more keys."""
-        self.site_file.write_text(SITE.format(gas=self.gas.port, io=self.io.port, limit=limit, more=more))
+    def write(self, limit: str = "1.0", more: str = "", buzzer: bool = False) -> None:
+        """The site file, with another pre-alarm limit, a buzzer or more keys."""
+        room = "    buzzer: {output: io1.do1}" if buzzer else ""
+        self.site_file.write_text(SITE.format(gas=self.gas.port, io=self.io.port, limit=limit, room=room, more=more))
 
     def h2(self, tenths_percent: int) -> None:
         self.gas.set("h", 0, tenths_percent)  # The register counts tenths of a per cent.
 
     def fan(self) -> int | None:
         return self.io.coils.get(FAN)
+
+    def buzzer(self) -> int | None:
+        return self.io.coils.get(BUZZER)
 
     def settle(self) -> None:
         """Past power-up: three good samples came, nothing is demanded."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.depot import Depot, children, events, kill, open_depot, site_pid, types
+from tests.e2e.depot import FAN, Depot, children, events, kill, open_depot, site_pid, types
 from tests.e2e.foreign import Site, ampward, running, wait_for
 from tests.testkit.disk import read_only, small_disk
 from tests.testkit.process import is_alive
@@ -126,6 +126,39 @@ def test_a_second_run_goes_on_from_its_log(depot: Depot) -> None:
     proven(depot.data)
 
 
+def test_safe_values_of_a_clean_stop_are_no_alarm_at_the_next_start(depot: Depot) -> None:
+    """Fan and buzzer stand on because the stop wrote it: they go off again, nothing is unexplained, nothing runs on."""
+    depot.write(buzzer=True)
+    with running(depot.site_file, depot.data) as site:
+        depot.settle()
+        wait_for("the end of the buzzer's start", lambda: depot.buzzer() == 0)
+        assert site.stop() == 0
+    assert (depot.fan(), depot.buzzer()) == (1, 1)
+    with running(depot.site_file, depot.data) as again:
+        wait_for("both off", lambda: (depot.fan(), depot.buzzer()) == (0, 0))
+        found = events(again)
+        assert any(one["type"] == "ampward.log.started.v1" and "clean" in one["data"]["reason"] for one in found)
+        assert types(found, "trip_unexplained") == []
+        assert again.alarms() == {}
+        assert again.stop() == 0
+    proven(depot.data)
+
+
+def test_a_fan_found_on_after_a_crash_is_unexplained(depot: Depot) -> None:
+    """No stop is in the log that would have switched it on."""
+    with running(depot.site_file, depot.data) as site:
+        depot.settle()
+        family = (site.process.pid, *children(site), site.record["guard_pid"])
+        for pid in dict.fromkeys(family):
+            kill(pid)
+        site.process.wait()
+        wait_for("their end", lambda: not any(map(is_alive, family)))
+        depot.io.set("c", FAN, 1)
+        with running(depot.site_file, depot.data) as again:
+            wait_for("the alarm", lambda: "trip_unexplained" in again.alarms())
+            assert again.stop() == 0
+
+
 def test_a_taken_port_is_refused_before_anything_acts(depot: Depot) -> None:
     """Exit 3 with the port; guard is not started, no coil is written."""
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -214,9 +247,7 @@ def test_a_read_only_folder_does_not_prevent_a_start(tmp_path: Path) -> None:
         with running(depot.site_file, depot.data) as site:
             assert site.stop() == 0
         with read_only(disk):
-            process = subprocess.Popen(
-                [*run_command(depot)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+            process = subprocess.Popen([*run_command(depot)], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
             try:
                 depot.settle()
                 depot.h2(25)

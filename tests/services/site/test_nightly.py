@@ -1,6 +1,8 @@
 """The nightly proof: what it finds becomes a Report, and it is never done twice at once."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -28,7 +30,8 @@ class Reports:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, bool]] = []
 
-    def report(self, kind: str, part: str, detail: str, *, on: bool = True) -> None:
+    def report(self, kind: str, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
+        assert on or not pulse
         assert detail
         self.told.append((kind, part, on))
 
@@ -55,7 +58,7 @@ def test_the_last_day_of_a_sound_log_is_equal(tmp_path: Path) -> None:
         [sys.executable, "-m", "services.site.nightly", tmp_path], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["equal"] is True
+    assert json.loads(done.stdout) == {"first_difference": "", "damage": ""}
 
 
 def look_until_told(night: NightlyReplay, now: datetime, reports: Reports) -> None:
@@ -75,6 +78,17 @@ def test_an_equal_night_ends_the_alarm(tmp_path: Path) -> None:
     assert reports.told == []
     look_until_told(night, evening + timedelta(hours=5), reports)
     assert reports.told == [(ReportKind.REPLAY_DIFFERS, "replay", False)]
+
+
+def test_older_damage_is_an_alarm_of_its_own(tmp_path: Path) -> None:
+    """A change before the last day is in no replay; the nightly check of the whole log finds it."""
+    with_log(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as log, log:
+        log.execute("UPDATE rows SET hash = zeroblob(32) WHERE last_seq = (SELECT min(last_seq) FROM rows)")
+    evening = datetime(2026, 1, 1, 22, 0, tzinfo=ZONE)
+    night, reports = NightlyReplay(tmp_path, evening), Reports()
+    look_until_told(night, evening + timedelta(hours=5), reports)
+    assert reports.told[0] == (ReportKind.LOG_DAMAGED, "log", True)
 
 
 def test_a_log_that_cannot_be_derived_again_is_an_alarm(tmp_path: Path) -> None:
