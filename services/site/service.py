@@ -11,7 +11,7 @@ follows a commit of either kind; a command's answer is there before who waits fo
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
@@ -72,8 +72,14 @@ def explain(states: Mapping[str, RoomState]) -> tuple[Explained, ...]:
     )
 
 
-def _is_unclean(first: Committed) -> bool:
-    return any(event.type == EventType.LOG_STARTED and "not clean" in event.reason for event in first.events)
+def after_clean_stop(past: tuple[Explained, ...], safe_on: Collection[str]) -> tuple[Explained, ...]:
+    """The same when the log ended with a clean stop: that was a demand for every output's safe value."""
+    return tuple(Explained(said.output, said.demanded or said.output in safe_on, said.gas_at_limit) for said in past)
+
+
+def _ended(first: Committed, how: str) -> bool:
+    """Whether the log before this Start ended so: "clean stop", "not clean stop"."""
+    return any(event.type == EventType.LOG_STARTED and event.reason.endswith(f", {how}") for event in first.events)
 
 
 class Service:
@@ -101,6 +107,8 @@ class Service:
         self._last_log_id = ""
         self._past: tuple[Explained, ...] | None = None
         """As the log last knew the outputs before this process began; None once guard was told."""
+        self._safe_on: frozenset[str] = frozenset()
+        """Outputs that a stop before this process began left on."""
         self._kept: dict[str, bytes] = {}
         self._keeping = threading.Lock()
         self._kept_at = 0.0
@@ -111,6 +119,8 @@ class Service:
     def open(self, boot: str) -> None:
         """Restore the state, write the Start, begin to write. Raises what Runner.open does."""
         first = self.runner.open(boot, self._remember)
+        if self._past is not None and _ended(first, "clean stop"):
+            self._past = after_clean_stop(self._past, self._safe_on)
         head = self.runner.head
         self.durable_seq = first.first_seq - 1
         self.tail.begin(self.runner.log_id, first.first_seq - 1 if first.first_seq else head.site_seq)
@@ -125,13 +135,14 @@ class Service:
 
     def _remember(self, states: Mapping[str, RoomState]) -> None:
         self._past = explain(states)
+        self._safe_on = frozenset(one.id for state in states.values() for one in state.plan.outputs if one.safe_on)
         self._last_log_id = next((state.log_id for state in states.values()), "")
 
     def _tell_losses(self, first: Committed) -> Committed | None:
         """What an undurable life before this one has decided upon and the log does not have."""
         last_seq = first.first_seq - 1
         sentences = lost(self._mark.open(), self._last_log_id, last_seq)
-        if not sentences and not self._mark.readable and _is_unclean(first):
+        if not sentences and not self._mark.readable and _ended(first, "not clean stop"):
             sentences = (not_known(last_seq),)
         if not sentences:
             return None
