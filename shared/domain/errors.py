@@ -38,10 +38,10 @@ class LogBroken(LogError):
 
 
 class LogDamaged(LogError):
-    """What is stored is not what was written."""
+    """What is stored is not what was written. ``record`` is 0 when it is no record, but the file."""
 
     def __init__(self, record: int, what: str) -> None:
-        super().__init__(f"record {record}: {what}")
+        super().__init__(f"record {record}: {what}" if record else what)
         self.record = record
 
 

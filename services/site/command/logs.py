@@ -147,7 +147,7 @@ def verify(
     data: Annotated[Path, typer.Argument(help="Data folder.")] = DATA,
     as_json: Json = False,
 ) -> int:
-    """Check every byte of the log against its chain. Exit 0 sound, 1 not; the first bad record is named.
+    """Check every byte of the log against its chain. Exit 0 sound, 1 not; the first bad record is named (null: none).
 
     Example: ampward verify data --json
     """
@@ -156,12 +156,13 @@ def verify(
     with progress_bar("verifying") as tell:
         found = run(data, tell)
     if as_json:
-        write_json(found._asdict())
+        write_json({**found._asdict(), "bad_record": None if found.ok else found.bad_record})
     elif found.ok:
         write(f"sound: {found.records} records up to {found.site_seq}, head {found.head}")
         write(f"every event can be derived again from record {found.replay_from} on")
     else:
-        write(f"not sound at record {found.bad_record}: {found.what}")
+        is_placed = found.what.startswith("record ") or not found.records
+        write(f"not sound: {found.what}" if is_placed else f"not sound at record {found.bad_record}: {found.what}")
     return Exit.DONE if found.ok else Exit.NO
 
 
