@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ TURN_S = 0.5
 SITE_SILENT_S = 60.0
 """The site process gives a sign of life each second; a slow disk may hold it up for long, not for ever."""
 WATCHDOG_EVERY_S = 5.0
+WORDS_MAX = 20
 CANNOT_START = 3
 
 Condition = Callable[[], bool]
@@ -96,6 +98,8 @@ class Parent:
         self._devices_ready = False
         self._checked: dict[str, object] = {}
         self._guard_fault = ""
+        self._words: dict[str, deque[str]] = {}
+        """Plain lines of each child until the trip is ready."""
         self._guard_is_ours = True
         """False while a guard of an earlier run protects: a start that fails leaves it alone."""
         self._guard_look_at = 0.0
@@ -156,7 +160,9 @@ class Parent:
             self._reload_owed = True
         if self._plan is None and not self._signals.ended.is_set():
             raise CannotStart(
-                "\n".join(["the site file is bad", *lines]) if lines else "the check of the site file failed"
+                "\n".join(["the site file is bad", *lines])
+                if lines
+                else self._with_words("the check of the site file failed", "check")
             )
 
     def _protect(self) -> None:
@@ -195,7 +201,7 @@ class Parent:
             self._is_over_or(lambda: self._devices_ready or not self._supervisor["plantsim"].is_running), DEVICES_WAIT_S
         )
         if not self._devices_ready:
-            raise CannotStart("the simulated devices did not start; see the lines above")
+            raise CannotStart(self._with_words("the simulated devices did not start", "plantsim"))
 
     def _broker(self) -> None:
         """For demo sites: a broker of our own where none listens, so that an MQTT client can look in."""
@@ -329,7 +335,13 @@ class Parent:
             return
         self._alive_at = monotonic()
 
+    def _with_words(self, why: str, name: str) -> str:
+        """What a child said in plain lines belongs to why the start failed."""
+        return "\n".join([why, *self._words.get(name, ())])
+
     def _on_line(self, child: Child, stream: str, line: bytes) -> None:
+        if not self._written and not line.startswith(b"{"):
+            self._words.setdefault(child.name, deque(maxlen=WORDS_MAX)).append(line.decode(errors="replace"))
         if child.name == "check" and stream == "stdout":
             self._checked = _object(line)
         elif child.name == "plantsim" and stream == "stdout":
@@ -347,7 +359,7 @@ class Parent:
         if child.name == "guard" and self._guard.is_connected and self._guard.pid == child.last_pid:
             self._guard_gone()
         if child.name == "guard" and not self._written and how == f"ended with {CANNOT_START}":
-            self._guard_fault = "the outputs are held by another guard; see the lines above"
+            self._guard_fault = self._with_words("the outputs are held by another guard", "guard")
         if child.name == "site":
             self._alive_at = 0.0
         if child.name == "plantsim" and not self._devices_ready:

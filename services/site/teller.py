@@ -21,7 +21,6 @@ TOLD = {
     "config_fault": "{fault}",
     "config_rejected": "the site file is not taken, the old configuration stays: {why}",
     "config_changed": "the new site file is in force",
-    "config_unchanged": "the site file says what is in force already",
     "mqtt_address_wrong": "MQTT: {fault}",
     "nightly_log_damaged": "the nightly check found the log damaged: {damage}",
     "nightly_replay_differs": "the nightly replay differs from the log: see the alarm replay_differs",

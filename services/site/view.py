@@ -14,7 +14,7 @@ from pathlib import Path
 from time import sleep
 
 from services.site.told import Told
-from services.site.view_lines import event_line, is_news, standing_lines
+from services.site.view_lines import NOT_TOLD_YET, event_line, is_news, standing_lines
 from services.site.view_source import Picture, Source
 from shared.runtime.lifecycle import Signals, end_with_parent
 
@@ -70,11 +70,16 @@ def _as_lines(source: Source, signals: Signals) -> None:
 
 
 def _first_picture(source: Source, signals: Signals) -> Picture | None:
+    """As soon as the site answers and guard has told of its outputs, which it does each second."""
     while not signals.ended.is_set():
         try:
-            return source.picture()
+            picture = source.picture()
         except TROUBLE:
             signals.ended.wait(RETRY_S)
+            continue
+        if picture.status["checks"]["armed"]["detail"] != NOT_TOLD_YET:
+            return picture
+        signals.ended.wait(RETRY_S)
     return None
 
 

@@ -19,6 +19,8 @@ STATES = {
 SUPPLEMENTS = "Ampward supplements a listed gas detector and its wired ventilation interlock; it never replaces them."
 
 
+NOT_TOLD_YET = "guard has not told of its outputs yet"
+
 CAUSES = {
     "alarm": "",
     "detector_1": "gas limit 1",

@@ -27,7 +27,7 @@ from services.site.counts import Counts
 from services.site.guard_link import GuardState
 from services.site.shown import Shown, output_items
 from services.site.tail import Tail
-from services.site.view_lines import SUPPLEMENTS
+from services.site.view_lines import NOT_TOLD_YET, SUPPLEMENTS
 from shared.devices.plan import SitePlan
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
@@ -105,7 +105,7 @@ class SiteViews:
             "guard": Check(speaks, why or f"pid {guard.pid}"),
             "trip": Check(acts, why or ("polls, decides and can write" if acts else lacks or "starting")),
             "outputs": Check(speaks and not silent, why or silent),
-            "armed": Check(bool(held) and not unarmed, unarmed[:2000] if held else "no output is known"),
+            "armed": Check(bool(held) and not unarmed, unarmed[:2000] if held else NOT_TOLD_YET),
             "log": Check(not shown.undurable, "inputs are not on disk at present" if shown.undurable else ""),
             "writer": Check(age < PROGRAM_SILENT_S, f"last sign of life {age:.0f} s ago"),
         }

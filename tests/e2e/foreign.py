@@ -94,11 +94,11 @@ def wait_for(what: str, probe: Callable[[], Any], seconds: float = 20.0) -> Any:
 class Site:
     """A running ``ampward run``, seen as an operator sees it."""
 
-    def __init__(self, site_file: Path, data: Path, *more: str, program: tuple[str, ...] = (AMPWARD,)) -> None:
+    def __init__(self, site_file: Path, data: Path, *more: str, program: tuple[str, ...] = ()) -> None:
         self.data = data
         self._output = (data.parent / f"{data.name}.out").open("a")
         options = ("--data", str(data), "--http", "127.0.0.1:0", "--no-view", *more)
-        arguments = [*program, "run", str(site_file), *options]
+        arguments = [*(program or (AMPWARD,)), "run", str(site_file), *options]
         started = time.time()
         self.process = subprocess.Popen(arguments, stdout=self._output, stderr=subprocess.STDOUT)
         record = data / "run.json"
@@ -155,7 +155,7 @@ def ampward(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def running(site_file: Path, data: Path, *more: str, program: tuple[str, ...] = (AMPWARD,)) -> Iterator[Site]:
+def running(site_file: Path, data: Path, *more: str, program: tuple[str, ...] = ()) -> Iterator[Site]:
     site = Site(site_file, data, *more, program=program)
     try:
         yield site
