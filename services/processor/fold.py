@@ -18,7 +18,7 @@ from shared.domain import core
 from shared.domain.errors import LogDamaged
 from shared.domain.events import Event
 from shared.domain.ids import SITE_ROOM
-from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Start, Tick, Undecodable
+from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Start, Tick, Undecodable, What
 from shared.domain.plan import RoomPlan
 from shared.domain.state import RoomState
 from shared.log.port import Snapshot
@@ -28,6 +28,9 @@ from shared.wire.states import decode_state, encode_state
 
 DECISION = ""
 """The name under which a snapshot keeps the decision version; no room is called so."""
+
+SITE_WIDE = frozenset({What.ACK, What.RESET, What.SILENCE, What.MAINTENANCE, What.IN_SERVICE})
+"""Commands that may name the whole site; any other means one alarm, output or jar."""
 
 RuleSets = Callable[[str], bytes | None]
 
@@ -63,8 +66,8 @@ class Fold:
                 return self._frame(entry, body)
             case Tick(room=room):
                 return self._step([room], entry, body)
-            case Report(subject=subject) | Command(subject=subject):
-                return self._step(self.rooms_of(subject), entry, body)
+            case Report() | Command():
+                return self._step(self.rooms_of(body), entry, body)
             case RuleSet():
                 return self.change_rules(entry, body)
             case Start():
@@ -78,12 +81,14 @@ class Fold:
             case _:
                 assert_never(body)
 
-    def rooms_of(self, subject: str) -> list[str]:
-        """Where a command or Report with this subject goes."""
-        parts = subject.split("/")
-        if len(parts) == 1:
-            return list(self.states)
-        return [parts[1] if parts[1] in self.states else SITE_ROOM]
+    def rooms_of(self, body: Command | Report) -> list[str]:
+        """Where it goes by its subject; a command for nothing that there is goes to the box, which refuses it once."""
+        parts = body.subject.split("/")
+        if len(parts) > 1:
+            return [parts[1] if parts[1] in self.states else SITE_ROOM]
+        is_site = self.decision is None or body.subject == self.decision.site
+        is_everywhere = isinstance(body, Report) or (is_site and body.what in SITE_WIDE)
+        return list(self.states) if is_everywhere else [SITE_ROOM]
 
     def rooms_of_device(self, device: str) -> tuple[str, ...]:
         """The rooms that see this device's frames."""

@@ -118,8 +118,8 @@ class Taker:
                 taken.rooms.update(self.fold.rooms_of_device(device))
             case Tick(room=room) | Resync(room=room):
                 taken.rooms.add(room)
-            case Command(subject=subject) | Report(subject=subject):
-                taken.rooms.update(self.fold.rooms_of(subject))
+            case Command() | Report():
+                taken.rooms.update(self.fold.rooms_of(body))
             case _:
                 pass
 

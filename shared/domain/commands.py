@@ -26,17 +26,34 @@ TEST_MAX_MS = HOUR_MS
 TEST_MS = 10_000
 """A test without a duration lasts so long."""
 
+_ONE_ALARM = "name an alarm, SITE/ROOM/POINT/RULE"
+_SUBJECTS: dict[What, str] = {
+    What.ACK: f"{_ONE_ALARM}, or a place with one that is open, SITE/ROOM",
+    What.RESET: f"{_ONE_ALARM}, or a place with one that is open, SITE/ROOM",
+    What.SHELVE: _ONE_ALARM,
+    What.UNSHELVE: _ONE_ALARM,
+    What.OUT_OF_SERVICE: _ONE_ALARM,
+    What.IN_SERVICE: f"{_ONE_ALARM}, a room, SITE/ROOM, or the site",
+    What.MAINTENANCE: "name a room, SITE/ROOM, or the site",
+    What.SILENCE: "name a buzzer, SITE/ROOM/OUTPUT, a room, SITE/ROOM, or the site",
+    What.TEST: "name an output, SITE/ROOM/OUTPUT",
+}
+"""What a person may name, said when there is nothing of that name."""
+
 
 def take(turn: Turn, command: Command) -> None:
     """Carry out a command, or refuse it."""
     rejected = _HANDLERS[command.what](turn, command) if command.what in _HANDLERS else _not_supported(turn, command)
     if rejected is not None:
+        text = rejected.text
+        if rejected.refusal is Refusal.UNKNOWN_SUBJECT and not text:
+            text = _SUBJECTS.get(command.what, "")
         turn.emit(
             EventType.INPUT_REJECTED,
             command.subject,
             occurrence=rejected.occurrence,
             severity=rejected.severity.label if rejected.severity is not None else "",
-            reason=f"{rejected.refusal.value}: {rejected.text}" if rejected.text else rejected.refusal.value,
+            reason=f"{rejected.refusal.value}: {text}" if text else rejected.refusal.value,
             actor=command.actor,
         )
 

@@ -94,6 +94,37 @@ def test_the_same_command_again_gives_the_same_answer() -> None:
     assert site.commit(reset).refusals == first.refusals
 
 
+@pytest.mark.parametrize(
+    ("what", "subject", "allowed"),
+    [
+        (What.ACK, "r1", "SITE/ROOM/POINT/RULE"),
+        (What.SHELVE, "s", "SITE/ROOM/POINT/RULE"),
+        (What.TEST, "io1-do0", "SITE/ROOM/OUTPUT"),
+        (What.SILENCE, "r1", "SITE/ROOM"),
+        (What.MAINTENANCE, "r1", "SITE/ROOM"),
+    ],
+)
+def test_a_name_that_is_nothing_is_refused_once(what: What, subject: str, allowed: str) -> None:
+    """Not once a room; and the refusal says what a subject may be."""
+    site = in_memory()
+    site.open()
+    site.commit(gas(1, 20))
+    made = site.commit(command("c1", what, subject, reason="why"))
+    assert kinds(made) == ["input.rejected"]
+    reason = made.refusals["c1"].reason
+    assert reason.startswith("unknown-subject: ")
+    assert allowed in reason
+
+
+def test_the_name_of_the_site_means_every_room() -> None:
+    """One maintenance of the site is one of each of its rooms."""
+    site = in_memory()
+    site.open()
+    made = site.commit(command("c1", What.MAINTENANCE, "s", reason="why")._replace(for_ms=60_000))
+    assert made.refusals == {}
+    assert [event.room for event in made.events if event.type.endswith("maintenance.started.v1")] == ["r1", "_site"]
+
+
 def test_positions_are_stored_with_their_group(tmp_path: Path) -> None:
     """guard's number is durable exactly when its frames are."""
     site = on_disk(tmp_path)
