@@ -23,7 +23,8 @@ from shared.devices.profile import Profile
 from shared.domain.errors import ConfigError
 from shared.fieldbus.lines import split_address
 from shared.runtime.documents import Document, Fault, Place, load_document, validation_faults
-from shared.runtime.profiles import Duration, DurationOrZero, Name, load_profile
+from shared.runtime.profile_file import Duration, DurationOrZero, Name
+from shared.runtime.profiles import load_profile
 
 Plain = str | int | float | bool
 Point = tuple[str, str]

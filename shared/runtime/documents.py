@@ -73,6 +73,8 @@ class Document:
     """Line and column (from 1) of each key; of an item of a sequence, where the item begins."""
     values: Mapping[Place, tuple[int, int]]
     """Line and column of each value; () is the document."""
+    unread: frozenset[Place] = frozenset()
+    """Places whose value a fault told already: what stands in the data there was not written so."""
 
     def resolve(self, loc: Iterable[str | int]) -> Place:
         """The part of the document that a pydantic location means; what is not in the data is left out."""
@@ -146,7 +148,7 @@ def parse_document(raw: bytes, env: Mapping[str, str], file: str) -> tuple[Docum
         return None, [Fault(file, 1, 1, "", what, "one mapping")]
     reader = _Reader(file, env)
     data = reader.value(roots[0], (), ())
-    return Document(file, data, reader.keys, reader.values), reader.faults
+    return Document(file, data, reader.keys, reader.values, frozenset(reader.unread)), reader.faults
 
 
 def _too_heavy(text: str, file: str) -> Fault | None:
@@ -175,6 +177,7 @@ class _Reader:
         self.faults: list[Fault] = []
         self.keys: dict[Place, tuple[int, int]] = {}
         self.values: dict[Place, tuple[int, int]] = {}
+        self.unread: set[Place] = set()
 
     def fault(self, node: Node, place: Place, what: str, allowed: str) -> None:
         if len(self.faults) < FAULTS_MAX:
@@ -243,11 +246,13 @@ class _Reader:
         convert = _SCALARS.get(tag)
         if convert is None:
             if tag not in ("str", "timestamp"):
+                self.unread.add(place)
                 self.fault(node, place, f"has the unknown tag {tag}", "no tag")
             return self.expand(node, text, place)
         try:
             return convert(text)
         except ValueError:
+            self.unread.add(place)
             self.fault(node, place, f"{text!r} is not a value of its type", tag)
             return None
 
@@ -262,6 +267,7 @@ class _Reader:
             if value or match[3] is not None:
                 return value or match[3]
             if match[2] not in self.env:
+                self.unread.add(place)
                 self.fault(node, place, f"the variable {match[2]} is not set", f"set it, or ${{{match[2]}:-default}}")
             return ""
 
@@ -323,7 +329,7 @@ def _fault(document: Document, detail: ErrorDetails, model: Any, at: Place) -> F
     place = document.resolve(loc)
     kind = detail["type"]
     if kind == "extra_forbidden":
-        known = sorted(_known_keys(model, place[len(at) : -1]))
+        known = sorted(known_keys(model, place[len(at) : -1]))
         near = get_close_matches(str(place[-1]) if place else "", known, 1)
         what = f"unknown key, did you mean {near[0]}" if near else "unknown key"
         allowed = f"allowed are {', '.join(known)}" if known else "remove it"
@@ -341,7 +347,7 @@ def _fault(document: Document, detail: ErrorDetails, model: Any, at: Place) -> F
     return document.fault(place, what, message[:1].lower() + message[1:])
 
 
-def _known_keys(model: Any, place: Place) -> set[str]:
+def known_keys(model: Any, place: Place) -> set[str]:
     """Keys of the models that may stand at ``place`` under ``model``."""
     candidates = _models(model)
     for part in place:

@@ -8,14 +8,11 @@ Addresses are 0-based as on the wire: 40001 in a manual is ``table: holding, add
 """
 
 import math
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from typing import Any, Literal, NamedTuple
 
 from shared.devices.profile import (
     ASSUMED,
@@ -30,16 +27,16 @@ from shared.devices.profile import (
     ValueType,
     Watchdog,
 )
-from shared.domain.ids import ID_ALLOWED, is_id
 from shared.domain.units import CEILING, DECIMALS, Unit
-from shared.runtime.documents import Document, Fault, Place, Refused, load_document, validation_faults
-from shared.runtime.durations import parse_duration
+from shared.runtime.documents import Document, Fault, Place, load_document
+from shared.runtime.profile_file import GroupPart, IdentityPart, PointPart, ProfilePart, WatchdogPart
+from shared.runtime.sound import Gaps, sound_part
 
 SHIPPED = Path(__file__).parent.parent / "devices" / "profiles"
 RATIO_MAX = 1 << 29
 """So that twice a 32-bit word times the ratio stays inside 63 bits."""
-GROUP_MAX = 1000
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
+DECIDING = ("table", "type", "unit", "bit", "mask", "scale", "min", "max", "range", "closed", "on", "safe")
+"""Keys of a point that others are judged by."""
 _NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 UNITS: dict[str, tuple[Unit, Fraction]] = {
@@ -50,135 +47,6 @@ UNITS: dict[str, tuple[Unit, Fraction]] = {
     "uOhm": (Unit.MILLIOHM, Fraction(1, 1000)),
 }
 """What a profile may write as a unit, and how many of the point's unit it is (100 %LFL is 4 %vol of hydrogen)."""
-
-
-def _decimal(value: Any) -> Fraction:
-    """A decimal number as text or number, exactly; ``1/3`` too."""
-    text = str(value).strip()
-    whole, slash, part = text.partition("/")
-    number = None
-    if not isinstance(value, bool) and isinstance(value, str | int | float) and len(text) <= 40:
-        if slash and part.strip().isdecimal() and int(part) and whole.strip().lstrip("+-").isdecimal():
-            number = Fraction(int(whole), int(part))
-        elif not slash and _DECIMAL.fullmatch(text):
-            number = Fraction(text)
-    if number is None:
-        raise Refused(f"{text[:40]!r} is not a number", 'a decimal number like "0.1"')
-    if abs(number) >= CEILING or number.denominator > 10**12:
-        raise Refused(f"{text[:40]!r} is too large or too fine", "under 2**53, at most 12 decimals")
-    return number
-
-
-def _duration(value: Any) -> int:
-    parsed = parse_duration(value) if isinstance(value, str) else None
-    if parsed is None or parsed <= 0:
-        raise Refused(f"{str(value)[:40]!r} is not a duration", "a number with ms, s, min, h or d, above 0")
-    return parsed
-
-
-def _on_off(value: Any) -> bool:
-    words = {"on": True, "off": False, True: True, False: False}
-    if not isinstance(value, str | bool) or value not in words:
-        raise Refused(f"{str(value)[:40]!r} is not a state", "on or off")
-    return words[value]
-
-
-def _id(value: Any) -> str:
-    if not isinstance(value, str) or not is_id(value):
-        raise Refused(f"{str(value)[:60]!r} is not a name", ID_ALLOWED)
-    return value
-
-
-Number = Annotated[Fraction, BeforeValidator(_decimal, json_schema_input_type=str | float)]
-Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=str)]
-
-
-def _duration_or_zero(value: Any) -> int:
-    return 0 if str(value) in ("0", "0s", "0ms") else _duration(value)
-
-
-DurationOrZero = Annotated[int, BeforeValidator(_duration_or_zero, json_schema_input_type=str)]
-OnOff = Annotated[bool, BeforeValidator(_on_off, json_schema_input_type=Literal["on", "off"])]
-Name = Annotated[str, BeforeValidator(_id)]
-Address = Annotated[int, Field(ge=0, le=65_535)]
-Raw = Annotated[int, Field(ge=-(1 << 31), le=(1 << 32) - 1)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-class PointPart(_Part):
-    """One point of a profile file."""
-
-    table: Table
-    address: Address
-    type: ValueType | None = None
-    unit: str = Unit.STATE.value
-    scale: Number = Fraction(1)
-    offset: Number = Fraction(0)
-    word_order: Literal["big", "little"] = "big"
-    no_data: tuple[Raw, ...] = ()
-    not_present: tuple[Raw, ...] = ()
-    bit: Annotated[int, Field(ge=0, le=15)] | None = None
-    mask: Annotated[int, Field(ge=1, le=0xFFFFFFFF)] | None = None
-    closed: Annotated[int, Field(ge=0, le=1)] | None = None
-    min: Number | None = None
-    max: Number | None = None
-    range: tuple[Number, Number] | None = None
-    labels: dict[str, str] = {}
-    on: Annotated[int, Field(ge=0, le=1)] | None = None
-    safe: OnOff | None = None
-    read_back: Name | None = None
-    source: str | None = None
-
-
-class GroupPart(_Part):
-    count: Annotated[int, Field(ge=1, le=GROUP_MAX)]
-    address: Address
-    stride: Annotated[int, Field(ge=1, le=1000)]
-    points: dict[Name, PointPart] = Field(min_length=1)
-
-
-class IdentityPart(_Part):
-    table: Table
-    address: Address
-    values: tuple[Annotated[int, Field(ge=0, le=65_535)], ...] = Field(min_length=1, max_length=16)
-
-
-class HeartbeatPart(_Part):
-    point: Name
-    period: Duration
-
-
-class StatusPart(_Part):
-    point: Name
-    good: tuple[int, ...] = Field(min_length=1)
-    warm_up: tuple[int, ...] = ()
-
-
-class WatchdogPart(_Part):
-    table: Table
-    address: Address
-    unit: Duration
-    value: Annotated[int, Field(ge=1, le=65_535)]
-    enable: Address | None = None
-    safe: Address | None = None
-
-
-class ProfilePart(_Part):
-    """A profile file."""
-
-    name: Name | None = None
-    title: str = ""
-    source: str = ""
-    gap: Annotated[int, Field(ge=0, le=64)] = 4
-    points: dict[Name, PointPart] = {}
-    groups: dict[Name, GroupPart] = {}
-    status: StatusPart | None = None
-    identity: IdentityPart | None = None
-    heartbeat: HeartbeatPart | None = None
-    watchdog: WatchdogPart | Literal["none"] | None = None
 
 
 def profile_schema() -> dict[str, Any]:
@@ -203,37 +71,66 @@ def load_profile(ref: str, base: Path, env: Mapping[str, str] = _NO_ENV) -> tupl
 
     A fault with line 0 is about ``ref`` itself: the caller knows where that stands.
     """
+    profile, faults, _ = read_profile(ref, base, env)
+    bad = any(fault.severity == "error" for fault in faults)
+    return (None if bad else profile), faults
+
+
+class Reading(NamedTuple):
+    """A profile file that was read: what is sound of it, every fault, and what was left out."""
+
+    profile: Profile | None
+    faults: tuple[Fault, ...]
+    gaps: Gaps
+
+
+def read_profile(ref: str, base: Path, env: Mapping[str, str] = _NO_ENV) -> Reading:
+    """The sound part of the profile ``ref`` names, so that what refers to it can be checked in spite of its faults."""
     path = profile_path(ref, base)
     if path is None:
         allowed = f"a path like ./my-device.yaml, or one of {', '.join(shipped_profiles())}"
-        return None, (Fault(ref, 0, 0, "profile", f"{ref[:60]!r} is not a shipped profile", allowed),)
+        return Reading(None, (Fault(ref, 0, 0, "profile", f"{ref[:60]!r} is not a shipped profile", allowed),), Gaps())
     document, faults = load_document(path, env)
     if document is None:
-        return None, tuple(faults)
-    try:
-        part = ProfilePart.model_validate(document.data)
-    except ValidationError as error:
-        return None, (*faults, *validation_faults(document, error, ProfilePart))
-    builder = _Builder(document, faults)
+        return Reading(None, tuple(faults), Gaps())
+    part, gaps, told = sound_part(document, ProfilePart)
+    faults += told
+    if part is None:
+        return Reading(None, tuple(faults), gaps)
+    builder = _Builder(document, faults, gaps)
     profile = builder.profile(part, path.stem)
-    bad = any(fault.severity == "error" for fault in builder.faults)
-    return (None if bad else profile), tuple(builder.faults)
+    return Reading(profile, tuple(builder.faults), builder.unfit())
 
 
 class _Builder:
     """The checks that need several keys, and the arithmetic; faults are gathered, never raised."""
 
-    def __init__(self, document: Document, faults: list[Fault]) -> None:
+    def __init__(self, document: Document, faults: list[Fault], gaps: Gaps) -> None:
         self.document = document
         self.faults = list(faults)
+        self.gaps = gaps
+        self.told: set[Place] = set()
 
     def fault(self, place: Place, what: str, allowed: str) -> None:
-        self.faults.append(self.document.fault(place, what, allowed))
+        """Something is wrong at ``place``; nothing is said that hangs on what was left out."""
+        depth = {"points": 2, "groups": 4}.get(str(place[0]), 0) if place else 0
+        if depth and len(place) >= depth:
+            decides = ((*place[:depth], key) for key in DECIDING)
+            doubtful = self.gaps.is_gone(place) or any(self.gaps.is_broken(one) for one in decides)
+        else:
+            doubtful = self.gaps.is_broken(place) if place else False
+        if not doubtful:
+            self.told.add(place)
+            self.faults.append(self.document.fault(place, what, allowed))
+
+    def unfit(self) -> Gaps:
+        """What was left out, and what is told to be wrong: neither can be judged further."""
+        return Gaps(self.gaps.broken | self.told, self.gaps.items)
 
     def profile(self, part: ProfilePart, stem: str) -> Profile:
         channels = tuple(self.channel(name, spec, ("points", name), part) for name, spec in part.points.items())
         groups = tuple(self.group(name, spec, part) for name, spec in part.groups.items())
-        if not channels and not groups:
+        if not channels and not groups and not (self.gaps.is_broken(("points",)) or self.gaps.is_broken(("groups",))):
             self.fault((), "has no points", "at least one point or group")
         profile = Profile(
             name=part.name or stem.lower(),
@@ -259,6 +156,8 @@ class _Builder:
         )
         if name[-1].isdecimal():
             self.fault(("groups", name), "ends with a digit", "a name that an element's number can follow")
+        if self.gaps.is_broken(("groups", name)):
+            return Group(name, part.count, part.address, part.stride, channels)
         last = part.address + (part.count - 1) * part.stride + max(one.address + one.words for one in channels)
         if last > 65_536:
             self.fault(("groups", name), f"ends at address {last - 1}", "at most 65535")
@@ -398,7 +297,7 @@ class _Builder:
                 self.fault(("points", name), "an output without safe value", "safe: on or off")
             if spec.safe is None:
                 continue
-            if spec.read_back is not None and spec.read_back not in part.points:
+            if spec.read_back is not None and not self.stands(spec.read_back, part):
                 self.fault(("points", name, "read_back"), f"there is no point {spec.read_back}", "a point of this file")
             found.append(ProfileOutput(name, spec.safe, spec.read_back or name))
         return tuple(found)
@@ -415,8 +314,11 @@ class _Builder:
         self.known(part.heartbeat.point, part, ("heartbeat", "point"))
         return Heartbeat(part.heartbeat.point, part.heartbeat.period)
 
+    def stands(self, name: str, part: ProfilePart) -> bool:
+        return name in part.points or self.gaps.is_gone(("points", name))
+
     def known(self, name: str, part: ProfilePart, place: Place) -> None:
-        if name not in part.points:
+        if not self.stands(name, part):
             self.fault(place, f"there is no point {name}", f"one of {', '.join(part.points)}")
 
     def identity(self, part: IdentityPart | None) -> Identity | None:

@@ -115,6 +115,8 @@ def _lines(source: Source, rooms: list[Room], devices: tuple[DevicePlan, ...]) -
     """The time that each line has, and that gas may have to wait on it."""
     gas = {found.device for room in rooms for one in room.detectors for found in one.points.values()}
     for bus in buses(source):
+        if source.is_broken(("buses", bus.id)):
+            continue
         line = line_time(bus, [device for device in devices if device.bus == bus.id])
         percent = round_div(line.load_per_mille, 10)
         what = f"its devices need {percent} % of its time"

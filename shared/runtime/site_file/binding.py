@@ -17,6 +17,8 @@ from shared.runtime.site_file.names import Found, Names, group_with, listing
 from shared.runtime.site_file.values import ChannelRef
 
 JAR_CHANNELS = {"voltage": Unit.VOLT, "resistance": Unit.MILLIOHM, "temperature": Unit.CELSIUS, "state": Unit.STATE}
+TELLERS = ("device", "current")
+"""Keys of a string that may tell its battery's mode."""
 FLAGS_CHANNEL = "general_flags"
 """The name under which a profile offers the BACS general flags."""
 
@@ -52,6 +54,8 @@ class Output:
     standby: bool = False
     wiring_safe: bool = False
     capacity_known: bool = False
+    airflow_named: bool = False
+    """True when an airflow contact is named, be it a good one or not."""
     matrix: str = ""
     """The line of the site's own matrix that it belongs to."""
 
@@ -72,6 +76,8 @@ class BoundString:
     current: Found | None
     voltage: Found | None
     jars: list[BoundJar]
+    is_numbered: bool = True
+    """False when its number was left out for a fault: its jars' names are not known."""
 
 
 @dataclass
@@ -169,6 +175,8 @@ class Binder:
         found = self.names.find(room, ref, place)
         if found is None or found.channel.unit is unit:
             return found
+        if self.names.is_doubtful(found.device, "points", found.channel.name):
+            return None
         kind = "a contact or state" if unit is Unit.STATE else unit.value
         self.source.fault(place, f"{ref} is measured in {found.channel.unit.value}", f"a point in {kind}")
         return None
@@ -176,8 +184,8 @@ class Binder:
     def detector(self, room: str, model: GasModel, place: Place) -> Detector | None:
         contacts = (model.contact_1pct, model.contact_2pct)
         if model.h2 is None and None in contacts:
-            if not self.source.is_broken(place):
-                self.source.fault(place, "is no detector", "h2, or both of contact_1pct and contact_2pct")
+            needs = [(*place, key) for key in ("h2", "contact_1pct", "contact_2pct")]
+            self.source.fault(place, "is no detector", "h2, or both of contact_1pct and contact_2pct", needs=needs)
             return None
         keys = (
             ("h2", model.h2, "h2", Unit.H2_VOL),
@@ -209,6 +217,8 @@ class Binder:
         status = detector.points.get("status")
         if status is not None:
             owner = self.names.profiles[status.device].status
+            if owner is None and self.names.is_doubtful(status.device, "status"):
+                return
             if owner is None or owner.channel != status.channel.name:
                 what = f"the profile of {status.device} does not say which values of {status.channel.name} are good"
                 self.source.fault((*detector.place, "status"), what, "status: {point, good, warm_up} in the profile")
@@ -231,6 +241,8 @@ class Binder:
             return None
         profile = self.names.profiles[found.device]
         offered = next((one for one in profile.outputs if one.channel == found.channel.name), None)
+        if offered is None and self.names.is_doubtful(found.device, "points", found.channel.name):
+            return None
         if offered is None:
             known = [f"{found.device}.{one.channel}" for one in profile.outputs]
             self.source.fault(at, f"{ref} cannot be switched", listing(known, "a coil with safe: in its profile"))
@@ -258,6 +270,7 @@ class Binder:
             if output is None:
                 continue
             output.airflow, output.override = airflow, override
+            output.airflow_named = model.airflow is not None
             output.run_on_ms, output.run_up_ms = model.run_on, model.run_up
             output.not_falling_ms = model.not_falling
             output.standby = model.standby
@@ -316,10 +329,17 @@ class Binder:
         battery.voltage = self.measured(room.id, mode.voltage, (*at, "voltage"), Unit.VOLT) or next(
             (string.voltage for string in strings if string.voltage is not None), None
         )
-        if battery.flags is battery.contact is battery.current is None and not self.source.is_broken(place):
+        named = (mode.flags, mode.contact, mode.current, *(spec.current for spec in model.strings.values()))
+        unknown = any(spec.device is not None and not self.knows(spec.device) for spec in model.strings.values())
+        if battery.flags is battery.contact is battery.current is None and not any(named) and not unknown:
             what = "nothing tells its mode: the stricter limits and boost ventilation hold for ever"
-            self.source.warn((*place, "mode"), what, "mode: {contact: device.point}, or a string's current")
+            needs: list[Place] = [at, *((*place, "strings", one, key) for one in model.strings for key in TELLERS)]
+            self.source.warn(at, what, "mode: {contact: device.point}, or a string's current", needs=needs)
         return battery
+
+    def knows(self, device: str) -> bool:
+        """True when all that the profile of the device offers is known."""
+        return device in self.names.profiles and not self.names.is_doubtful(device, "points")
 
     def own_flags(self, strings: list[BoundString], contact: ChannelRef | None) -> Found | None:
         """General flags of the strings' manager; a contact that the site names is believed instead."""
@@ -335,7 +355,8 @@ class Binder:
         number = model.number or (int(digits) if digits.isdecimal() and 1 <= int(digits) <= 99 else ordinal)
         current = self.measured(room, model.current, (*place, "current"), Unit.AMPERE)
         voltage = self.measured(room, model.voltage, (*place, "voltage"), Unit.VOLT) or self.beside(current)
-        string = BoundString(name, model, place, number, current, voltage, [])
+        numbered = not self.source.is_broken((*place, "number"))
+        string = BoundString(name, model, place, number, current, voltage, [], numbered)
         profile = self.names.device(room, model.device, (*place, "device")) if model.device else None
         levels = self.names.device(room, model.levels, (*place, "levels")) if model.levels else None
         for jar in self.jars(string):
@@ -363,13 +384,13 @@ class Binder:
         key = string.model.device or string.model.levels or ""
         if not text:
             tell = self.source.fault if key else self.source.warn
-            if not self.source.is_broken(place):
-                what = "names no jars" if key else "names no jars: airflow cannot be sized for its cells"
-                tell(string.place, what, "jars: a number, a range or a CSV file")
+            needs: list[Place] = [(*string.place, one) for one in ("jars", "device", "levels")]
+            what = "names no jars" if key else "names no jars: airflow cannot be sized for its cells"
+            tell(string.place, what, "jars: a number, a range or a CSV file", needs=needs)
             return ()
         if text.lower().endswith(".csv"):
             path = self.source.base(place) / text
-            jars, faults = read_csv(path, string.number)
+            jars, faults = read_csv(path, string.number if string.is_numbered else None)
             self.source.files.append(path)
             if len(faults) == 1 and "cannot be read" in faults[0].what:
                 self.source.fault(place, f"{text} {faults[0].what}", faults[0].allowed)
@@ -388,6 +409,8 @@ class Binder:
         """The jar's channels in the repeating group of ``profile`` that measures one of ``names``."""
         group = group_with(profile, names)
         jars = (*place[:-1], "jars")
+        if group is None and self.names.is_doubtful(device, "groups"):
+            return
         if group is None:
             what = f"the profile of {device} has no group with {' or '.join(names[:2])}"
             self.once(place, what, "a profile with a group of modules")

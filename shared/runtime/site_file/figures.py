@@ -4,7 +4,7 @@ Promises: a figure becomes an integer of its unit exactly or is a fault; keys th
 high_alarm > high_warning > low_warning > low_alarm holds with the deadbands; what protects cannot be taken away.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -45,6 +45,8 @@ PAIRS = (
     ("els_level_red", "els_level_yellow"),
 )
 """(graver, lighter) rules with fixed limits of the same value."""
+ORDER = ("limit", "deadband", "by_mode", "enabled")
+"""Keys that decide the order of limits."""
 ON_DELAY_ADVISED_MAX_MS = 10 * MINUTE
 
 
@@ -105,12 +107,12 @@ def overlay(source: Source, table: Table, rules: Mapping[str, RuleModel], place:
     result = dict(table)
     for name, model in rules.items():
         here = (*place, name)
-        if is_own(model):
+        if is_own(model) or source.is_broken((*here, "point")):
             continue
         rule = RULES.get(name)
         if rule is None:
             what = f"there is no rule {name}{near(name, RULES)}"
-            source.fault(here, what, f"{listing(RULES)}; or a rule of your own with point:", value=False)
+            source.fault(here, what, f"{listing(RULES)}; or a rule of your own with point:", value=False, needs=())
             continue
         result[name] = _overlaid(source, result[name], rule, model, here)
     if "h2_alarm" not in rules or rules["h2_alarm"].deadband is None:
@@ -233,17 +235,20 @@ def _volts(source: Source, rule: Rule, model: RuleModel, place: Place) -> None:
 def _windows(source: Source, model: RuleModel, place: Place) -> None:
     if (model.rises is None) != (model.window is None) and model.rise is None:
         key = "rises" if model.window is None else "window"
-        source.fault((*place, key), "rises and window go together", "both or none")
+        needs = [(*place, "rises"), (*place, "window")]
+        source.fault((*place, key), "rises and window go together", "both or none", needs=needs)
 
 
 def _pairs(source: Source, table: Table, rules: Mapping[str, RuleModel], place: Place) -> None:
     """Order of limits with their deadbands, told where this section changed them."""
     for graver, lighter in PAIRS:
         changed = next((name for name in (graver, lighter) if name in rules and not is_own(rules[name])), None)
-        if changed is None:
+        if changed is None or is_doubtful(source, place, (graver, lighter)):
             continue
         ordered(source, (table[graver], table[lighter]), RULES[graver].unit or Unit.STATE, (*place, changed))
     hydrogen = [name for name in CODE_LIMITS if name in rules and not is_own(rules[name])]
+    if is_doubtful(source, place, CODE_LIMITS):
+        return
     for name in hydrogen:
         _hydrogen(source, table[name], (*place, name, "limit"))
     if hydrogen and table["h2_alarm"].deadband != table["h2_prealarm"].deadband:
@@ -251,6 +256,17 @@ def _pairs(source: Source, table: Table, rules: Mapping[str, RuleModel], place: 
         if own is not None and own.deadband is not None:
             what = "a detector has one deadband for both limits"
             source.fault((*place, "h2_alarm", "deadband"), what, "the one of h2_prealarm")
+
+
+def is_doubtful(source: Source, place: Place, names: Iterable[str]) -> bool:
+    """True when a figure of one of the rules was left out of the ``rules:`` at ``place`` or of those it lies over."""
+    levels = [("rules",), *((*place[:end], "rules") for end in (2, 4) if len(place) > end)]
+    places: list[Place] = [(*level, name) for level in levels for name in names]
+    return any(
+        source.is_gone(one) or source.is_broken((*one, "by_mode")) or any(source.is_gone((*one, key)) for key in ORDER)
+        for one in places
+        if source.is_broken(one)
+    )
 
 
 def _hydrogen(source: Source, figures: Figures, place: Place) -> None:
@@ -273,11 +289,11 @@ def ordered(source: Source, pair: tuple[Figures, Figures], unit: Unit, place: Pl
     word = "above" if high else "under"
     if sign * (graver.limit - lighter.limit) <= 0:
         what = f"{graver.rule} ({format_value(graver.limit, unit)}) must lie {word} {lighter.rule}"
-        source.fault(place, what, f"{word} {format_value(lighter.limit, unit)} {unit.value}")
+        source.fault(place, what, f"{word} {format_value(lighter.limit, unit)} {unit.value}", needs=())
     elif sign * (graver.limit - lighter.limit) < graver.deadband:
         what = f"with its deadband {graver.rule} returns beyond the limit of {lighter.rule}"
         least = format_value(abs(graver.limit - lighter.limit), unit)
-        source.fault(place, what, f"a deadband of at most {least} {unit.value}")
+        source.fault(place, what, f"a deadband of at most {least} {unit.value}", needs=())
 
 
 def own_rules(rules: Mapping[str, RuleModel], place: Place) -> Iterator[tuple[str, RuleModel, Place]]:

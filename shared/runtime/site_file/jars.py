@@ -62,8 +62,8 @@ def numbered(text: str, string: int, first_module: int) -> tuple[Jar, ...] | Tro
     return tuple(Jar(f"{index + 1}S{string}", first + index) for index in range(count))
 
 
-def read_csv(path: Path, string: int) -> tuple[tuple[Jar, ...], list[Fault]]:
-    """The jars of a CSV file and every fault of its lines."""
+def read_csv(path: Path, string: int | None) -> tuple[tuple[Jar, ...], list[Fault]]:
+    """The jars of a CSV file and every fault of its lines; ``string`` is None when its number is not known."""
     name = str(path)
     try:
         with path.open("rb") as stream:
@@ -79,7 +79,7 @@ def read_csv(path: Path, string: int) -> tuple[tuple[Jar, ...], list[Fault]]:
 
 
 class _Table:
-    def __init__(self, name: str, string: int) -> None:
+    def __init__(self, name: str, string: int | None) -> None:
         self.name = name
         self.string = string
         self.faults: list[Fault] = []
@@ -127,23 +127,28 @@ class _Table:
             self.fault(line, _column(row, len(header)), "", "more cells than the header has", f"{len(header)} cells")
         cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
         places = {name: _column(row, index) for index, name in enumerate(header) if index < len(row)}
-        address = cells.get("address", "")
-        match = _ADDRESS.fullmatch(address)
-        if match is None or int(match[2]) != self.string:
-            what = f"{address[:20]!r} is no jar of this string" if match else f"{address[:20]!r} is no address"
-            self.fault(line, places.get("address", 1), "address", what, f"as in 1S{self.string}")
-            return
-        if address in self.seen:
-            self.fault(line, places["address"], "address", f"{address} stands in line {self.seen[address]} too", "once")
-            return
-        self.seen[address] = line
-        module = cells.get("module") or match[1]
-        if not (module.isascii() and module.isdecimal() and 1 <= int(module[:6]) <= 9999):
+        address = self.address(cells.get("address", ""), line, places) if "address" in header else ""
+        module = cells.get("module") or address.partition("S")[0]
+        if module and not (module.isascii() and module.isdecimal() and 1 <= int(module[:6]) <= 9999):
             self.fault(line, places["module"], "module", f"{module[:20]!r} is no module id", "1 to 9999")
-            return
+            module = ""
         baseline = self.baseline(cells.get("baseline_mohm", ""), line, places.get("baseline_mohm", 1))
         label = ", ".join(cells[name] for name in ("type", "serial", "position") if cells.get(name))
-        self.jars.append(Jar(address, int(module), baseline, label[:120]))
+        if address and module:
+            self.jars.append(Jar(address, int(module), baseline, label[:120]))
+
+    def address(self, address: str, line: int, places: dict[str, int]) -> str:
+        """The address, or nothing when a fault was told."""
+        match = _ADDRESS.fullmatch(address)
+        if match is None or self.string not in (None, int(match[2])):
+            what = f"{address[:20]!r} is no jar of this string" if match else f"{address[:20]!r} is no address"
+            self.fault(line, places.get("address", 1), "address", what, f"as in 1S{self.string or 1}")
+            return ""
+        if address in self.seen:
+            self.fault(line, places["address"], "address", f"{address} stands in line {self.seen[address]} too", "once")
+            return ""
+        self.seen[address] = line
+        return address
 
     def baseline(self, text: str, line: int, col: int) -> int | None:
         if not text:
@@ -157,6 +162,7 @@ class _Table:
             self.fault(
                 line, col, "baseline_mohm", f"{text[:20]!r} is no resistance", "mOhm above 0, 3 decimals at most"
             )
+            return 1  # There is one, and with this fault no plan will use it.
         return exact
 
 

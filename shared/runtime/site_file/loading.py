@@ -1,27 +1,22 @@
 """A site file and the files it includes, read, validated and merged, with the place of every part kept.
 
-Promises: every fault of form is found in one go; what is sound of a file with faults is still checked further, and
-nothing is said about a part only because it, or what it needs, was already told (``Source.is_broken``).
+Promises: every fault of form is found in one go; what is sound of a file with faults (shared.runtime.sound) is still
+checked further, and nothing is said about a part only because it, or what it needs, was already told (``needs``).
 Refuses: a key in two files, an included file that includes.
 Limits: those of shared.runtime.documents for each file, 100 included files.
 """
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
+from shared.runtime.documents import Document, Fault, Place, load_document
+from shared.runtime.site_file.models import ChannelsModel, IncludedFile, SiteFile
+from shared.runtime.sound import Gaps, sound_part
 
-from shared.runtime.documents import Document, Fault, Place, load_document, validation_faults
-from shared.runtime.site_file.models import ChannelsModel, IncludedFile, Sections, SiteFile
-
-ROUNDS_MAX = 12
 _TABLES = ("buses", "devices", "rooms", "rules", "matrix", "people")
 _SINGLES = ("mqtt", "http", "simulate", "log", "uplink", "northbound")
-
-_Part = TypeVar("_Part", bound=Sections)
 
 
 @dataclass
@@ -36,8 +31,10 @@ class Source:
     owners: dict[Place, tuple[Document, Path]] = field(default_factory=dict)
     notify: list[tuple[Document, int]] = field(default_factory=list)
     """Document and index there of each rule for people."""
-    broken: set[Place] = field(default_factory=set)
-    """Places that were left out of ``model`` because a fault stands there."""
+    gaps: dict[str, Gaps] = field(default_factory=dict)
+    """What was left out of each file because a fault stands there."""
+    is_partial: bool = False
+    """True when an included file could not be read: any name may stand there."""
 
     def owner(self, place: Place) -> tuple[Document, Path]:
         """The document that holds ``place``, and its file."""
@@ -47,24 +44,68 @@ class Source:
         """The folder that relative paths at ``place`` start from."""
         return self.owner(place)[1].parent
 
-    def fault(self, place: Place, what: str, allowed: str, *, value: bool = True) -> None:
-        """Something is wrong at ``place``; nothing is said where something was said before."""
-        if not self.is_broken(place):
-            document = self.owner(place)[0]
-            self.faults.append(document.fault(_written(document, place), what, allowed, value=value))
+    def fault(
+        self, place: Place, what: str, allowed: str, *, value: bool = True, needs: Iterable[Place] | None = None
+    ) -> None:
+        """Something is wrong at ``place``; nothing is said where something was said before.
 
-    def warn(self, place: Place, what: str, allowed: str) -> None:
-        if not self.is_broken(place):
+        ``needs`` are the places that were looked at to say so; ``place`` and all its parts when not given.
+        """
+        if self._may_speak(place, needs):
             document = self.owner(place)[0]
-            self.faults.append(document.fault(_written(document, place), what, allowed, severity="warning"))
+            self.faults.append(document.fault(self.written(document, place), what, allowed, value=value))
+
+    def warn(self, place: Place, what: str, allowed: str, *, needs: Iterable[Place] | None = None) -> None:
+        """The same for what is questionable."""
+        if self._may_speak(place, needs):
+            document = self.owner(place)[0]
+            self.faults.append(document.fault(self.written(document, place), what, allowed, severity="warning"))
+
+    def _may_speak(self, place: Place, needs: Iterable[Place] | None) -> bool:
+        if needs is None:
+            return not self.is_broken(place)
+        return not self._left_out(place) and not any(self.is_broken(one) for one in needs)
+
+    def written(self, document: Document, place: Place) -> Place:
+        """``place`` as it stands in the file: where one entry is written without a list, its number is left out."""
+        return _written(document, self._gaps(document).written(place))
+
+    def _gaps(self, document: Document) -> Gaps:
+        return self.gaps.setdefault(document.file, Gaps())
+
+    def _left_out(self, place: Place) -> bool:
+        document = self.owner(place)[0]
+        place = self._gaps(document).written(place)
+        return any(gaps.is_gone(place) for gaps in self.gaps.values())
 
     def is_broken(self, place: Place) -> bool:
         """True when a fault of form stands at ``place``, above it or below it: it cannot be judged further."""
-        return any(place[: len(one)] == one or one[: len(place)] == place for one in self.broken)
+        place = self._gaps(self.owner(place)[0]).written(place)
+        return any(gaps.is_broken(place) for gaps in self.gaps.values())
 
     def is_gone(self, place: Place) -> bool:
-        """True when ``place`` is in the file and was left out because of a fault."""
-        return any(place[: len(one)] == one for one in self.broken)
+        """True when ``place`` is in the file and was left out because of a fault, or may be in a file not read."""
+        known = place[:2] in self.owners
+        return self._left_out(place) or (self.is_partial and not known and place[0] in (*_TABLES, "channels"))
+
+    def has_lost(self, place: Place) -> bool:
+        """True when the sequence at ``place`` lost items, or is itself left out: it is not whole."""
+        gaps = self._gaps(self.owner(place)[0])
+        return self._left_out(place) or gaps.written(place) in gaps.items
+
+    def is_doubtful_rule(self, name: str) -> bool:
+        """True when a rule of this name stands somewhere and its points cannot be judged."""
+        documents = {id(one): one for one in (self.root, *(owner[0] for owner in self.owners.values()))}
+        for document in documents.values():
+            gaps = self._gaps(document)
+            for place in document.values:
+                if place[-2:] == ("rules", name) and (gaps.is_gone(place) or gaps.is_gone((*place, "point"))):
+                    return True
+        return self.is_partial or any(gaps.is_gone((section,)) for gaps in self.gaps.values() for section in ("rules",))
+
+    def left_out(self, place: Place, file: str) -> None:
+        """Mark ``place`` as unfit for further questions."""
+        self.gaps.setdefault(file, Gaps()).broken.add(place)
 
 
 def _written(document: Document, place: Place) -> Place:
@@ -85,11 +126,12 @@ def load_source(path: Path, env: Mapping[str, str]) -> tuple[Source | None, list
     document, faults = load_document(path, env)
     if document is None:
         return None, faults
-    broken: set[Place] = set()
-    model = _validate(document, SiteFile, faults, broken)
+    model, gaps, told = sound_part(document, SiteFile, _stand_in)
+    faults += told
     if model is None:
         return None, faults
-    source = Source(document, path, model, faults, [path], broken=broken)
+    source = Source(document, path, model, faults, [path], gaps={document.file: gaps})
+    source.is_partial = gaps.is_broken(("include",))
     merged: dict[str, Any] = {name: dict(getattr(model, name)) for name in _TABLES}
     merged["notify"] = list(model.notify)
     source.notify = [(document, index) for index in range(len(model.notify))]
@@ -115,20 +157,20 @@ def _included(
     document, faults = load_document(path, env)
     source.files.append(path)
     if document is None:
+        source.is_partial = True
         if faults and faults[0].line == 1 and "cannot be read" in faults[0].what:
             source.fault(place, f"{text} {faults[0].what}", faults[0].allowed)
         else:
             source.faults += faults
         return None
-    broken: set[Place] = set()
     if "include" in document.data:
         faults.append(
             document.fault(("include",), "an included file cannot include others", "name them in the site file")
         )
         document.data.pop("include")
-    part = _validate(document, IncludedFile, faults, broken)
-    source.faults += faults
-    source.broken |= broken
+        source.is_partial = True
+    part, source.gaps[document.file], told = sound_part(document, IncludedFile)
+    source.faults += faults + told
     return None if part is None else (document, path, part)
 
 
@@ -170,40 +212,7 @@ def _merge(
     source.notify += [(document, index) for index in range(len(part.notify))]
 
 
-def _validate(document: Document, model: type[_Part], faults: list[Fault], broken: set[Place]) -> _Part | None:
-    """The model of what is sound in the document; faults of form are told once."""
-    data = document.data
-    for number in range(ROUNDS_MAX):
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            if number == 0:
-                faults += validation_faults(document, error, model)
-                data = deepcopy(data)
-            for detail in error.errors(include_url=False, include_context=False, include_input=False):
-                _leave_out(data, document.resolve(detail["loc"]), detail["loc"], broken)
-    return None
-
-
-def _leave_out(data: dict[str, Any], place: Place, loc: Iterable[str | int], broken: set[Place]) -> None:
-    """Remove the smallest named part of ``data`` that holds the fault at ``place``."""
-    loc = tuple(loc)
-    if not place:
-        _stand_in(data, str(loc[0]) if loc else "")
-        return
-    while place:
-        parent: Any = data
-        for part in place[:-1]:
-            parent = parent.get(part) if isinstance(parent, dict) else None
-        if isinstance(parent, dict) and place[-1] in parent:
-            del parent[place[-1]]
-            broken.add(place)
-            return
-        place = place[:-1]
-
-
-def _stand_in(data: dict[str, Any], missing: str) -> None:
+def _stand_in(data: dict[str, Any]) -> None:
     """What a file must have at its top: told as missing, and put in its place so that the rest can be checked."""
     data.setdefault("version", 1)
-    if missing in ("site", "") or "site" not in data:
-        data["site"] = {"id": "unknown"}
+    data.setdefault("site", {"id": "unknown"})

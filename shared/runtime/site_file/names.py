@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from shared.devices.profile import Channel, Group, Profile
 from shared.runtime.documents import Fault, Place
-from shared.runtime.profiles import load_profile, profile_path, shipped_profiles
+from shared.runtime.profiles import Reading, profile_path, read_profile, shipped_profiles
 from shared.runtime.site_file.loading import Source
 from shared.runtime.site_file.models import DeviceModel
 from shared.runtime.site_file.values import ChannelRef
+from shared.runtime.sound import Gaps
 
 LISTED_MAX = 12
 
@@ -47,6 +48,12 @@ class Names:
     profiles: dict[str, Profile] = field(default_factory=dict)
     used: dict[str, dict[str, Channel]] = field(default_factory=dict)
     """Channels of groups that are used, by device and name."""
+    gaps: dict[str, Gaps] = field(default_factory=dict)
+    """What was left out of a device's profile because a fault stands there."""
+
+    def is_doubtful(self, device: str, *place: str) -> bool:
+        """True when something was left out of the device's profile there."""
+        return device in self.gaps and self.gaps[device].is_broken(place)
 
     def devices_of(self, room: str) -> dict[str, DeviceModel]:
         """The devices whose frames the room sees, in file order."""
@@ -76,6 +83,8 @@ class Names:
         if profile is None:
             return None
         channel = profile.channel(ref.channel)
+        if channel is None and self._left_out(ref):
+            return None
         if channel is None:
             known = channel_names(profile)
             what = f"{ref.device} has no point {ref.channel}{near(ref.channel, known)}"
@@ -83,6 +92,14 @@ class Names:
             return None
         self.use(ref.device, channel)
         return Found(ref.device, channel)
+
+    def _left_out(self, ref: ChannelRef) -> bool:
+        """True when the profile offers such a point, or may, at a place that was left out."""
+        gaps = self.gaps.get(ref.device, Gaps())
+        if gaps.is_gone(("points", ref.channel)):
+            return True
+        group = ref.channel.partition("_")[0].rstrip("0123456789")
+        return group != ref.channel and gaps.is_broken(("groups", group))
 
     def use(self, device: str, channel: Channel) -> None:
         self.used.setdefault(device, {})[channel.name] = channel
@@ -100,23 +117,24 @@ def channel_names(profile: Profile) -> list[str]:
 def load_profiles(source: Source, env: Mapping[str, str]) -> Names:
     """Read the profile of every device, each file once; a shipped name that does not exist is told at the device."""
     names = Names(source)
-    read: dict[str, tuple[Profile | None, tuple[Fault, ...]]] = {}
+    read: dict[str, Reading] = {}
     for device, model in source.model.devices.items():
         place = ("devices", device, "profile")
         base = source.base(place)
         path = profile_path(model.profile, base)
         key = str(path or model.profile)
         if key not in read:
-            read[key] = load_profile(model.profile, base, env)
+            read[key] = read_profile(model.profile, base, env)
             if path is not None:
                 source.files.append(path)
-        profile, faults = read[key]
+        profile, faults, gaps = read[key]
         _tell(source, place, model.profile, path is not None and path.is_file(), faults)
-        read[key] = profile, ()
+        read[key] = Reading(profile, (), gaps)
         if profile is None:
-            source.broken.add(("devices", device, "profile"))
+            source.left_out(place, source.owner(place)[0].file)
             continue
         names.profiles[device] = profile
+        names.gaps[device] = gaps
     return names
 
 

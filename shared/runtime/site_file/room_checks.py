@@ -17,7 +17,7 @@ from shared.runtime.documents import Place
 from shared.runtime.durations import format_duration
 from shared.runtime.site_file.batteries import baseline_of, hold_ms, volts, windows
 from shared.runtime.site_file.binding import Battery, Output, OwnRule, Room
-from shared.runtime.site_file.figures import Figures, is_own, ordered, to_unit
+from shared.runtime.site_file.figures import Figures, is_doubtful, is_own, ordered, to_unit
 from shared.runtime.site_file.loading import Source
 from shared.runtime.site_file.models import RuleModel
 from shared.runtime.site_file.names import Names, listing, near
@@ -63,8 +63,8 @@ class RoomChecks:
             self.own(rule, seen)
 
     def knows(self, *keys: str) -> bool:
-        """True when the room's sections ``keys`` have no fault of form: only then may they be called missing."""
-        return not any(self.source.is_broken((*self.room.place, key)) for key in keys)
+        """True when nothing was left out of the room's lists ``keys``: only then may they be called short."""
+        return not any(self.source.has_lost((*self.room.place, key)) for key in keys)
 
     def gas(self) -> None:
         mains: dict[tuple[str, str], int] = {}
@@ -82,7 +82,9 @@ class RoomChecks:
                 self.source.warn((*detector.place, "warm_up"), what, "up to 10min is advised")
         fans = self.of(OutputKind.FAN)
         if self.room.model.gas and not fans and not self.room.model.fan and self.knows("fan"):
-            self.source.warn((*self.room.place, "gas"), "no fan answers to this detector", "a fan: in this room")
+            self.source.warn(
+                (*self.room.place, "gas"), "no fan answers to this detector", "a fan: in this room", needs=()
+            )
 
     def of(self, kind: OutputKind) -> list[Output]:
         return [output for output in self.room.outputs if output.kind is kind]
@@ -92,15 +94,16 @@ class RoomChecks:
         vented = [name for name, battery in room.batteries.items() if battery.type.is_vented]
         for key, text in (("gas", "a hydrogen detector under gas:"), ("fan", "a fan with its output under fan:")):
             if vented and not getattr(room, key) and self.knows(key):
-                self.source.fault(place, f"{vented[0]} has vented cells, and the room has no {key}", text, value=False)
+                what = f"{vented[0]} has vented cells, and the room has no {key}"
+                self.source.fault(place, what, text, value=False, needs=())
         if vented and not room.charger_inhibit and self.knows("charger_inhibit"):
             what = f"nothing stops boost charge of {vented[0]} at 2 % hydrogen"
-            self.source.warn(place, what, "charger_inhibit: {output: ...}")
-        if room.fan and room.fan[0].standby:
+            self.source.warn(place, what, "charger_inhibit: {output: ...}", needs=())
+        if room.fan and room.fan[0].standby and self.knows("fan"):
             self.source.fault(
                 (*place, "fan", 0, "standby"), "the first fan cannot stand by", "standby: true on a later one"
             )
-        if self.room.batteries and not any(self.source.is_gone(battery.place) for battery in self.room.batteries):
+        if self.room.batteries:
             self.airflow()
 
     def airflow(self) -> None:
@@ -110,16 +113,22 @@ class RoomChecks:
         capacities = [fan.capacity_m3h for fan in room.fan if not fan.standby]
         if not room.fan:
             self.openings(needs[Mode.FLOAT])
-        if not capacities:
+        sizes: list[Place] = [
+            (*self.room.place, "fan", index, key)
+            for index in range(len(room.fan))
+            for key in ("capacity_m3h", "standby")
+        ]
+        if not capacities or not self.knows("fan") or any(self.source.is_broken(one) for one in sizes):
             return
         if None in capacities:
             index = next(index for index, fan in enumerate(room.fan) if not fan.standby and fan.capacity_m3h is None)
             what = f"its airflow is not known; boost needs {_figure(needs[Mode.BOOST])} m³/h"
-            self.source.warn((*self.room.place, "fan", index), what, "capacity_m3h: what the fan really moves")
+            at: Place = (*self.room.place, "fan", index)
+            self.source.warn(at, what, "capacity_m3h: what the fan really moves", needs=())
             return
         total = sum((one for one in capacities if one is not None), Decimal(0))
         short = [mode for mode, need in needs.items() if need > total]
-        if short and self.knows("fan", "batteries"):
+        if short:
             what = " and ".join(f"{mode} needs {_figure(needs[mode])}" for mode in reversed(short))
             at = (*self.room.place, "fan", 0, "capacity_m3h")
             self.source.fault(
@@ -129,9 +138,10 @@ class RoomChecks:
     def openings(self, need: Decimal) -> None:
         area = need * OPENING_CM2_PER_M3H
         given = self.room.model.openings_cm2
-        if given is None and self.knows("fan"):
+        if given is None and self.knows("fan", "openings_cm2"):
             what = f"no fan and no openings: float charge needs {_figure(need)} m³/h"
-            self.source.warn(self.room.place, what, f"openings_cm2: {_figure(area)} or more, in and out, or a fan")
+            advised = f"openings_cm2: {_figure(area)} or more, in and out, or a fan"
+            self.source.warn(self.room.place, what, advised, needs=())
         elif given is not None and given < area:
             at = (*self.room.place, "openings_cm2")
             self.source.fault(
@@ -158,14 +168,15 @@ class RoomChecks:
 
     def output(self, output: Output) -> None:
         profile = self.names.profiles[output.coil.device]
-        at = (*output.place, "output")
+        at, safe = (*output.place, "output"), [(*output.place, "safe")]
         if output.kind is OutputKind.FAN:
             self.fan(output)
         if output.kind is OutputKind.CHARGER_INHIBIT and output.safe_on:
             what = "the charger would be stopped whenever this box is not there"
-            self.source.warn(at, what, "safe: off in the profile")
+            self.source.warn(at, what, "safe: off in the profile", needs=safe)
         if output.kind is OutputKind.BUZZER and not output.safe_on:
-            self.source.warn(at, "the buzzer would be silent when this box is not there", "safe: on in the profile")
+            what = "the buzzer would be silent when this box is not there"
+            self.source.warn(at, what, "safe: on in the profile", needs=safe)
         watchdog = profile.watchdog
         if watchdog is None:
             self.unsupervised(output, at)
@@ -182,7 +193,9 @@ class RoomChecks:
 
     def unsupervised(self, output: Output, at: Place) -> None:
         """No watchdog: a fan must then be wired safely, other outputs are told."""
-        if output.wiring_safe:
+        if output.wiring_safe or self.source.is_broken((*output.place, "wiring")):
+            return
+        if self.names.is_doubtful(output.coil.device, "watchdog"):
             return
         device = output.coil.device
         if output.kind is OutputKind.FAN:
@@ -195,10 +208,12 @@ class RoomChecks:
     def fan(self, output: Output) -> None:
         if not output.safe_on:
             key = "safe" if self._says_safe(output) else "output"
-            self.source.fault((*output.place, key), "the safe value of a fan is on", "safe: on")
-        if output.airflow is None and self.knows("fan"):
+            needs = [(*output.place, "safe")]
+            self.source.fault((*output.place, key), "the safe value of a fan is on", "safe: on", needs=needs)
+        if output.airflow is None and not output.airflow_named:
             what = "its airflow is not proven: a torn belt would not be noticed"
-            self.source.warn(output.place, what, "airflow: a contact of an airflow switch")
+            needs = [(*output.place, "airflow")]
+            self.source.warn(output.place, what, "airflow: a contact of an airflow switch", needs=needs)
         if output.run_on_ms < RUN_ON_ADVISED_MIN_MS:
             what = f"{format_duration(output.run_on_ms)} is short: cells gas for an hour after charging"
             self.source.warn((*output.place, "run_on"), what, "at least 60min is advised")
@@ -216,7 +231,7 @@ class RoomChecks:
         if boosting <= floating:
             what = f"boost ({boosting / 1_000_000:.3f} V) must lie above float ({floating / 1_000_000:.3f} V per cell)"
             key = "boost_v_per_cell" if model.boost_v_per_cell is not None else "float_v_per_cell"
-            self.source.fault((*place, key), what, "boost above float")
+            self.source.fault((*place, key), what, "boost above float", needs=self.volts(battery))
         for key in ("float_v_per_cell", "boost_v_per_cell"):
             self.decimals(getattr(model, key), Unit.VOLT, (*place, key))
         self.decimals(model.baseline_mohm, Unit.MILLIOHM, (*place, "baseline_mohm"))
@@ -227,22 +242,31 @@ class RoomChecks:
         blind = [jar for jar in jars if "resistance" in jar.points and baseline_of(battery, jar) is None]
         if blind and battery.table["jar_resistance_alarm"].limit is None:
             what = f"{len(blind)} of {len(jars)} jars have no baseline: their resistance is shown, not judged"
-            self.source.warn(place, what, "baseline_mohm here or in the jars' CSV")
+            needs = [(*place, "baseline_mohm")]
+            self.source.warn(place, what, "baseline_mohm here or in the jars' CSV", needs=needs)
         if not model.type.is_vented:
             for string in battery.strings:
                 if string.model.levels is not None:
                     what = "sealed cells have no electrolyte level: only the temperatures are judged"
                     self.source.warn((*string.place, "levels"), what, "leave it out, or type: vented_lead")
 
+    def volts(self, battery: Battery) -> list[Place]:
+        """What float and boost hang on."""
+        return [(*battery.place, key) for key in ("float_v_per_cell", "boost_v_per_cell", "temperature_c")]
+
     def hold(self, battery: Battery) -> None:
         """Voltage windows wait until the battery is known to be in another mode."""
+        levels: list[Place] = [("rules",), (*self.room.place, "rules"), (*battery.place, "rules")]
+        delays: list[Place] = [(*level, rule, "on_delay") for level in levels for rule in VOLTAGE_RULES]
+        if self.source.is_broken((*battery.place, "mode")) or any(self.source.is_gone(one) for one in delays):
+            return
         hold = hold_ms(battery, {name: device.every for name, device in self.source.model.devices.items()})
         for rule in VOLTAGE_RULES:
             figures = battery.table[rule]
             if figures.enabled and figures.on_delay_ms <= hold:
                 what = f"{rule} waits {format_duration(figures.on_delay_ms)}, but a new mode is known only after "
                 advised = f"an on_delay over {format_duration(hold)}, or faster polls of what tells the mode"
-                self.source.warn(self.changed(battery, (rule,)), f"{what}{format_duration(hold)}", advised)
+                self.source.warn(self.changed(battery, (rule,)), f"{what}{format_duration(hold)}", advised, needs=())
                 return
 
     def decimals(self, given: Decimal | None, unit: Unit, place: Place) -> None:
@@ -259,6 +283,9 @@ class RoomChecks:
             "jar_voltage_low_alarm",
         )
         place = self.changed(battery, names)
+        doubtful = any(self.source.is_broken(one) for one in self.volts(battery))
+        if doubtful or is_doubtful(self.source, (*battery.place, "rules"), names):
+            return
         for mode in (Mode.FLOAT, *Mode):
             if mode is Mode.UNKNOWN:
                 continue
@@ -276,7 +303,7 @@ class RoomChecks:
         if high.limit - high.deadband <= low.limit + low.deadband:
             what = f"in {mode} {high.rule} ({format_value(high.limit, Unit.VOLT)} V) and {low.rule} "
             what += f"({format_value(low.limit, Unit.VOLT)} V per cell) overlap with their deadbands"
-            self.source.fault(place, what, "high above low with both deadbands between")
+            self.source.fault(place, what, "high above low with both deadbands between", needs=())
 
     def changed(self, battery: Battery, names: Iterable[str]) -> Place:
         """Where the site changed one of the rules, else the battery."""
@@ -295,15 +322,18 @@ class RoomChecks:
         place = rule.place[:-2]
         key = (rule.id, rule.point.device, rule.point.channel.name)
         if key in seen:
-            self.source.fault(place, f"{rule.id} is laid over this point twice", "once", value=False)
+            self.source.fault(place, f"{rule.id} is laid over this point twice", "once", value=False, needs=())
         seen[key] = place
         if rule.id in RULES:
-            self.source.fault(place, f"{rule.id} is built in: it has its points", "another id for a rule of your own")
+            what = f"{rule.id} is built in: it has its points"
+            self.source.fault(place, what, "another id for a rule of your own", needs=())
         if not is_rule_name(rule.id):
-            self.source.fault(place, f"{rule.id[:60]!r} is no id", "1 to 40 of a-z 0-9 _ -", value=False)
+            self.source.fault(place, f"{rule.id[:60]!r} is no id", "1 to 40 of a-z 0-9 _ -", value=False, needs=())
         given = [name for name in CONDITIONS if getattr(model, name) is not None]
         if not given:
-            self.source.fault(place, "says nothing about its point", f"at least one of {', '.join(CONDITIONS)}")
+            needs: list[Place] = [(*place, name) for name in CONDITIONS]
+            allowed = f"at least one of {', '.join(CONDITIONS)}"
+            self.source.fault(place, "says nothing about its point", allowed, needs=needs)
         for name in NOT_OWN:
             if name in model.model_fields_set:
                 self.source.fault((*place, name), "means nothing for a rule of your own", f"{', '.join(CONDITIONS)}")
@@ -314,11 +344,11 @@ class RoomChecks:
         if model.closed is not None and unit is not Unit.STATE:
             self.source.fault((*place, "closed"), f"{rule.point.channel.name} is no contact", "high or low")
         if model.rise is not None and model.window is None:
-            self.source.fault(
-                (*place, "rise"), "says nothing about the time", "window: the time in which it rises so much"
-            )
+            what, allowed = "says nothing about the time", "window: the time in which it rises so much"
+            self.source.fault((*place, "rise"), what, allowed, needs=[(*place, "window")])
         if model.rises is not None and model.window is None:
-            self.source.fault((*place, "rises"), "rises and window go together", "window: the time to count in")
+            what, allowed = "rises and window go together", "window: the time to count in"
+            self.source.fault((*place, "rises"), what, allowed, needs=[(*place, "window")])
         self.own_order(rule, place)
 
     def own_order(self, rule: OwnRule, place: Place) -> None:
@@ -347,6 +377,8 @@ def check_matrix(names: Names, rooms: list[Room]) -> None:
     for name, line in source.model.matrix.items():
         for index, word in enumerate(line.on):
             place: Place = ("matrix", name, "on", index)
+            if word not in known and source.is_doubtful_rule(word):
+                continue
             if word not in known:
                 source.fault(place, f"there is no cause {word}{near(word, known)}", listing(known))
             elif word in WORDS and (line.at_least or line.on_delay or line.latch):

@@ -11,6 +11,7 @@ from shared.runtime.durations import format_duration
 from shared.runtime.site_file import models
 from shared.runtime.site_file.values import OneOrMany, Words
 
+_VARIABLE = r"\$\{[A-Za-z_]"
 _KEYWORDS = {"ge": "minimum", "le": "maximum"}
 
 
@@ -23,7 +24,7 @@ def json_schema() -> dict[str, Any]:
         for key, entry in section.get("properties", {}).items():
             comment = comments.get((name, key)) or comments.get((models.Sections.__name__, key))
             section["properties"][key] = {
-                **_accepted(name, key, entry),
+                **_or_variable(_accepted(name, key, entry)),
                 **({} if comment is None else {"description": comment}),
             }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Ampward site file"}
@@ -42,6 +43,23 @@ def _accepted(name: str, key: str, entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
+def _or_variable(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry, or a variable in its place: what a variable holds is not known to an editor."""
+    if "anyOf" in entry:
+        return {**entry, "anyOf": [_or_variable(one) for one in entry["anyOf"]]}
+    if "const" in entry:
+        return entry
+    if "enum" in entry:
+        outer: dict[str, Any] = {word: entry[word] for word in ("title", "default") if word in entry}
+        form = {word: value for word, value in entry.items() if word not in outer}
+        return {"anyOf": [form, {"type": "string", "pattern": _VARIABLE}], **outer}
+    if entry.get("type") == "integer":
+        return {**entry, "type": ["integer", "string"], "pattern": f"^[0-9]+$|{_VARIABLE}"}
+    if "pattern" in entry:
+        return {**entry, "pattern": f"{entry['pattern']}|{_VARIABLE}"}
+    return entry
+
+
 def _with_keywords(part: Any) -> Any:
     """Limits behind a reader of our own in the schema's words, and defaults as they would be written."""
     if isinstance(part, list):
@@ -50,8 +68,11 @@ def _with_keywords(part: Any) -> Any:
         return part
     words = _KEYWORDS if part.get("type") == "integer" else {}
     out = {words.get(word, word): _with_keywords(value) for word, value in part.items()}
-    if isinstance(out.get("default"), int) and out.get("type") == "string":
+    is_duration = out.get("type") == "string" or {"const": 0} in out.get("anyOf", ())
+    if isinstance(out.get("default"), int) and is_duration:
         out["default"] = format_duration(out["default"])
+    if "patternProperties" in out:
+        out["additionalProperties"] = False
     if "$ref" in out:
         out.pop("default", None)
     return out

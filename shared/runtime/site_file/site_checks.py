@@ -37,7 +37,7 @@ def check_site_wide(names: Names, rooms: list[Room]) -> None:
         _bus(source, name, bus)
     _devices(source)
     _people(source)
-    if not source.model.rooms and not source.is_broken(("rooms",)):
+    if not source.model.rooms and not source.is_broken(("rooms",)) and not source.is_partial:
         source.fault(("rooms",), "the site has no rooms", "at least one room")
     for room in rooms:
         _collisions(names, room)
@@ -80,7 +80,10 @@ def _zone(source: Source, zone: str) -> None:
 def _simulate(source: Source) -> None:
     place: Place = ("simulate",)
     if not source.model.site.demo:
-        source.fault(place, "only a demo site has simulated devices", "site: {demo: true}, or leave it out")
+        needs = [("site", "demo")]
+        source.fault(
+            place, "only a demo site has simulated devices", "site: {demo: true}, or leave it out", needs=needs
+        )
     else:
         _file(source, place, source.model.simulate)
 
@@ -101,14 +104,20 @@ def _is_loopback(host: str) -> bool:
 
 def _bus(source: Source, name: str, bus: BusModel) -> None:
     place: Place = ("buses", name)
+    _timeout(source, name, bus)
+    if any(source.is_broken((*place, kind)) for kind in KINDS):
+        return
     given = [kind for kind in KINDS if getattr(bus, kind)]
     if len(given) != 1:
         what = f"names {' and '.join(given)}" if given else "names no line"
-        source.fault(place, what, f"exactly one of {', '.join(KINDS)}")
+        source.fault(place, what, f"exactly one of {', '.join(KINDS)}", needs=())
         return
     if bus.simulated and not source.model.site.demo:
         source.fault(
-            (*place, "simulated"), "only a demo site has simulated buses", "site: {demo: true}, or a real line"
+            (*place, "simulated"),
+            "only a demo site has simulated buses",
+            "site: {demo: true}, or a real line",
+            needs=[("site", "demo")],
         )
     if bus.modbus_tcp and split_address(bus.modbus_tcp) is None:
         what = f"{bus.modbus_tcp[:60]!r} is no address"
@@ -121,15 +130,18 @@ def _bus(source: Source, name: str, bus: BusModel) -> None:
                 source.fault((*place, key), f"means nothing for {given[0]}", f"only with {kind}")
     if bus.snmp:
         source.warn((*place, "snmp"), f"an SNMP bus {LATER}", "modbus_tcp or modbus_rtu for what must be seen now")
+
+
+def _timeout(source: Source, name: str, bus: BusModel) -> None:
     low, high = TIMEOUT_ADVISED_MS
     if not low <= bus.timeout <= high:
         advised = f"{format_duration(low)} to {format_duration(high)} is advised"
-        source.warn((*place, "timeout"), f"{format_duration(bus.timeout)} is unusual", advised)
+        source.warn(("buses", name, "timeout"), f"{format_duration(bus.timeout)} is unusual", advised)
 
 
 def _line(bus: BusModel) -> str:
     """What tells two buses apart: the same line twice is one line."""
-    return bus.modbus_tcp.lower() or bus.modbus_rtu or f"{bus.simulated} {bus.snmp}"
+    return bus.modbus_tcp.lower() or bus.modbus_rtu or bus.simulated or bus.snmp
 
 
 def _devices(source: Source) -> None:
@@ -144,7 +156,7 @@ def _devices(source: Source) -> None:
     for name, device in model.devices.items():
         _device(source, name, device)
         found = model.buses.get(device.bus)
-        if found is None:
+        if found is None or not _line(found):
             continue
         other = units.setdefault((_line(found), device.unit), name)
         if other != name:
@@ -152,8 +164,14 @@ def _devices(source: Source) -> None:
             source.fault(("devices", name, "unit"), what, "each unit of a line once")
     for name in model.buses:
         used = model.buses[name].snmp or any(device.bus == name for device in model.devices.values())
-        if not used and not source.is_broken(("devices",)):
-            source.warn(("buses", name), "no device is on this line", "a device, or leave it out")
+        if not used and not _devices_lost(source):
+            source.warn(("buses", name), "no device is on this line", "a device, or leave it out", needs=())
+
+
+def _devices_lost(source: Source) -> bool:
+    """True when a device was left out: it may have been on any line."""
+    lost = any(len(place) <= 2 and place[:1] == ("devices",) for gaps in source.gaps.values() for place in gaps.broken)
+    return lost or source.is_partial
 
 
 def _device(source: Source, name: str, device: DeviceModel) -> None:
@@ -182,25 +200,27 @@ def _people(source: Source) -> None:
             what = f"{entry.phone[:40]!r} is no phone number"
             source.warn(("people", person, "phone"), what, "as in +49 30 1234567")
     channels = [name for name in ("email", "webhook", "sms") if getattr(model.channels, name, None) is not None]
-    for index, (rule, (document, number)) in enumerate(zip(model.notify, source.notify, strict=True)):
+    for rule, (document, number) in zip(model.notify, source.notify, strict=True):
         place: Place = ("notify", number)
-        if source.is_broken(("notify", index)):
-            continue
         for position, person in enumerate(rule.to):
             if person not in model.people and not source.is_gone(("people", person)):
                 what = f"there is no person {person}{near(person, model.people)}"
                 allowed = listing(model.people, "a person under people:")
-                source.faults.append(document.fault((*place, "to", position), what, allowed))
+                at = source.written(document, (*place, "to", position))
+                source.faults.append(document.fault(at, what, allowed))
         for position, channel in enumerate(rule.by):
             if channel not in channels and not source.is_gone(("channels", channel)):
                 what = f"there is no channel {channel}{near(channel, channels)}"
                 allowed = listing(channels, "a channel under channels:")
-                source.faults.append(document.fault((*place, "by", position), what, allowed))
+                at = source.written(document, (*place, "by", position))
+                source.faults.append(document.fault(at, what, allowed))
     if model.notify:
         document, number = source.notify[0]
         what = "messages are not sent by this version: only alarms on this box, its outputs and MQTT"
         source.faults.append(
-            document.fault(("notify", number), what, "keep it for a later version", severity="warning")
+            document.fault(
+                source.written(document, ("notify", number)), what, "keep it for a later version", severity="warning"
+            )
         )
 
 
@@ -215,7 +235,7 @@ def _paths(names: Names, room: Room) -> Iterator[tuple[str, str, Place]]:
         yield battery.id, f"battery {battery.id}", battery.place
         for string in battery.strings:
             yield f"{battery.id}/{string.id}", f"string {string.id}", string.place
-            for jar in string.jars:
+            for jar in string.jars if string.is_numbered else ():
                 name = f"{battery.id}/{jar.jar.address}"
                 yield name, f"jar {jar.jar.address} of {string.id}", (*string.place, "jars")
     for output in room.outputs:
@@ -244,7 +264,7 @@ def _collisions(names: Names, room: Room) -> None:
         if other != what and place not in told:
             told.add(place)
             text = f"{what} and {other} would both be {names.source.model.site.id}/{room.id}/{path}"
-            names.source.fault(place, text, "ids that stay apart", value=False)
+            names.source.fault(place, text, "ids that stay apart", value=False, needs=())
 
 
 def _renames(source: Source) -> None:

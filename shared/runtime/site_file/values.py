@@ -115,7 +115,7 @@ _DURATION_SCHEMA = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(ms|s|min
 Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_-]{1,40}$"})]
 RoomRef = Annotated[str, BeforeValidator(_room), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_-]{1,40}$"})]
 Duration = Annotated[int, BeforeValidator(_duration(DURATION_MIN_MS)), WithJsonSchema(_DURATION_SCHEMA)]
-Delay = Annotated[int, BeforeValidator(_duration(0)), WithJsonSchema(_DURATION_SCHEMA)]
+Delay = Annotated[int, BeforeValidator(_duration(0)), WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": 0}]})]
 Number = Annotated[Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": ["number", "string"]})]
 Positive = Annotated[
     Decimal,
@@ -128,7 +128,7 @@ Channel = Annotated[
     BeforeValidator(_channel),
     WithJsonSchema({"type": "string", "pattern": r"^[a-z0-9_-]{1,40}\.[a-z0-9_-]{1,40}$", "examples": ["gas1.h2"]}),
 ]
-Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, False, "on", "off"]})]
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, False, "on", "off", "yes", "no"]})]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10_000)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
