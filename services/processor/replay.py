@@ -17,12 +17,11 @@ from services.processor.differences import Alarms, Change, differences
 from services.processor.fold import Fold
 from services.processor.restore import check_links, read_input
 from shared.devices.plan import DecisionPlan
-from shared.domain.errors import LogBroken, LogDamaged
+from shared.domain.errors import LogDamaged
 from shared.domain.events import Event, EventType
 from shared.domain.version import CORE_VERSION
 from shared.log.port import EventRow, Reading, Stretch
-from shared.log.sqlite_read import SqliteReader
-from shared.log.store import DATABASE
+from shared.log.store import open_reader
 from shared.wire.events import decode_event, encode_event
 from shared.wire.inputs import Input, RuleSet, decode_input
 from shared.wire.plans import decision_version, encode_decision
@@ -55,7 +54,9 @@ class Replayed:
 
     @property
     def equal(self) -> bool:
-        return self.first_difference is None and not self.alarms
+        """Whether anybody, or any relay, would notice a difference."""
+        before_and_after = (self.messages, self.relay_cycles)
+        return self.first_difference is None and not self.alarms and all(a == b for a, b in before_and_after)
 
     def data(self) -> dict[str, Any]:
         """The JSON form."""
@@ -80,13 +81,9 @@ def replay(
     progress: Progress = lambda _done, _all: None,
 ) -> Replayed:
     """Replays DIR/log.db; with ``since_tick_ms`` from the newest snapshot that is not younger."""
-    path = directory / DATABASE
-    if not path.exists():
-        raise LogBroken(f"there is no log in {directory}")
-    reader = SqliteReader.open(path)
+    reader = open_reader(directory)
     try:
-        with reader.frozen():
-            return replay_log(reader, decision, since_tick_ms=since_tick_ms, progress=progress)
+        return replay_log(reader, decision, since_tick_ms=since_tick_ms, progress=progress)
     finally:
         reader.close()
 
@@ -100,26 +97,34 @@ def replay_log(
 ) -> Replayed:
     """The same for any log."""
     body = None if decision is None else encode_decision(decision)
+    while True:
+        folded = reading.folded_to()
+        try:
+            return _replay_once(reading, body, _begin(reading, folded, since_tick_ms), progress)
+        except LogDamaged:
+            if reading.folded_to() == folded:
+                raise
+            # Frames went while they were read: retention has overtaken us, so begin behind it.
+
+
+def _replay_once(reading: Reading, body: bytes | None, begin: int, progress: Progress) -> Replayed:
     run = _Run(reading, body)
-    run.begin(_begin(reading, since_tick_ms))
+    run.begin(begin)
     last = reading.head().site_seq
-    for stretch in reading.stretches(max(run.fold.site_seq - 1, 0)):
+    for stretch in reading.stretches(max(begin - 1, 0)):
         run.take(stretch)
-        progress(stretch.last_seq, last)
+        progress(stretch.last_seq, max(stretch.last_seq, last))
     return run.end()
 
 
-def _begin(reading: Reading, since_tick_ms: int | None) -> int:
+def _begin(reading: Reading, folded: int, since_tick_ms: int | None) -> int:
     """The site_seq of the snapshot to begin after; 0 for the very beginning."""
-    folded = reading.folded_to()
-    begin = folded if folded >= reading.first_seq() else 0
-    if since_tick_ms is None:
-        return begin
-    for seq, _hash in reading.snapshots():
-        row = next(reading.inputs(seq, 1), None)
-        if row is not None and decode_input(row.data).tick_ms <= since_tick_ms:
-            begin = seq
-    return begin
+    if since_tick_ms is not None:
+        for seq, _hash in reversed(reading.snapshots()):
+            row = next(reading.inputs(seq, 1), None)
+            if seq >= folded and row is not None and decode_input(row.data).tick_ms <= since_tick_ms:
+                return seq
+    return folded if folded >= reading.first_seq() else 0
 
 
 class _Run:

@@ -125,7 +125,7 @@ def read_input(row: InputRow) -> Input:
     except WireError as fault:
         raise LogDamaged(row.site_seq, str(fault)) from fault
     if entry.site_seq != row.site_seq or KINDS[type(entry.body)] != row.kind:
-        raise LogDamaged(row.site_seq, f"stored as {row.kind} {row.site_seq}, but it is another record")
+        raise LogDamaged(entry.site_seq, f"stored as {row.kind} {row.site_seq}, but it is another record")
     return entry
 
 

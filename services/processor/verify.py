@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 from services.processor.restore import check_links, read_input
 from services.processor.retention import Told, read_told
-from shared.domain.errors import LogBroken, LogDamaged
-from shared.domain.inputs import Report, ReportKind, Undecodable
+from shared.domain.errors import LogDamaged
+from shared.domain.inputs import Report, ReportKind, Start, Undecodable
 from shared.log.chain import kept_root, states_hash
 from shared.log.headfile import read_mark
+from shared.log.order import log_id_at
 from shared.log.port import Reading, Stretch
-from shared.log.sqlite_read import SqliteReader
-from shared.log.store import DATABASE, HEAD_FILE
-from shared.wire.events import decode_event
-from shared.wire.inputs import Input, RuleSet, decode_input
+from shared.log.store import HEAD_FILE, open_reader
+from shared.wire.inputs import Input, RuleSet
+from shared.wire.packing import Mark
 from shared.wire.plans import decision_version
 
 Progress = Callable[[int, int], None]
@@ -52,6 +52,9 @@ class _Seen:
     events: int = 0
     last: int = 0
     head: str = ""
+    log_id: str = ""
+    starts: list[tuple[int, str]] = field(default_factory=list)
+    """(site_seq, log_id) of each Start."""
     snapshots: dict[str, str] = field(default_factory=dict)
     """Hashes that Reports name, by the site_seq that they are of, as text."""
     folds: dict[int, Told] = field(default_factory=dict)
@@ -63,18 +66,15 @@ class _Seen:
 
 def verify(directory: Path, progress: Progress = lambda _done, _all: None) -> Verified:
     """Checks DIR/log.db; a damaged log is an answer, not an error."""
-    path = directory / DATABASE
-    if not path.exists():
-        raise LogBroken(f"there is no log in {directory}")
     try:
-        reader = SqliteReader.open(path)
+        reader = open_reader(directory)
     except LogDamaged as damage:
-        return _verdict(_Seen(), "", damage, 0)
+        return _verdict(_Seen(), damage, 0)
+    mark = read_mark(directory / HEAD_FILE)
     try:
-        with reader.frozen():
-            found = _mark_checked(directory, verify_log(reader, progress))
-            if found.ok:
-                reader.check()
+        found = _mark_checked(mark, reader, verify_log(reader, progress))
+        if found.ok:
+            reader.check_file()
     except LogDamaged as damage:
         found = found._replace(ok=False, bad_record=found.site_seq, what=str(damage))
     finally:
@@ -82,12 +82,15 @@ def verify(directory: Path, progress: Progress = lambda _done, _all: None) -> Ve
     return found
 
 
-def _mark_checked(directory: Path, found: Verified) -> Verified:
-    mark = read_mark(directory / HEAD_FILE)
-    if found.ok and mark is not None and mark.site_seq > found.site_seq and mark.log_id == found.log_id:
-        what = f"the log ends at {found.site_seq}, but it had reached {mark.site_seq}"
-        return found._replace(ok=False, bad_record=found.site_seq + 1, what=what)
-    return found
+def _mark_checked(mark: Mark | None, reading: Reading, found: Verified) -> Verified:
+    """Whether the log reaches as far as the head beside it says, under that name or a later one."""
+    if not found.ok or mark is None or mark.site_seq <= found.site_seq:
+        return found
+    names = [log_id for _, log_id in reading.log_ids()]
+    if mark.log_id in names[:-1]:
+        return found
+    what = f"the log ends at {found.site_seq}, but it had reached {mark.site_seq} as {mark.log_id}"
+    return found._replace(ok=False, bad_record=found.site_seq + 1, what=what)
 
 
 def verify_log(
@@ -96,30 +99,27 @@ def verify_log(
     """The same for any log. With ``records_max`` a log of more inputs and events is left unchecked from there on."""
     seen = _Seen(last=reading.first_seq() - 1)
     digest = reading.genesis()
-    log_id = ""
     bad: LogDamaged | None = None
     try:
         head = reading.head()
         for stretch in reading.stretches():
             digest = _check_stretch(stretch, digest, seen)
-            if stretch.inputs:
-                log_id = decode_input(stretch.inputs[-1].data).log_id
-            progress(stretch.last_seq, head.site_seq)
+            progress(stretch.last_seq, max(stretch.last_seq, head.site_seq))
             if records_max is not None and seen.records + seen.events > records_max:
-                return _verdict(seen, log_id, None, 0)
+                return _verdict(seen, None, 0)
+        if seen.last < head.site_seq:
+            raise LogDamaged(seen.last + 1, f"the log ends here, but it had reached {head.site_seq}")
         _check_bodies(reading, seen)
-        if (log_id, seen.last) != (head.log_id, head.site_seq) and seen.records:
-            raise LogDamaged(seen.last, f"the log calls itself {head.log_id}, its last record {log_id}")
     except LogDamaged as damage:
         bad = damage
     seen.head = digest.hex()
-    return _verdict(seen, log_id, bad, 0 if bad else _replay_from(reading))
+    return _verdict(seen, bad, 0 if bad else _replay_from(reading))
 
 
-def _verdict(seen: _Seen, log_id: str, bad: LogDamaged | None, replay_from: int) -> Verified:
+def _verdict(seen: _Seen, bad: LogDamaged | None, replay_from: int) -> Verified:
     record = 0 if bad is None else bad.record or seen.last + 1
     what = "" if bad is None else str(bad)
-    return Verified(seen.records, seen.head, bad is None, record, replay_from, log_id, seen.last, what)
+    return Verified(seen.records, seen.head, bad is None, record, replay_from, seen.log_id, seen.last, what)
 
 
 def _replay_from(reading: Reading) -> int:
@@ -132,17 +132,21 @@ def _replay_from(reading: Reading) -> int:
 def _check_stretch(stretch: Stretch, previous: bytes, seen: _Seen) -> bytes:
     if stretch.bad:
         raise LogDamaged(stretch.bad, "the record's bytes are not its checksum's")
-    if stretch.first_seq <= seen.last:
+    if stretch.first_seq <= seen.last and not stretch.folded:
         raise LogDamaged(stretch.first_seq, f"comes again after {seen.last}")
+    if not seen.starts and [(row.site_seq, row.kind) for row in stretch.inputs[:1]] != [(seen.last + 1, "start")]:
+        raise LogDamaged(seen.last + 1, "the first record is missing")
     for row in stretch.inputs:
-        _note(read_input(row), seen)
+        entry = read_input(row)
+        if entry.site_seq > seen.last:
+            _note(entry, seen)
+            seen.records += 1
     _check_events(stretch)
     if stretch.folded:
         seen.folded.append(stretch)
         digest = stretch.hash
     else:
         digest = check_links(stretch, previous)
-    seen.records += len(stretch.inputs)
     seen.events += len(stretch.events)
     seen.last = stretch.last_seq
     return digest
@@ -151,15 +155,16 @@ def _check_stretch(stretch: Stretch, previous: bytes, seen: _Seen) -> bytes:
 def _check_events(stretch: Stretch) -> None:
     expected = (0, 0)
     for row in stretch.events:
-        event = decode_event(row.data)
         expected = (row.site_seq, 0) if row.site_seq != expected[0] else (row.site_seq, expected[1] + 1)
-        stored = (row.site_seq, row.ordinal, row.room, row.room_no, row.type)
-        if stored != (event.site_seq, expected[1], event.room, event.room_no, event.type):
-            raise LogDamaged(row.site_seq, f"an event of this record is stored as {stored}")
+        if row.ordinal != expected[1]:
+            raise LogDamaged(row.site_seq, f"event {expected[1]} of this record is stored as {row.ordinal}")
 
 
 def _note(entry: Input, seen: _Seen) -> None:
+    seen.log_id = entry.log_id
     match entry.body:
+        case Start(log_id=log_id):
+            seen.starts.append((entry.site_seq, log_id))
         case RuleSet(version=version):
             seen.rulesets.setdefault(version, entry.site_seq)
         case Undecodable(sha256=digest):
@@ -185,14 +190,26 @@ def _check_bodies(reading: Reading, seen: _Seen) -> None:
         letter = reading.dead_letter(digest)
         if letter is not None and sha256(letter).hexdigest() != digest:
             raise LogDamaged(at, "the dead letter of this record is not what came in")
+    starts = [start for start in reading.log_ids() if start[0] <= seen.last]
+    if starts != seen.starts:
+        raise LogDamaged(seen.last, f"log_ids: the log names its starts {starts}, its records {seen.starts}")
     for seq, stored in reading.snapshots():
-        snapshot = reading.snapshot(seq)
-        named = seen.snapshots.get(str(seq))
-        if snapshot is None or stored.hex() != named or states_hash(snapshot.states) != stored:
-            raise LogDamaged(seq, "the snapshot after this record is not the one that its Report names")
+        if seq < seen.last:
+            _check_snapshot(reading, seq, stored, seen)
+    reading.check()
     for stretch in seen.folded:
         told = seen.folds.get(stretch.last_seq)
         if told is None or (told.hash, told.first) != (stretch.hash.hex(), stretch.first_seq):
             raise LogDamaged(stretch.first_seq, "no Report tells why the records from here on are gone")
         if told.root != kept_root(stretch.inputs, stretch.events).hex():
             raise LogDamaged(stretch.first_seq, "what was kept of the folded interval is not what its Report names")
+
+
+def _check_snapshot(reading: Reading, seq: int, stored: bytes, seen: _Seen) -> None:
+    snapshot = reading.snapshot(seq)
+    if (snapshot is None or snapshot.site_seq != seq) and seq < reading.folded_to():
+        return  # It went with its interval since the list was read.
+    if snapshot is None or stored.hex() != seen.snapshots.get(str(seq)) or states_hash(snapshot.states) != stored:
+        raise LogDamaged(seq, "the snapshot after this record is not the one that its Report names")
+    if snapshot.log_id != log_id_at(seq, seen.starts):
+        raise LogDamaged(seq, f"snapshots: the one after this record is stored as of {snapshot.log_id}")

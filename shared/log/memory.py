@@ -130,6 +130,12 @@ class MemoryLog:
             )
             yield Stretch(made.first_seq, made.last_seq, (made.last_seq,), made.hash, folded, inputs, events, 0)
 
+    def log_ids(self) -> tuple[tuple[int, str], ...]:
+        return tuple(self._log_ids)
+
+    def check(self) -> None:
+        """Nothing changes behind the back of a dictionary."""
+
     def tidy(self) -> bool:
         return False
 

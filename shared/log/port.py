@@ -120,7 +120,9 @@ class Reading(Protocol):
         """Raises CursorUnknown when ``after`` is of a log_id that this log never had."""
         ...
 
-    def position(self, name: str) -> bytes | None: ...
+    def position(self, name: str) -> bytes | None:
+        """None when there is none, or what is stored is not what was written."""
+        ...
 
     def ruleset(self, version: str) -> bytes | None: ...
 
@@ -139,7 +141,18 @@ class Reading(Protocol):
         ...
 
     def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
-        """The chain in order, from the stretch that holds the input after ``after_seq``."""
+        """The chain in order, from the stretch that holds the input after ``after_seq``; no record twice.
+
+        While a writer works, what is folded meanwhile may come whole after its first part came unfolded.
+        """
+        ...
+
+    def log_ids(self) -> tuple[tuple[int, str], ...]:
+        """(first number, log_id) of each start, in order."""
+        ...
+
+    def check(self) -> None:
+        """Looks at what no link of the chain covers: positions and dead letters; LogDamaged names the table."""
         ...
 
     def close(self) -> None: ...

@@ -84,6 +84,16 @@ def unpack(first_seq: int, form: int, data: bytes) -> Unpacked:
     return Unpacked(tuple(packed.links), inputs, events, _first_bad(packed))
 
 
+def behind(inside: Unpacked, seq: int) -> Unpacked:
+    """What of a row comes after ``seq``, where one of its links ends."""
+    return Unpacked(
+        tuple(last for last in inside.links if last > seq),
+        tuple(row for row in inside.inputs if row.site_seq > seq),
+        tuple(event for event in inside.events if event[0] > seq),
+        inside.bad,
+    )
+
+
 def _inflate(first_seq: int, data: bytes) -> bytes:
     stream = zlib.decompressobj()
     raw = stream.decompress(data, SEGMENT_BYTES_MAX)
@@ -98,6 +108,8 @@ def event_row(site_seq: int, ordinal: int, data: bytes) -> EventRow:
         event = decode_event(data)
     except WireError as fault:
         raise LogDamaged(site_seq, str(fault)) from fault
+    if event.site_seq != site_seq:
+        raise LogDamaged(event.site_seq, f"an event of this record is stored as of {site_seq}")
     return EventRow(site_seq, ordinal, event.room, event.room_no, event.type, data)
 
 

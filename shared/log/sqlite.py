@@ -16,7 +16,7 @@ from shared.log.chain import link, states_hash
 from shared.log.order import check_group
 from shared.log.port import Cursor, EventRow, Folding, Group, Head, InputRow, Snapshot, Stretch
 from shared.log.segments import SEGMENT_BYTES, Form, compress, encode, join
-from shared.log.sqlite_read import SqliteReader
+from shared.log.sqlite_read import SqliteReader, mark
 from shared.log.sqlite_schema import as_log_error, roll_back, translated
 from shared.log.steps import Step, no_step
 from shared.wire.inputs import decode_input
@@ -68,7 +68,8 @@ class SqliteLog:
             check_group(head, group)
             head = self._append(head, group)
         execute, many = self._connection.execute, self._connection.executemany
-        many("INSERT OR REPLACE INTO positions VALUES(?, ?)", group.positions.items())
+        marked = ((name, mark(name, value)) for name, value in group.positions.items())
+        many("INSERT OR REPLACE INTO positions VALUES(?, ?)", marked)
         for version, body in group.rulesets.items():
             execute("INSERT OR IGNORE INTO rulesets VALUES(?, ?)", (version, zlib.compress(body)))
         if group.dead_letters:
@@ -228,6 +229,12 @@ class SqliteLog:
 
     def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
         return self._read.stretches(after_seq)
+
+    def log_ids(self) -> tuple[tuple[int, str], ...]:
+        return self._read.log_ids()
+
+    def check(self) -> None:
+        self._read.check()
 
     def close(self) -> None:
         self._connection.close()

@@ -1,26 +1,29 @@
 """Reading a site's log on SQLite: never blocks the writer, never writes.
 
-Rows are fetched in order by the last number they hold, and packing only joins rows that are consecutive: so a record
-that housekeeping moves meanwhile is seen exactly once. Stretches while the writer works are to be read ``frozen``.
-A reader belongs to one thread at a time.
+Rows are fetched in order by the last number they hold, some at a time, each time in a transaction of its own: a reader
+of years never keeps the writer's WAL from being moved into the file. Packing only joins rows that are consecutive: so a
+record that housekeeping moves meanwhile is seen exactly once. A reader belongs to one thread at a time.
 """
 
 import sqlite3
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from shared.domain.errors import LogDamaged, WireError
-from shared.log.chain import GENESIS
+from shared.log.chain import GENESIS, checksum
 from shared.log.order import END, check_snapshot, log_id_at, resume_place
 from shared.log.port import Cursor, EventRow, Head, InputRow, Snapshot, Stretch
-from shared.log.segments import Form, event_row, unpack
+from shared.log.segments import Form, Unpacked, behind, event_row, unpack
 from shared.log.sqlite_schema import connect_reader, read_meta, roll_back, translated
 from shared.wire.inputs import decode_input
 from shared.wire.packing import decode_states
 
-_ROW = "first_seq, last_seq, form, hash, data"
+_ROW = "first_seq, last_seq, form, hash, data, count"
+_SUM = struct.Struct(">I")
 _BATCH = 16
 """Rows fetched at once: at most some MiB."""
 
@@ -51,18 +54,21 @@ class SqliteReader:
     def close(self) -> None:
         self._connection.close()
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Everything read within is of one moment, whatever the writer does meanwhile; the WAL grows that long."""
-        with self._moment():
-            yield
-
-    def check(self) -> None:
+    def check_file(self) -> None:
         """Walks the whole file for structure; raises LogDamaged."""
         with self._moment() as at:
             answer = at.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if answer != "ok":
             raise LogDamaged(0, f"integrity_check: {answer}")
+
+    def check(self) -> None:
+        with self._moment() as at:
+            for name, stored in at.execute("SELECT name, value FROM positions"):
+                if unmark(name, stored) is None:
+                    raise LogDamaged(0, f"positions: {name!r} is not what was written")
+            for digest, letter in at.execute("SELECT sha256, data FROM dead_letters"):
+                if sha256(letter).hexdigest() != digest:
+                    raise LogDamaged(0, f"dead_letters: {digest} is not what came in")
 
     def meta(self, key: str) -> str:
         """What the file said of itself when it was opened; "" for what it does not say."""
@@ -104,11 +110,15 @@ class SqliteReader:
     def genesis(self) -> bytes:
         return self._follows or GENESIS
 
+    def log_ids(self) -> tuple[tuple[int, str], ...]:
+        with self._moment() as at:
+            return tuple(self._log_ids(at))
+
     def _log_ids(self, at: sqlite3.Connection) -> list[tuple[int, str]]:
         return at.execute("SELECT first_seq, log_id FROM log_ids ORDER BY first_seq").fetchall()
 
-    def _rows(self, after_seq: int) -> Iterator[tuple[int, int, int, bytes, bytes]]:
-        """(first_seq, last_seq, form, hash, data) in order, from the row that holds the first number above."""
+    def _rows(self, after_seq: int) -> Iterator[tuple[int, int, int, bytes, bytes, int]]:
+        """The columns of ``_ROW`` in order, from the row that holds the first number above."""
         while True:
             with self._moment(after_seq + 1) as at:
                 query = f"SELECT {_ROW} FROM rows WHERE last_seq > ? ORDER BY last_seq LIMIT {_BATCH}"
@@ -119,7 +129,7 @@ class SqliteReader:
             after_seq = rows[-1][1]
 
     def inputs(self, after_seq: int, limit: int = 1000) -> Iterator[InputRow]:
-        for first, _, form, _, data in self._rows(after_seq):
+        for first, _, form, _, data, _ in self._rows(after_seq):
             for row in unpack(first, form, data).inputs:
                 if row.site_seq <= after_seq:
                     continue
@@ -135,7 +145,7 @@ class SqliteReader:
             log_ids = self._log_ids(at)
         if after is not None:
             place = resume_place(after, log_ids)
-        for first, last, form, _, data in self._rows(place[0] - 1):
+        for first, last, form, _, data, _ in self._rows(place[0] - 1):
             found = [row for row in unpack(first, form, data).events if (row[0], row[1]) > place]
             if found and last >= (log_ids[-1][0] if log_ids else 0):
                 with self._moment() as at:
@@ -148,7 +158,7 @@ class SqliteReader:
                 yield Cursor(log_id_at(seq, log_ids), seq, ordinal), event_row(seq, ordinal, record)
 
     def position(self, name: str) -> bytes | None:
-        return self._one("SELECT value FROM positions WHERE name = ?", name)
+        return unmark(name, self._one("SELECT value FROM positions WHERE name = ?", name))
 
     def ruleset(self, version: str) -> bytes | None:
         return inflate(self._one("SELECT data FROM rulesets WHERE version = ?", version), 0, "a rule set")
@@ -185,18 +195,46 @@ class SqliteReader:
             return tuple(at.execute("SELECT site_seq, hash FROM snapshots ORDER BY site_seq").fetchall())
 
     def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
-        for first, last, form, digest, data in self._rows(after_seq):
+        seen = 0
+        for first, last, form, digest, data, count in self._rows(after_seq):
             inside = unpack(first, form, data)
+            events = () if inside.bad else tuple(event_row(*each) for each in inside.events)
+            if not inside.bad:
+                _check_row(first, last, form, count, inside)
+            if first <= seen and form != Form.FOLDED:
+                first, inside = seen + 1, behind(inside, seen)
+            seen = last
             yield Stretch(
                 first_seq=first,
                 last_seq=last,
-                links=inside.links or (last,),
+                links=inside.links,
                 hash=bytes(digest),
                 folded=form == Form.FOLDED,
                 inputs=inside.inputs,
-                events=() if inside.bad else tuple(event_row(*each) for each in inside.events),
+                events=tuple(row for row in events if row.site_seq >= first),
                 bad=inside.bad,
             )
+
+
+def _check_row(first: int, last: int, form: int, count: int, inside: Unpacked) -> None:
+    """The columns beside the records say what the records say; raises LogDamaged."""
+    numbers = [row.site_seq for row in inside.inputs[:1]] + [seq for seq, *_ in inside.events[:1]]
+    begins = first if form == Form.FOLDED else min(numbers, default=0)
+    if (begins, len(inside.inputs), inside.links[-1:]) != (first, count, (last,)):
+        raise LogDamaged(first, f"rows: the row from {first} to {last} holds something else")
+
+
+def mark(name: str, value: bytes) -> bytes:
+    """A position as it is stored: behind the checksum of its name and value."""
+    return _SUM.pack(checksum(name.encode() + value)) + value
+
+
+def unmark(name: str, stored: bytes | None) -> bytes | None:
+    """The position again; None when it is not what was written."""
+    if stored is None or len(stored) < _SUM.size:
+        return None
+    value = bytes(stored[_SUM.size :])
+    return value if _SUM.pack(checksum(name.encode() + value)) == stored[: _SUM.size] else None
 
 
 def inflate(data: bytes | None, record: int, what: str) -> bytes | None:

@@ -99,7 +99,7 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, str]:
     with translated():
         meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     form = meta.get("format", "")
-    if not form.isdigit():
+    if not form.isdigit() or int(form) < 1:
         raise LogDamaged(0, "the format of the log is not readable")
     if int(form) > FORMAT:
         raise LogNewer(f"the log has format {form}, this program reads up to {FORMAT}: start the newer program")

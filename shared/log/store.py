@@ -300,6 +300,23 @@ class SqliteStore:
             self._lock = None
 
 
+def open_reader(directory: Path) -> SqliteReader:
+    """The log of a folder for one who only reads, also on a read-only disk (then without a WAL).
+
+    Raises LogBroken when there is none or it cannot be read, LogDamaged, LogNewer.
+    """
+    path = directory / DATABASE
+    if not path.exists():
+        raise LogBroken(f"there is no log in {directory}")
+    try:
+        return SqliteReader.open(path)
+    except LogBroken:
+        wal = path.with_name(DATABASE + "-wal")
+        if os.access(directory, os.W_OK) or (wal.exists() and wal.stat().st_size > 0):
+            raise
+        return SqliteReader.open(path, connect_immutable)
+
+
 def write_groups(log: Log, groups: Sequence[Group]) -> None:
     """Commits the groups in order, but for those that are there already: up to the last whose inputs are.
 

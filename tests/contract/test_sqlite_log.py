@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from services.processor.restore import check_links
 from shared.domain.errors import Busy, LogDamaged, LogNewer
-from shared.log.port import Log
+from shared.log.port import Group, Log, Stretch
 from shared.log.sqlite_read import SqliteReader
-from shared.log.store import SqliteStore
+from shared.log.store import SqliteStore, open_reader
 from tests.contract.forgery import flip_input, run
 from tests.contract.log_contract import LogContract, Reopen
 from tests.contract.rows import event, frames, start, tick
+from tests.testkit.disk import read_only, small_disk
 
 
 def opened(store: SqliteStore) -> Log:
@@ -91,3 +93,47 @@ class TestSqliteLog(LogContract):
         store.close()
         (tmp_path / "log.db").write_bytes(backup)
         assert "ends at 1, but it had reached 2" in store.open().older
+
+    def test_a_slow_reader_does_not_hold_up_the_writers_wal(self, log: Log, tmp_path: Path) -> None:
+        """Between two reads nothing is held: the WAL goes on being moved into the file."""
+        log.commit(start())
+        for seq in range(2, 60):
+            log.commit(frames(seq, 1))
+        reader = SqliteReader.open(tmp_path / "log.db")
+        slow = reader.stretches()
+        next(slow)
+        for turn in range(80):
+            log.commit(Group((), (), dead_letters={f"{turn}": bytes(1 << 18)}))
+        assert (tmp_path / "log.db-wal").stat().st_size < 8 << 20
+        assert [stretch.last_seq for stretch in slow] == list(range(2, 60))
+        reader.close()
+
+    def test_packing_under_a_reader_neither_doubles_nor_hides(self, log: Log, tmp_path: Path) -> None:
+        """A chain read in pieces is whole, each link once, although its rows were joined meanwhile."""
+        log.commit(start())
+        for first in range(2, 10_002, 10):
+            log.commit(frames(first, 10, [event(first + 3, 0, first)]))
+        reader = SqliteReader.open(tmp_path / "log.db")
+        seen: list[Stretch] = []
+        digest = log.genesis()
+        for stretch in reader.stretches():
+            digest = check_links(stretch, digest)
+            seen.append(stretch)
+            if len(seen) == 20:
+                while log.tidy():
+                    pass
+        reader.close()
+        assert digest == log.head().hash
+        assert [row for stretch in seen for row in stretch.inputs] == list(log.inputs(0, 20_000))
+        assert [row for stretch in seen for row in stretch.events] == [row for _, row in log.events(None, 20_000)]
+
+    def test_a_closed_log_is_read_from_a_read_only_disk(self, tmp_path: Path) -> None:
+        """As a backup on such a disk would be."""
+        with small_disk(tmp_path / "disk", 4) as disk:
+            store = SqliteStore(disk, ballast_bytes=0)
+            opened(store).commit(start())
+            store.close()
+            with read_only(disk):
+                reader = open_reader(disk)
+                assert reader.head().site_seq == 1
+                reader.close()

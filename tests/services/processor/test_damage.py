@@ -242,6 +242,19 @@ def test_a_restored_backup_says_what_it_lacks(tmp_path: Path) -> None:
     assert replay(tmp_path).equal
 
 
+def test_a_restored_backup_of_an_earlier_start_is_known_before_it_is_started(tmp_path: Path) -> None:
+    """The head beside it is of a log_id that the copy never had."""
+    site = _lived(tmp_path)
+    backup = (tmp_path / "log.db").read_bytes()
+    site.open()
+    site.commit(gas(1, 250, boot="g2"))
+    site.runner.close()
+    (tmp_path / "log.db").write_bytes(backup)
+    found = verify(tmp_path)
+    assert not found.ok
+    assert "but it had reached" in found.what
+
+
 def test_a_newer_programs_log_is_refused_and_left_alone(tmp_path: Path) -> None:
     """The start names the format; nothing is set aside."""
     site = _lived(tmp_path)

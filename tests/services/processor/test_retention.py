@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import zlib
+from collections.abc import Callable
 from itertools import count, pairwise
 from pathlib import Path
 from shutil import copytree
@@ -168,6 +169,35 @@ def test_what_would_show_a_damage_is_not_deleted(tmp_path: Path, monkeypatch: py
     assert len(told) == 1
     site.runner.close()
     assert verify(tmp_path).bad_record == damaged.bad_record
+
+
+def test_verify_and_replay_go_on_while_the_site_packs_and_deletes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes while it is read is passed over; nothing is called damaged, nothing counted twice."""
+    monkeypatch.setattr(runner, "DAY_MS", 2 * MINUTE)
+    monkeypatch.setattr(runner, "SNAPSHOT_MS", MINUTE)
+    monkeypatch.setattr(runner, "RETENTION_CHECK_MS", MINUTE)
+    monkeypatch.setattr(sqlite, "YOUNG_INPUTS", 64)
+    site = on_disk(tmp_path, limits=LogLimits(frames_days=1, disk_low_mib=0, keep_around_alarm_ms=AROUND))
+    site.open()
+    _pass(site, 5 * MINUTE)
+
+    def at_first() -> Callable[[int, int], None]:
+        pauses = iter([0, 0, 1, 0, 1])
+        return lambda _done, _all: _pass(site, 2 * MINUTE) if next(pauses, 0) else None
+
+    begun = _folded_to(tmp_path)
+    found = verify(tmp_path, at_first())
+    assert found.ok, found
+    assert begun < (between := _folded_to(tmp_path))
+    again = replay(tmp_path, progress=at_first())
+    assert again.equal, again.first_difference
+    assert between < _folded_to(tmp_path)
+    site.runner.close()
+    rows = _rows(tmp_path)
+    assert len({seq for seq, _, _ in rows}) == len(rows)
+    assert verify(tmp_path).records == len(rows)
 
 
 def _pass(site: Site, ms: int) -> None:
