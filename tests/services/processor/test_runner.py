@@ -1,5 +1,6 @@
 """The runner on a sound log: what is committed, what is told, and how it goes on after a stop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -283,6 +284,47 @@ def test_other_rules_show_what_they_would_have_changed(tmp_path: Path) -> None:
     assert [(change.alarm, change.change) for change in earlier.alarms] == [(H2_ALARM, "earlier")]
     assert lost.messages[1] == lost.messages[0] - 1
     assert not lost.equal
+
+
+@pytest.mark.parametrize(
+    ("limit_1", "limit_2", "changes", "messages", "cycles"),
+    [
+        (10_000, 20_000, [], (2, 2), (2, 2)),
+        (10_000, 15_000, ["earlier"], (2, 2), (2, 2)),
+        (10_000, 22_000, ["later"], (2, 2), (2, 2)),
+        (10_000, 30_000, ["lost"], (2, 1), (2, 2)),
+        (40_000, 50_000, ["lost", "lost"], (2, 0), (2, 1)),
+    ],
+)
+def test_other_rules_tell_alarms_messages_and_relay_cycles(
+    limit_1: int, limit_2: int, changes: list[str], messages: tuple[int, int], cycles: tuple[int, int]
+) -> None:
+    """By hand: the fan stops after three good samples, and 1.2, 1.6, 2.1, 2.3 %vol bring it back."""
+    site = in_memory()
+    site.open()
+    for n, value in enumerate((20, 20, 20, 20, 20, 120, 160, 210, 230, 20), 1):
+        site.commit(gas(n, value), after_ms=500)
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    plan = decision(limit_2=limit_2)
+    room = replace(plan.rooms[0], detectors=(replace(plan.rooms[0].detectors[0], limit_1=limit_1),))
+    found = replay_log(store.log, replace(plan, rooms=(room, *plan.rooms[1:])))
+    assert [change.change for change in found.alarms] == changes
+    assert (found.messages, found.relay_cycles) == (messages, cycles)
+    assert found.equal == (not changes)
+
+
+def test_stricter_rules_gain_an_alarm_with_its_moment() -> None:
+    """What was never raised has no moment of its own in the log."""
+    site = in_memory()
+    site.open()
+    for n, value in enumerate((20, 20, 120, 160, 20), 1):
+        site.commit(gas(n, value), after_ms=500)
+    store = site.store
+    assert isinstance(store, MemoryStore)
+    [change] = replay_log(store.log, decision(limit_2=15_000)).alarms
+    assert (change.alarm, change.change, change.was_at_ms) == (H2_ALARM, "gained", 0)
+    assert change.data()["at"] == "2026-01-01T00:00:02.000Z"
 
 
 def test_what_is_told_is_what_is_in_the_log(tmp_path: Path) -> None:
