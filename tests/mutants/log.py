@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "positions are kept beside the transaction",
         "shared/log/sqlite.py",
-        '        many("INSERT OR REPLACE INTO positions VALUES(?, ?)", group.positions.items())\n',
+        '        many("INSERT OR REPLACE INTO positions VALUES(?, ?)", marked)\n',
         "",
         f"{SQLITE}::test_positions_are_part_of_the_group",
     ),
