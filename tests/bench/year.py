@@ -2,8 +2,8 @@
 
 Hours of a day are really written: a scan each ten seconds with noise in every value, a Tick each second, seven alarms
 an hour (150 a day, the most that operators should bear) with their returns and acknowledgements. What the site has
-packed by then is measured as it stands in the file. Frames and Ticks stay for 90 days, but for 15 minutes around each alarm
-for ever, which at this rate is nearly all of them: so the rest of the year is measured folded, too.
+packed by then is measured as it stands in the file. Frames and Ticks stay for 90 days, but for 15 minutes around each
+alarm for ever, which at this rate is nearly all of them: so the rest of the year is measured folded, too.
 """
 
 import sqlite3
