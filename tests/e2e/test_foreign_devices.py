@@ -204,7 +204,7 @@ def test_a_reload_under_gas_loses_no_device_and_no_fan(depot: Depot) -> None:
         text = depot.site_file.read_text()
         depot.site_file.write_text(text.replace("off_delay: 500ms", "off_delay: 500ms, limit: 1.1, deadband: 0.1"))
         site.process.send_signal(signal.SIGHUP)
-        wait_for("the new rules", lambda: "config_changed" in site.printed())
+        wait_for("the new rules", lambda: "the new site file is in force" in site.printed())
         depot.h2(0)
         wait_for("the value after the reload", lambda: site.alarms()["h2_prealarm"]["state"] == "D")
         wait_for("the fan off after run-on", lambda: depot.fan() == 0)
@@ -229,8 +229,10 @@ def test_commissioning_comes_before_the_first_run_and_arms_it(depot: Depot) -> N
     proven = ampward("commission", str(depot.site_file), "--data", str(depot.data), "--yes")
     assert proven.returncode == 0, proven.stdout + proven.stderr
     with running(depot.site_file, depot.data) as site:
-        assert {output["id"] for output in site.outputs().values() if output["armed"]} == {
-            "depot/r1/io1-do0", "depot/r1/io1-do1", "depot/r1/io1-do2",
-        }  # fmt: skip
+        outputs = {"depot/r1/io1-do0", "depot/r1/io1-do1", "depot/r1/io1-do2"}
+        wait_for(
+            "all outputs armed",
+            lambda: {output["id"] for output in site.outputs().values() if output["armed"]} == outputs,
+        )
         assert ampward("commission", str(depot.site_file), "--data", str(depot.data), "--yes").returncode == 3
         assert site.stop() == 0
