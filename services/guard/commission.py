@@ -160,8 +160,10 @@ class _Rig:
         return self.buses[self.bound.device.bus]
 
     async def switch(self, on: bool) -> str:
-        """Write and read back; gives what is wrong."""
+        """Write, once more when the module did not answer, and read back; gives what is wrong."""
         failure = await self.coil.switch(self.bus, self.bound.device.unit, on)
+        if failure is not None:
+            failure = await self.coil.switch(self.bus, self.bound.device.unit, on)
         if failure is not None:
             return f"{failure.reason.label} {failure.detail}"
         for _ in range(5):
