@@ -12,7 +12,6 @@ goes does not make both chatter.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 
 from shared.domain.ids import OutputId
 from shared.domain.plan import NONE, OutputKind, OutputPlan
@@ -56,6 +55,15 @@ def prove(
 
 
 def standby_demands(fans: Sequence[OutputPlan], states: Mapping[OutputId, ProofState]) -> frozenset[OutputId]:
-    """The standby fans that must run because the fan before them in the table has failed."""
-    table = [fan for fan in fans if fan.kind is OutputKind.FAN]
-    return frozenset(later.id for before, later in pairwise(table) if later.standby and states[before.id].has_failed)
+    """The standby fans that must run: the n-th of them when n fans before it in the table have failed."""
+    demanded: set[OutputId] = set()
+    failed = standbys = 0
+    for fan in fans:
+        if fan.kind is not OutputKind.FAN:
+            continue
+        if fan.standby:
+            standbys += 1
+            if failed >= standbys:
+                demanded.add(fan.id)
+        failed += states[fan.id].has_failed
+    return frozenset(demanded)

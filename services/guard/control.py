@@ -281,7 +281,7 @@ class Control:
         return is_leased and output.plan.kind is OutputKind.BUZZER
 
     def _trips(self, output: _Output, now_ms: int) -> tuple[str, ...]:
-        """What its detectors demand; a standby fan waits for the failure of the fan before it."""
+        """What its detectors demand; a standby fan waits for the failure of one before it."""
         causes: dict[str, None] = {}
         if output.plan.standby:
             return ()

@@ -11,8 +11,8 @@ reach it, and silence reaches buzzers only. An output is on while anything deman
 - a test that a person asked for.
 
 Proof, while on: within run_up_ms the read-back shows it and air flows (as far as there are points for them), else the
-output has failed; a proof that is lost starts the same time again. A standby output is on when the fan before it in the
-table is demanded and has failed.
+output has failed; a proof that is lost starts the same time again. The n-th standby fan is on when n fans before it in
+the table are demanded and have failed: the first steps in for any of them, the second for two of them.
 """
 
 from shared.domain.alarm_machine import DEMANDING
@@ -105,9 +105,9 @@ def _demands(state: RoomState, o: int, now_ms: int) -> tuple[tuple[str, ...], in
     by: list[str] = []
     ends: list[int] = []
     if plan.standby:
-        before = _fan_before(state, o)
-        if before != NONE and state.outputs[before].by and has_failed(state, before):
-            by.append(f"standby for {state.plan.outputs[before].id}")
+        failed = _failed_before(state, o)
+        if len(failed) >= _standby_rank(state, o):
+            by.append(f"standby for {', '.join(failed)}")
     else:
         for cause in plan.causes:
             name, held_ms = _cause(state, plan, cause)
@@ -149,8 +149,15 @@ def _cause(state: RoomState, plan: OutputPlan, cause: CausePlan) -> tuple[str, i
     return name, FAR_MS if detector.gas_1 or detector.gas_2 else max(detector.gas_1_ms, detector.gas_2_ms)
 
 
-def _fan_before(state: RoomState, o: int) -> int:
-    return next((i for i in range(o - 1, -1, -1) if state.plan.outputs[i].kind is OutputKind.FAN), NONE)
+def _failed_before(state: RoomState, o: int) -> list[str]:
+    """The fans before this one that are demanded and have failed."""
+    fans = (i for i in range(o) if state.plan.outputs[i].kind is OutputKind.FAN)
+    return [state.plan.outputs[i].id for i in fans if state.outputs[i].by and has_failed(state, i)]
+
+
+def _standby_rank(state: RoomState, o: int) -> int:
+    """Which of the standby fans this one is, from 1."""
+    return sum(x.kind is OutputKind.FAN and x.standby for x in state.plan.outputs[: o + 1])
 
 
 def _needs_proof(plan: OutputPlan) -> bool:

@@ -292,7 +292,7 @@ class OutputPlan:
     run_up_ms: int = 5000
     airflow: int = NONE
     standby: bool = False
-    """Takes over when the fan before it in the table has failed."""
+    """The n-th standby fan takes over when n fans before it in the table have failed."""
     read_back: int = NONE
     """Point that shows the coil's state in the device's own scan."""
     alarm_fail: int = NONE

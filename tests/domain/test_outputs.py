@@ -5,7 +5,7 @@ from dataclasses import replace
 from shared.domain import core
 from shared.domain.ids import OutputId
 from shared.domain.inputs import ReportKind, What
-from shared.domain.plan import CauseKind, CausePlan, OutputKind, OutputPlan, ReportRow, Severity
+from shared.domain.plan import NONE, CauseKind, CausePlan, OutputKind, OutputPlan, ReportRow, Severity
 from shared.domain.units import NoData
 from tests.domain.driver import Room, told
 from tests.domain.plans import (
@@ -81,6 +81,24 @@ def test_no_airflow_within_run_up_is_a_fan_fail_and_the_standby_takes_over() -> 
     assert made.on(1), "the latch holds the standby fan until someone has looked"
     made.command(What.ACK, FAN_FAIL)
     assert "output.released io1-do3 off" in told(made.command(What.RESET, FAN_FAIL))
+
+
+def test_whichever_of_two_duty_fans_fails_the_standby_takes_over() -> None:
+    """The first has no air, the second has: the standby behind the second runs all the same."""
+    plan = gas_room()
+    first, standby, buzzer = plan.outputs
+    second = replace(standby, id=OutputId("s/r/io1-do4"), channel="do4", standby=False)
+    last = replace(standby, airflow=NONE)
+    made = Room(replace(plan, outputs=(first, second, last, buzzer)))
+    for _ in range(3):
+        gas_and_io(made, 500, 0, 0, 0, 0)
+    for _ in range(5):
+        gas_and_io(made, 1_000, 10_000, 0, 1, 1)
+        assert not made.on(2)
+    gas_and_io(made, 1_000, 10_000, 0, 1, 1)
+    assert core.outputs(made.state)[0].proof == "failed"
+    assert core.outputs(made.state)[1].proof == "proven"
+    assert made.on(2)
 
 
 def test_a_missing_read_back_is_a_fan_fail() -> None:

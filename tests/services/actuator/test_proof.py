@@ -52,3 +52,16 @@ def test_the_standby_follows_the_fan_before_it_in_the_table() -> None:
     assert standby_demands(PLANS, others) == frozenset()
     assert standby_demands(PLANS, others | {FAN: failed}) == {STANDBY}
     assert standby_demands(PLANS, others | {OutputId(STANDBY): failed}) == frozenset()
+
+
+def test_any_duty_fan_that_fails_brings_the_standby_and_two_bring_the_second() -> None:
+    """Two duty fans and two that stand by: whichever fails, the first steps in; when one more fails, the second."""
+    fine, failed = ProofState(Proof.PROVEN, 0), ProofState(Proof.FAILED, 0, has_failed=True)
+    ids = tuple(OutputId(name) for name in ("a", "b", "s1", "s2"))
+    fans = [replace(FIRST, id=name, standby=name.startswith("s")) for name in ids]
+    states = dict.fromkeys(ids, fine)
+    a, b, s1, s2 = ids
+    assert standby_demands(fans, states | {a: failed}) == {s1}
+    assert standby_demands(fans, states | {b: failed}) == {s1}
+    assert standby_demands(fans, states | {a: failed, b: failed}) == {s1, s2}
+    assert standby_demands(fans, states | {a: failed, s1: failed}) == {s1, s2}
