@@ -84,7 +84,8 @@ def _anchor(reading: Reading, restored: Restored) -> Anchor:
 def start_body(found: Found, log_id: str, boot: str) -> Start:
     restored = found.restored
     known = bool(restored.fold.states) or found.damage is None
-    return Start(log_id, restored.log_id if known else "", found.start_after, restored.clean, boot)
+    clean = restored.clean and found.damage is None
+    return Start(log_id, restored.log_id if known else "", found.start_after, clean, boot)
 
 
 def damage_report(found: Found, subject: str, aside: str) -> Report:

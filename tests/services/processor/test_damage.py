@@ -155,6 +155,20 @@ def test_a_damaged_log_is_set_aside_and_the_site_goes_on_from_its_last_good_reco
     assert replay(tmp_path).equal
 
 
+def test_damage_right_behind_a_clean_stop_is_no_clean_stop(tmp_path: Path) -> None:
+    """The last good record is the close of the life before; what followed is lost, so the new log says not clean."""
+    site = _lived(tmp_path)
+    reader = SqliteReader.open(tmp_path / "log.db")
+    closed = reader.head().site_seq
+    reader.close()
+    site.restart()
+    flip_input(tmp_path, closed + 1)
+    site.open()
+    start = _first(tmp_path, 1)[0]
+    assert isinstance(start, Start)
+    assert (start.previous_seq >= closed + 1, start.clean) == (True, False)
+
+
 @pytest.mark.parametrize("kind", ["zero", "text", "half", "page"])
 def test_a_site_starts_whatever_its_file_is(tmp_path: Path, kind: str) -> None:
     """A file of no length, of text, cut in half or with a broken page never keeps the site from starting."""
