@@ -22,6 +22,7 @@ class Feature(StrEnum):
     TRACE = "strace with fault injection"
 
 
+_TOOLS = frozenset(("unshare", "mount", "ip", "strace"))
 _PROBES: dict[Feature, tuple[str, ...]] = {
     Feature.MOUNT: ("unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", tempfile.gettempdir()),
     Feature.NAMESPACES: ("unshare", "--net", "ip", "link", "add", "type", "veth"),
@@ -31,11 +32,11 @@ _PROBES: dict[Feature, tuple[str, ...]] = {
 
 @cache
 def has(feature: Feature) -> bool:
-    """True when the feature works here, found out by using it once."""
+    """True when the feature works here, found out by using it once. A missing tool is no missing feature: it fails."""
     probe = _PROBES[feature]
-    return (
-        shutil.which(probe[0]) is not None and subprocess.run(probe, capture_output=True, check=False).returncode == 0
-    )
+    for tool in _TOOLS.intersection(probe):
+        assert shutil.which(tool) is not None, f"{tool} is missing: make system-deps installs it"
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def need(feature: Feature) -> None:

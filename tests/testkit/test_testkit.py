@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.testkit import kernel
 from tests.testkit.cpu import busy_cores
 from tests.testkit.disk import filled, read_only, small_disk
 from tests.testkit.faults import failing
@@ -231,3 +232,13 @@ def test_free_ports_are_free() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port := free_port()))
         assert probe.getsockname()[1] == port
+
+
+def test_a_missing_tool_fails_and_is_never_taken_for_a_missing_kernel_feature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the program that a probe runs nothing may be skipped."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for feature in kernel.Feature:
+        with pytest.raises(AssertionError, match="make system-deps"):
+            kernel.has.__wrapped__(feature)
