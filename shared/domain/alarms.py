@@ -3,6 +3,10 @@
 Each RAISED has exactly one close: CLEARED, SUPERSEDED or RETIRED. An event's ``reason`` says what keeps it from being
 announced ("shelved", "out_of_service", "suppressed by ..."), empty when nothing does. Nothing hides a new alarm that is
 critical: a shelving ends with it, and its events are never marked.
+
+An alarm suppresses others only while a value that makes it TRUE can be seen. When none can, what it hid is announced at
+once; it suppresses again when it could be seen for TRUST_MS without a break, so a quality that comes and goes announces
+once and not with each poll.
 """
 
 from shared.domain.alarm_machine import (
@@ -21,9 +25,11 @@ from shared.domain.measures import measure
 from shared.domain.plan import NONE, Mode, Severity
 from shared.domain.rows import is_unknown
 from shared.domain.state import AlarmRecord, RoomState
-from shared.domain.trip import FAR_MS
+from shared.domain.trip import FAR_MS, NEVER_MS
 from shared.domain.turn import Turn, Wake
 
+TRUST_MS = 60_000
+"""Chattering is three announcements in a minute: with this no suppression ends more than once in one."""
 _LABELS = ("", *(severity.label for severity in sorted(Severity)))
 _RAISED = EventType.ALARM_RAISED.value
 _RETURNED = EventType.ALARM_RETURNED.value
@@ -57,6 +63,8 @@ def process(turn: Turn, a: int) -> None:
         elif rows[top].severity < record.severity and not state.plan.alarms[a].latch:
             record.severity = rows[top].severity
             turn.outputs_dirty = True
+        if a in state.index.suppresses:
+            _weigh(turn, a, record)
 
 
 def move(turn: Turn, a: int, trigger: Trigger) -> bool:
@@ -123,7 +131,8 @@ def due_ms(state: RoomState, a: int) -> int:
     record = state.records.get(a)
     if record is None:
         return FAR_MS
-    return min(record.realarm_ms, record.until_ms or FAR_MS)
+    trusted_ms = FAR_MS if record.trusted_ms == NEVER_MS else record.trusted_ms
+    return min(record.realarm_ms, record.until_ms or FAR_MS, trusted_ms)
 
 
 def fire(turn: Turn, a: int) -> None:
@@ -134,6 +143,9 @@ def fire(turn: Turn, a: int) -> None:
         _announce(turn, a, EventType.ALARM_REANNOUNCED)
     if record.until_ms and record.until_ms <= turn.now:
         end_override(turn, a, OverrideTrigger.EXPIRE, reason="time is over", actor="")
+    if NEVER_MS < record.trusted_ms <= turn.now:
+        record.trusted_ms = NEVER_MS
+        turn.suppress_dirty.update(turn.state.index.suppresses.get(a, ()))
 
 
 def begin_override(turn: Turn, a: int, trigger: OverrideTrigger, *, why: str, actor: str, for_ms: int) -> None:
@@ -175,7 +187,7 @@ def suppress(turn: Turn, a: int) -> None:
         tell(turn, a, EventType.ALARM_SUPPRESSED, reason=why)
     elif not why and record.override is Override.SUPPRESSED:
         record.override, record.why = Override.NONE, ""
-        tell(turn, a, EventType.ALARM_UNSUPPRESSED)
+        tell(turn, a, EventType.ALARM_UNSUPPRESSED, reason=_unseen(turn.state, a))
         if record.state in ACTIVE:
             _announce(turn, a, EventType.ALARM_REANNOUNCED)
         drop_if_plain(turn, a)
@@ -192,7 +204,7 @@ def suppressor(turn: Turn, a: int) -> str:
     plan = state.plan.alarms[a]
     for s in plan.suppressed_by:
         by = state.records.get(s)
-        if by is not None and by.state in ACTIVE:
+        if by is not None and by.state in ACTIVE and by.trusted_ms == NEVER_MS:
             return f"suppressed by {state.plan.alarms[s].id}"
     if plan.suppressed_in and plan.battery != NONE:
         mode = state.batteries[plan.battery].mode
@@ -202,6 +214,38 @@ def suppressor(turn: Turn, a: int) -> str:
         for subject in sorted(state.maintenance):
             if covers(state.plan, subject)(plan.id):
                 return f"suppressed by maintenance of {subject}"
+    return ""
+
+
+def doubt(turn: Turn) -> None:
+    """Values went bad: look at every suppressor that is open, once all conditions are known."""
+    turn.dirty.update(turn.state.records.keys() & turn.state.index.suppresses.keys())
+
+
+def _weigh(turn: Turn, a: int, record: AlarmRecord) -> None:
+    """Whether an active suppressor rests on a value that is seen now, and from when on it may suppress again."""
+    state = turn.state
+    cond = state.columns.cond
+    is_seen = any(cond[row] == TRUE and not is_unknown(turn, row) for row in state.index.alarm_rows[a])
+    if is_seen and record.trusted_ms == FAR_MS:
+        record.trusted_ms = turn.now + TRUST_MS
+        state.doubted.discard(a)
+        wake(turn, a)
+    elif not is_seen and record.trusted_ms != FAR_MS:
+        record.trusted_ms = FAR_MS
+        state.doubted.add(a)
+        turn.suppress_dirty.update(state.index.suppresses[a])
+
+
+def _unseen(state: RoomState, a: int) -> str:
+    """Why a suppression ends although what suppressed is not known to be over; empty when it is over."""
+    plan = state.plan.alarms[a]
+    for s in plan.suppressed_by:
+        by = state.records.get(s)
+        if by is not None and by.state in ACTIVE:
+            return f"{state.plan.alarms[s].id} is unknown"
+    if plan.suppressed_in and plan.battery != NONE and state.batteries[plan.battery].mode is Mode.UNKNOWN:
+        return "the mode is unknown"
     return ""
 
 
@@ -221,6 +265,7 @@ def _raise(turn: Turn, a: int, row: int) -> None:
         tell(turn, a, _SUPERSEDED)
     record.occurrence = turn.new_occurrence(plan.id)
     record.severity = state.index.rows[row].severity
+    _trust(state, a, record)
     move(turn, a, _TRUE)
     if record.override != "none" or plan.suppressed_by or plan.suppressed_in or state.maintenance:
         suppress(turn, a)
@@ -231,11 +276,19 @@ def _raise(turn: Turn, a: int, row: int) -> None:
 
 def _return(turn: Turn, a: int) -> None:
     state = turn.state
+    _trust(state, a, state.records[a])
     move(turn, a, _LATCHED if state.plan.alarms[a].latch else _FALSE)
     rows = state.index.alarm_rows[a]
     tell(turn, a, _RETURNED, measured=measure(state, rows[0]), reason=hidden_by(state.records[a]))
     close_if_normal(turn, a)
     _mark_dependent(turn, a)
+
+
+def _trust(state: RoomState, a: int, record: AlarmRecord) -> None:
+    """The condition of an alarm has changed by a value that was seen."""
+    if record.trusted_ms != NEVER_MS:
+        record.trusted_ms = NEVER_MS
+        state.doubted.discard(a)
 
 
 def _mark_dependent(turn: Turn, a: int) -> None:

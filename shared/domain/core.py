@@ -17,6 +17,7 @@ step() owns the state that it is given: it changes it in place, and the old refe
 from typing import assert_never
 
 from shared.domain import commands, detectors, reports, resync, rows, scans, timers
+from shared.domain.alarms import doubt
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Scan, Start, Tick, Undecodable
 from shared.domain.migrate import migrate
@@ -104,6 +105,7 @@ def _begin(turn: Turn, body: Body) -> None:
         battery.candidate_ms = turn.now
     detectors.begin(turn, same_boot=same_boot)
     rows.cancel_unknown(turn)
+    doubt(turn)
     for s in range(len(state.scans)):
         timers.look_at(turn, s)
     timers.set_all(state)

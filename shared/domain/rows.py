@@ -26,11 +26,10 @@ def observe(turn: Turn, row: int, raw: int) -> None:
     if raw == KEEP:
         raw = TRUE if cond == TRUE else FALSE
     is_column = row < state.index.column_rows
-    if not is_column:
-        if raw == UNKNOWN:
-            state.unknown.add(row)
-        else:
-            state.unknown.discard(row)
+    if not is_column and (raw == UNKNOWN) != (row in state.unknown):
+        state.unknown ^= {row}
+        if state.index.rows[row].alarm in state.index.suppresses:
+            turn.dirty.add(state.index.rows[row].alarm)
     pending = state.pending.get(row)
     if raw == UNKNOWN:
         if pending is not None and not pending.on:

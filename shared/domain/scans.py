@@ -1,6 +1,6 @@
 """One scan of one device: checked, stored as columns, and everything that rests on its points looked at."""
 
-from shared.domain import detectors, rows, rules, signals
+from shared.domain import alarms, detectors, rows, rules, signals
 from shared.domain.events import EventType
 from shared.domain.inputs import Scan
 from shared.domain.timers import look_at
@@ -33,8 +33,12 @@ def take(turn: Turn, scan: Scan) -> None:
         rows.observe(turn, row, raw)
     if taken.became_known:
         turn.rows_dirty.update(r for counts in state.index.counts_of.values() for r in counts)
-    if taken.worsened and state.pending:
-        rows.cancel_unknown(turn)
+    if taken.worsened:
+        alarms.doubt(turn)
+        if state.pending:
+            rows.cancel_unknown(turn)
+    if state.doubted:
+        turn.dirty.update(state.doubted)
     if state.unrest:
         _calm(turn, s)
     if taken.restored:

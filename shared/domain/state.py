@@ -30,6 +30,8 @@ class AlarmRecord:
     realarm_ms: int = FAR_MS
     why: str = ""
     """What suppresses it, or the reason of the person who overrode it."""
+    trusted_ms: int = NEVER_MS
+    """When it may suppress others again: FAR_MS while no value that makes it TRUE can be seen."""
 
 
 @dataclass(slots=True)
@@ -136,6 +138,8 @@ class RoomState:
     """Lost and stale rows whose raw is TRUE."""
     unrest: set[int] = field(default_factory=set)
     """Stale rows that the next good value of their point changes; follows from the rest of the state."""
+    doubted: set[int] = field(default_factory=set)
+    """Active suppressors of which no value can be seen; follows from the rest of the state."""
     begun: bool = False
     """An input was taken: before the first, no time has passed."""
     rates: dict[int, list[tuple[int, int]]] = field(default_factory=dict)

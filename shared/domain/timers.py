@@ -3,10 +3,11 @@
 from heapq import heappop
 
 from shared.domain import alarms, detectors, modes, outputs, rows, rules, signals
+from shared.domain.alarm_machine import ACTIVE
 from shared.domain.commands import end_maintenance
 from shared.domain.conditions import RowKind
 from shared.domain.settle import settle
-from shared.domain.state import RoomState
+from shared.domain.state import AlarmRecord, RoomState
 from shared.domain.trip import FAR_MS
 from shared.domain.turn import Turn, Wake, set_wake
 
@@ -95,6 +96,7 @@ def _expire(turn: Turn, due: int) -> None:
     gone = state.columns.expire(due)
     signals.lose(turn, gone)
     rows.cancel_unknown(turn)
+    alarms.doubt(turn)
     for s in sorted({state.index.point_scan[p] for p in gone} - {-1}):
         look_at(turn, s)
         for d in state.index.scan_detectors[s]:
@@ -133,7 +135,12 @@ def set_all(state: RoomState) -> None:
         set_wake(state, Wake.BATTERY, b, modes.due_ms(state, b))
     for o, output in enumerate(state.outputs):
         set_wake(state, Wake.OUTPUT, o, output.due_ms)
+    state.doubted = {a for a in state.index.suppresses if a in state.records and _is_doubted(state.records[a])}
     for a in state.records:
         set_wake(state, Wake.ALARM, a, alarms.due_ms(state, a))
     for maintenance in state.maintenance.values():
         set_wake(state, Wake.MAINTENANCE, 0, maintenance.until_ms)
+
+
+def _is_doubted(record: AlarmRecord) -> bool:
+    return record.state in ACTIVE and record.trusted_ms == FAR_MS

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from shared.domain import core
 from shared.domain.inputs import What
 from shared.domain.plan import LimitRow, Mode, ModeLimit, ReportRow, Severity
+from shared.domain.units import NoData
 from tests.domain.driver import Room, told
 from tests.domain.plans import HIGH, alarm, battery_room, limit_room, point, room, scan
-from tests.domain.timeline import line, say, tick
+from tests.domain.timeline import Row, line, say, tick
 from tests.domain.timeline import scan as scanned
 
 
@@ -123,3 +125,104 @@ def test_two_delays_that_end_in_the_same_moment_announce_nothing() -> None:
     over = told(made.tick(1_000))
     assert {f"alarm.returned {red} D", f"alarm.returned {yellow} D"} <= set(over)
     assert not [event for event in over if "reannounced" in event]
+
+
+LEVELS = room(
+    points=(point("bat1/1S1/level"),),
+    scans=(scan("els", 0, 1),),
+    alarms=(alarm("s/r/bat1/1S1/yellow", suppressed_by=(1,)), alarm("s/r/bat1/1S1/red", Severity.ALARM)),
+    limits=(
+        LimitRow(0, 0, high=True, limit=1, deadband=1, severity=Severity.WARNING),
+        LimitRow(1, 0, high=True, limit=2, deadband=1, severity=Severity.ALARM),
+    ),
+)
+"""One electrolyte level: while it is red, yellow is suppressed."""
+HIDDEN = "alarm.suppressed bat1/1S1/yellow B"
+SHOWN = ["alarm.unsuppressed bat1/1S1/yellow B", "alarm.reannounced bat1/1S1/yellow B"]
+
+
+def test_a_suppression_whose_own_input_is_unknown_is_off() -> None:
+    """Red cannot be seen any more, so nobody knows that it still explains yellow: yellow is announced, and says why."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    events = made.scan("els", NoData.TIMEOUT, after_ms=500)
+    assert told(events) == SHOWN
+    assert events[0].reason == "s/r/bat1/1S1/red is unknown"
+    assert made.alarm("s/r/bat1/1S1/yellow").override == "none"
+
+
+def test_a_signal_that_flips_announces_once_and_hides_again_after_a_quiet_minute() -> None:
+    """Each third poll fails for five minutes: one announcement; hidden again a minute after the last failed one."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    for n in range(600):
+        made.scan("els", 2 if n % 3 else NoData.TIMEOUT, after_ms=500)
+    assert told(made.events)[-2:] == SHOWN, "and nothing since"
+    assert told(made.events).count(SHOWN[1]) == 1
+    rows: list[Row] = [(500, scanned("els", 2), [], "seen")] * 118
+    rows += [(500, scanned("els", 2), [HIDDEN], "seen for a minute")]
+    line(made, rows)
+
+
+def test_a_start_shows_what_was_hidden_until_its_cause_is_seen_again() -> None:
+    """Before the first good frame the state is unknown: a suppression of the time before hides nothing."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    assert told(made.start(after_ms=500)) == ["log.started r", *SHOWN]
+
+
+def test_silence_shows_what_was_hidden() -> None:
+    """A value that goes stale by time alone is as unknown as one that is bad."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    assert told(made.tick(3_000)) == ["signal.lost els", *SHOWN]
+
+
+def test_one_value_that_is_seen_is_enough_to_suppress() -> None:
+    """Red by two sensors, one of them lost: the other still shows it, and yellow stays hidden."""
+    plan = replace(
+        LEVELS,
+        points=(*LEVELS.points, point("bat1/1S1/second")),
+        scans=(*LEVELS.scans, scan("els2", 1, 1)),
+        limits=(*LEVELS.limits, LimitRow(1, 1, high=True, limit=2, deadband=1, severity=Severity.ALARM)),
+    )
+    made = Room(plan)
+    made.scan("els2", 2)
+    made.scan("els", 2)
+    assert made.scan("els", NoData.TIMEOUT, after_ms=500) == []
+    assert told(made.scan("els2", NoData.TIMEOUT, after_ms=500)) == SHOWN
+    assert told(made.scan("els2", 0, after_ms=500)) == [], "back, and the first is still red as far as anybody knows"
+
+
+def test_a_new_occurrence_of_the_cause_suppresses_at_once() -> None:
+    """What was unknown is seen to be over; when it comes anew nothing is doubtful about it."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    made.scan("els", NoData.TIMEOUT, after_ms=500)
+    made.scan("els", 1, after_ms=500)
+    assert HIDDEN in told(made.scan("els", 2, after_ms=500))
+
+
+def test_a_snapshot_in_doubt_goes_on_as_if_there_had_been_none() -> None:
+    """The minute until a cause is believed again runs through a snapshot."""
+    made = Room(LEVELS)
+    for value in (2, NoData.TIMEOUT):
+        made.scan("els", value, after_ms=500)
+    made.state = core.state_from_data(LEVELS, "v1", core.state_to_data(made.state))
+    made.scan("els", 2, after_ms=500)
+    made.state = core.state_from_data(LEVELS, "v1", core.state_to_data(made.state))
+    line(made, [(500, scanned("els", 2), [], "seen")] * 119 + [(500, scanned("els", 2), [HIDDEN], "for a minute")])
+
+
+def test_an_unknown_mode_shows_what_it_hid() -> None:
+    """Nobody knows that it still discharges."""
+    plan = battery_room(hold_ms=0)
+    low = LimitRow(0, 2, high=False, limit=12_000, deadband=50, severity=Severity.WARNING)
+    made = Room(
+        replace(plan, alarms=(alarm("s/r/bat1/s1/low", suppressed_in=(Mode.DISCHARGE,), battery=0),), limits=(low,))
+    )
+    made.scan("io1", 0)
+    made.scan("bacs", -9_000, 11_900, after_ms=100)
+    made.scan("io1", NoData.TIMEOUT, after_ms=100)
+    ended = next(e for e in made.events if e.type == "ampward.alarm.unsuppressed.v1")
+    assert ended.reason == "the mode is unknown"

@@ -56,6 +56,7 @@ class Watch:
         self._new_alarms(entry, events)
         self._bad_never_clears(entry, state, events, values_before)
         self._silence(state, on[fan.id])
+        self._suppressions(state)
         if isinstance(entry.body, Command):
             for output in self.plan.outputs:
                 is_silenced = entry.body.what is What.SILENCE and output.kind is OutputKind.BUZZER
@@ -183,6 +184,15 @@ class Watch:
                 assert fan_on, f"{plan.id} is silent and the fan is off"
                 assert self.letters.get(self.plan.alarms[plan.alarm_fault].id, "A") in "BC", f"{plan.id} has no fault"
                 assert state.detectors[d].fault
+
+    def _suppressions(self, state: core.RoomState) -> None:
+        """The pre-alarm is hidden only while something of the detector whose 2 % alarm hides it can be seen."""
+        for plan in self.plan.detectors:
+            record = state.records.get(plan.alarm_1)
+            if record is not None and record.why == f"suppressed by {self.plan.alarms[plan.alarm_2].id}":
+                values = [self.values.get(p, NoData.NEVER) for p in (plan.h2, plan.contact_1, plan.contact_2)]
+                is_seen = any(not isinstance(value, NoData) for value in values)
+                assert is_seen, f"{self.plan.alarms[plan.alarm_1].id} is hidden by what nobody sees"
 
 
 def _places(plan: DetectorPlan) -> tuple[int, int, int, int, int]:
