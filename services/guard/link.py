@@ -171,12 +171,12 @@ class Link:
                 self._news.clear()
                 while (kept := self._outbox.next_after(client.cursor)) is not None:
                     client.cursor = kept.n
-                    age_ms = max(0, self._clock.monotonic_ms() - kept.at_ms)
+                    now = self._clock.monotonic_ms()
+                    age_ms = max(0, now - kept.at_ms)
                     if isinstance(kept.body, Frame):
-                        await client.send_kept(encode_frame(kept.n, kept.body, age_ms))
+                        await client.send_kept(encode_frame(kept.n, kept.body, age_ms, now))
                     else:
-                        kind, subject, on, pulse, detail = kept.body
-                        await client.send_kept(encode(ReportSent(kept.n, kind, subject, on, pulse, detail, age_ms)))
+                        await client.send_kept(encode(ReportSent(kept.n, *kept.body, age_ms, now)))
                 await self._news.wait()
         except OSError:
             # The reading end notices too and cleans up.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shared.devices.frame import Frame
 from shared.domain.errors import WireError
@@ -73,6 +73,17 @@ class GuardState:
     """time.monotonic()"""
 
 
+class Source(NamedTuple):
+    """Where an input of guard comes from."""
+
+    boot: str
+    """Of guard."""
+    n: int
+    """Guard's number."""
+    made_ms: int
+    """Clock.monotonic_ms() at its making, -1 when that is not known."""
+
+
 class Owner(Protocol):
     """Who gets what guard says; called in the link's thread."""
 
@@ -80,7 +91,7 @@ class Owner(Protocol):
         """Last n of this boot that is held safely, 0 for none."""
         ...
 
-    def take(self, body: Frame | Report, n: int, guard_boot: str) -> None: ...
+    def take(self, body: Frame | Report, source: Source) -> None: ...
 
     def joined(self, hello: Hello) -> None: ...
 
@@ -128,9 +139,9 @@ class GuardLink(threading.Thread):
 
     def _take(self, made: socket.socket, message: FromGuard, tail: bytes) -> None:
         if isinstance(message, FrameSent):
-            self._hand_on(frame_of(message, tail), message.n)
+            self._hand_on(frame_of(message, tail), message)
         elif isinstance(message, ReportSent):
-            self._hand_on(report_of(message), message.n)
+            self._hand_on(report_of(message), message)
         elif isinstance(message, Outputs):
             self._state(
                 outputs={item.id: item for item in message.items}, ready=message.ready, not_ready=message.not_ready,
@@ -162,11 +173,11 @@ class GuardLink(threading.Thread):
         self.send(Join("site", held))
         self._owner.joined(hello)
 
-    def _hand_on(self, body: Frame | Report, n: int) -> None:
+    def _hand_on(self, body: Frame | Report, sent: FrameSent | ReportSent) -> None:
         boot, taken = self._taken
-        if n > taken:
-            self._taken = (boot, n)
-            self._owner.take(body, n, boot)
+        if sent.n > taken:
+            self._taken = (boot, sent.n)
+            self._owner.take(body, Source(boot, sent.n, max(-1, sent.sent_ms - sent.age_ms)))
         self._state()
 
     def _state(self, **changed: Any) -> None:

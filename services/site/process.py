@@ -23,6 +23,7 @@ from services.processor.runner import Runner
 from services.site.faces import Faces, Outside
 from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
+from services.site.log_time import LogTime
 from services.site.loss_mark import LossMark
 from services.site.reader import LogReader
 from services.site.reload import Reloader
@@ -88,11 +89,13 @@ class Process:
         decision = self.plan.decision
         step = crash_step(os.environ)
         store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20, step=step)
-        runner = Runner(store, decision, self._clock, limits=self.plan.log, step=step)
+        time = LogTime(self._clock)
+        runner = Runner(store, decision, time, limits=self.plan.log, step=step)
         self._read = LogReader(runner.reader)
         self._service = service = Service(
-            runner, self._clock, decision.site, read=self._read, mark=LossMark(self._data), alive=self._sign_of_life
-        )
+            runner, self._clock, decision.site, time=time, read=self._read, mark=LossMark(self._data),
+            alive=self._sign_of_life,
+        )  # fmt: skip
         service.open(self._boot)
         settle()
         self._clean_up.callback(runner.close)

@@ -21,7 +21,8 @@ from services.processor.runner import Committed, Runner
 from services.site import shown as shown_parts
 from services.site.answers import Answers, Decided
 from services.site.counts import Counts
-from services.site.guard_link import GuardLink
+from services.site.guard_link import GuardLink, Source
+from services.site.log_time import LogTime
 from services.site.loss_mark import Life, LossMark, lost, not_known
 from services.site.reader import LogReader
 from services.site.shown import NOTHING, Shown
@@ -86,7 +87,15 @@ class Service:
     """One site. ``open`` first; ``alive`` is called once a turn of the writer."""
 
     def __init__(
-        self, runner: Runner, clock: Clock, site: str, *, read: LogReader, mark: LossMark, alive: Callable[[], None]
+        self,
+        runner: Runner,
+        clock: Clock,
+        site: str,
+        *,
+        time: LogTime,
+        read: LogReader,
+        mark: LossMark,
+        alive: Callable[[], None],
     ) -> None:
         self.runner = runner
         self.counts = Counts()
@@ -97,6 +106,8 @@ class Service:
         """Last input that is in the log."""
         self.writer = Writer(self._offer_in_writer, self._commit_in_writer, self._idle_in_writer)
         self._clock = clock
+        self._time = time
+        """The runner's."""
         self._site = site
         self._alive = alive
         self._mark = mark
@@ -161,8 +172,8 @@ class Service:
         held = self._held
         return held.n if held.boot == guard_boot else 0
 
-    def take(self, body: Frame | Report, n: int, guard_boot: str) -> None:
-        self.writer.put(Item(body, n, guard_boot))
+    def take(self, body: Frame | Report, source: Source) -> None:
+        self.writer.put(Item(body, source))
 
     def joined(self, hello: Hello) -> None:
         """Guard is there: tell it what the log knows, and give it a lease at once."""
@@ -194,14 +205,21 @@ class Service:
 
     # The writer's thread
 
-    def _offer_in_writer(self, body: InputBody) -> bool:
-        return self.runner.offer((body,))
+    def _offer_in_writer(self, item: Item) -> bool:
+        return self.runner.offer((item.body if item.source is None else self._timed(item.body, item.source),))
+
+    def _timed(self, body: InputBody, source: Source) -> InputBody:
+        """While the log goes through a pause its time is that of what comes, and so is a frame's age."""
+        now = self._time.take(source.made_ms)
+        if self._time.is_behind and isinstance(body, Frame) and source.made_ms >= 0:
+            return body._replace(age_ms=max(0, now - source.made_ms))
+        return body
 
     def _commit_in_writer(self, items: list[Item]) -> None:
         positions = self._take_kept()
-        newest = next((item for item in reversed(items) if item.n), None)
+        newest = next((item.source for item in reversed(items) if item.source is not None), None)
         if newest is not None:
-            held = Held(newest.guard_boot, newest.n, self._clock.wall_ms())
+            held = Held(newest.boot, newest.n, self._clock.wall_ms())
             positions[GUARD_POSITION] = held.to_bytes()
         committed = self.runner.commit((), positions)
         if newest is not None:
@@ -254,7 +272,9 @@ class Service:
             self._link.ack(self._held.n)
 
     def _lease(self) -> None:
-        """At each change of a demand, and each second."""
+        """At each change of a demand, and each second; none from a state that is known to be old."""
+        if self._time.is_behind:
+            return
         demands = {view.id: view.on for state in self.runner.states.values() for view in core.outputs(state)}
         if self._link is None or (demands == self._demands and monotonic() - self._leased_at < LEASE_S):
             return

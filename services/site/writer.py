@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from services.site.answers import Decided
+from services.site.guard_link import Source
 from shared.devices.frame import Frame
 from shared.domain.events import Event
 from shared.domain.inputs import Command, Report
@@ -46,11 +47,11 @@ class Committed(Protocol):
 
 
 class Item(NamedTuple):
-    """One input on its way. ``n`` is guard's number, 0 when it did not come from guard."""
+    """One input on its way."""
 
     body: InputBody
-    n: int = 0
-    guard_boot: str = ""
+    source: Source | None = None
+    """None when it did not come from guard."""
     answer: "Future[Decided] | None" = None
     """For commands."""
 
@@ -82,11 +83,11 @@ def body_size(body: InputBody) -> int:
 
 
 class Writer(threading.Thread):
-    """All that it is given is called in its thread only: ``offer(body)`` says whether the group is to be closed,
+    """All that it is given is called in its thread only: ``offer(item)`` says whether the group is to be closed,
     ``commit(items)`` closes it, ``idle()`` follows, and then what was given to :meth:`call`."""
 
     def __init__(
-        self, offer: Callable[[InputBody], bool], commit: Callable[[list[Item]], None], idle: Callable[[], None]
+        self, offer: Callable[[Item], bool], commit: Callable[[list[Item]], None], idle: Callable[[], None]
     ) -> None:
         super().__init__(name="writer", daemon=True)
         self._offer = offer
@@ -150,7 +151,7 @@ class Writer(threading.Thread):
             return
         group.items.append(item)
         group.size += body_size(item.body)
-        group.is_urgent = self._offer(item.body) or group.is_urgent
+        group.is_urgent = self._offer(item) or group.is_urgent
 
     def end(self, seconds: float) -> None:
         """Finish what is queued; returns when done or after ``seconds``."""

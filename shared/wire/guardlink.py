@@ -10,7 +10,7 @@ then a tail of raw bytes (a frame's words, a plan) or nothing.
 
 A client is told hello first (which boot of guard it is), then says join with the last ``n`` of that boot that it holds
 safely; what guard still keeps above it comes next, in order. A hole in ``n`` is what guard had to drop (older than 60 s
-or over its memory). Leases are stamped with the monotonic clock that both ends share.
+or over its memory). Leases, frames and reports are stamped with the monotonic clock that both ends share.
 
 Promises: decoding checks every field's type and range; a newer program's extra fields are skipped. Refuses (WireError):
 an unknown message, a size over the limit, a frame whose words do not add up, a tail where none belongs.
@@ -88,6 +88,8 @@ class FrameSent(Message, frozen=True, tag="frame"):
     outcome: NoData
     detail: Text
     blocks: Annotated[tuple[tuple[Table, Place, Size], ...], msgspec.Meta(max_length=BLOCKS_MAX)]
+    sent_ms: Whole = -1
+    """The sender's Clock.monotonic_ms(): this less ``age_ms`` is when it was made; -1 is not known."""
 
 
 class ReportSent(Message, frozen=True, tag="report"):
@@ -100,6 +102,8 @@ class ReportSent(Message, frozen=True, tag="report"):
     pulse: bool
     detail: Text
     age_ms: Count = 0
+    sent_ms: Whole = -1
+    """As of a frame."""
 
 
 class OutputSeen(msgspec.Struct, frozen=True):
@@ -241,11 +245,11 @@ def encode(message: FromGuard | ToGuard, tail: bytes = b"") -> bytes:
     return b"".join((_LENGTH.pack(len(line) + 1 + len(tail)), line, b"\n", tail))
 
 
-def encode_frame(n: int, frame: Frame, age_ms: int) -> bytes:
+def encode_frame(n: int, frame: Frame, age_ms: int, sent_ms: int = -1) -> bytes:
     blocks = tuple((block.table, block.address, block.size) for block in frame.blocks)
     message = FrameSent(
         n, frame.device, frame.boot, frame.device_seq, frame.sampled_at_ms, age_ms, frame.synced, frame.outcome,
-        frame.detail, blocks,
+        frame.detail, blocks, sent_ms,
     )  # fmt: skip
     return encode(message, b"".join(block.words for block in frame.blocks))
 

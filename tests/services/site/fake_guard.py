@@ -49,7 +49,7 @@ class FakeGuard:
         self.line.sendall(encode(message))
 
     def send_frame(self, n: int, sent: Frame) -> None:
-        self.line.sendall(encode_frame(n, sent, sent.age_ms))
+        self.line.sendall(encode_frame(n, sent, sent.age_ms, 1_000))
 
     def hear(self, kind: type[T], wanted: Callable[[T], bool] = lambda _message: True) -> T:
         """The next message of this kind; others before it are kept in ``heard``."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.site.guard_link import GuardLink
+from services.site.guard_link import GuardLink, Source
 from shared.devices.frame import Frame
 from shared.domain.inputs import Report, ReportKind
 from shared.wire.guardlink import Ack, Hello, Join, LeaseSent, Outputs, OutputSeen, PlanSent, Refused, ReportSent
@@ -18,15 +18,15 @@ class Owner:
     """Notes what the link hands on."""
 
     def __init__(self) -> None:
-        self.taken: list[tuple[Frame | Report, int, str]] = []
+        self.taken: list[tuple[Frame | Report, Source]] = []
         self.hellos: list[Hello] = []
         self.safe = ("", 0)
 
     def held(self, guard_boot: str) -> int:
         return self.safe[1] if self.safe[0] == guard_boot else 0
 
-    def take(self, body: Frame | Report, n: int, guard_boot: str) -> None:
-        self.taken.append((body, n, guard_boot))
+    def take(self, body: Frame | Report, source: Source) -> None:
+        self.taken.append((body, source))
 
     def joined(self, hello: Hello) -> None:
         self.hellos.append(hello)
@@ -53,7 +53,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 def numbers(pair: Pair) -> list[int]:
-    return [n for _, n, _ in pair.owner.taken]
+    return [source.n for _, source in pair.owner.taken]
 
 
 def test_frames_and_reports_are_handed_on_in_order(pair: Pair) -> None:
@@ -63,7 +63,7 @@ def test_frames_and_reports_are_handed_on_in_order(pair: Pair) -> None:
     pair.guard.send_frame(1, frame(1))
     pair.guard.say(ReportSent(2, ReportKind.WRITE, "s/r1/io1-do0", on=True, pulse=True, detail="ok"))
     wait_for(lambda: len(pair.owner.taken) == 2, within_s=5)
-    assert pair.owner.taken[0] == (frame(1), 1, "boot-1")
+    assert pair.owner.taken[0] == (frame(1), Source("boot-1", 1, 995))
     assert pair.owner.taken[1][0] == Report(ReportKind.WRITE, "s/r1/io1-do0", on=True, pulse=True, detail="ok")
 
 
@@ -103,7 +103,7 @@ def test_a_new_guard_counts_from_one_again(pair: Pair) -> None:
     pair.guard.accept()
     pair.guard.send_frame(1, frame(1))
     wait_for(lambda: len(pair.owner.taken) == 2, within_s=5)
-    assert pair.owner.taken[1][1:] == (1, "boot-2")
+    assert pair.owner.taken[1][1][:2] == ("boot-2", 1)
 
 
 def test_nothing_is_acknowledged_unasked(pair: Pair) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.site.writer import GROUP_BYTES, InputBody, Item, Writer
+from services.site.writer import GROUP_BYTES, Item, Writer
 from shared.devices.frame import Block, Frame
 from shared.devices.profile import Table
 from shared.domain.inputs import Command, What
@@ -28,8 +28,9 @@ class Notes:
         """Numbers of frames that raise an alarm."""
         self.writer = Writer(self._offer, self._commit, self._idle)
 
-    def _offer(self, body: InputBody) -> bool:
+    def _offer(self, item: Item) -> bool:
         self.offered += 1
+        body = item.body
         return isinstance(body, Command) or (isinstance(body, Frame) and body.device_seq in self.urgent)
 
     def _commit(self, items: list[Item]) -> None:
@@ -134,7 +135,7 @@ def test_a_commit_that_breaks_ends_the_writer_with_its_reason() -> None:
     def breaks(items: list[Item]) -> None:
         raise RuntimeError(f"cannot commit {len(items)}")
 
-    writer = Writer(lambda _body: False, breaks, lambda: None)
+    writer = Writer(lambda _item: False, breaks, lambda: None)
     threading.excepthook, before = (lambda _arguments: None), threading.excepthook
     try:
         writer.start()
