@@ -168,9 +168,17 @@ class Fold:
         version = snapshot.states[DECISION].decode()
         if version:
             self.use_rules(version, snapshot.site_seq)
+        self._stand(snapshot)
+
+    def stand_by(self, other: "Fold", snapshot: Snapshot) -> None:
+        """Stand where the snapshot stood, with the rule set that the other fold has at hand: the snapshot's own."""
+        self.decision, self.version, self._devices = other.decision, other.version, other._devices
+        self._stand(snapshot)
+
+    def _stand(self, snapshot: Snapshot) -> None:
         plans = {str(plan.id): plan for plan in self.decision.rooms} if self.decision else {}
         self.states = {
-            room: core.state_from_data(plans.get(room) or self._empty(room), version, decode_state(data))
+            room: core.state_from_data(plans.get(room) or self._empty(room), self.version, decode_state(data))
             for room, data in snapshot.states.items()
             if room != DECISION
         }

@@ -1,9 +1,9 @@
 """Turns bodies into one group: numbers, bytes, events; and finds a way round an input that nobody can take.
 
-An input that a decoder or step() raises on becomes an Undecodable whose bytes are kept as a dead letter; the room's
-state, which that step may have half changed, is made again from the log. So a poison record delays its neighbours by
-one restore (the tail after the newest snapshot: up to four seconds of work for 20,000 inputs that each change alarms,
-one for calm ones) and is never met again. Poison that is seen at the door delays nobody.
+An input that a decoder or step() raises on becomes an Undecodable whose bytes are kept as a dead letter; the rooms'
+state, which that step may have half changed, is made again from a copy in memory and the inputs since
+(services.processor.recent: a quarter of a second at the worst), or from the log in the first group after a Start, a
+Resync or a rule set. A poison record is never met again. Poison that is seen at the door delays nobody.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from services.processor.fold import Fold
+from services.processor.recent import Recent
 from services.processor.repeats import bytes_of, content, encode_answer
 from shared.devices.frame import Frame
 from shared.domain.errors import WireError
@@ -75,9 +76,11 @@ class Taker:
         self.fold = fold
         self._mint = mint
         self._rebuild = rebuild
+        self._recent = Recent()
 
     def take(self, offered: Iterable[Offered], log_id: str, taken: Taken) -> None:
         """Numbers and steps every body in order, behind what is ``taken`` already."""
+        self._recent.before(self.fold)
         for body in offered:
             self._take_one(taken, body, log_id)
 
@@ -85,14 +88,17 @@ class Taker:
         body = self._checked(taken, offered)
         place = self._mint()
         data = encode_input(log_id, *place, body)
+        entry = Input(log_id, *place, body)
         try:
-            events = self.fold.apply(Input(log_id, *place, body))
+            events = self.fold.apply(entry)
         except Exception as fault:  # A poison record: kept, named, and gone round. See the module.
             reason = f"{type(fault).__name__}: {fault}"
             body = _dead(taken, data, source_of(body), reason)
             data = encode_input(log_id, *place, body)
-            self.fold = self._rebuild(taken.inputs)
-            events = self.fold.apply(Input(log_id, *place, body))
+            entry = Input(log_id, *place, body)
+            self.fold = self._recent.again(self.fold) or self._rebuild(taken.inputs)
+            events = self.fold.apply(entry)
+        self._recent.note(entry)
         taken.inputs.append(InputRow(place.site_seq, KINDS[type(body)], data))
         self._note_rooms(taken, body)
         if events:
