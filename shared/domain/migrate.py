@@ -17,6 +17,7 @@ from shared.domain.events import EventType
 from shared.domain.ids import AlarmId, PointId
 from shared.domain.index import Index
 from shared.domain.inputs import Rules
+from shared.domain.lateness import counted
 from shared.domain.plan import NONE, RoomPlan
 from shared.domain.snapshot import fresh
 from shared.domain.state import RoomState
@@ -34,7 +35,8 @@ def migrate(turn: Turn, rules: Rules) -> None:
     before = _renamer(old, new)
     points = _pairs((p.id for p in old.plan.points), (before(p.id) for p in plan.points))
     copy_points(old.columns, new.columns, points)
-    for o, n in _pairs((s.device for s in old.plan.scans), (s.device for s in plan.scans)):
+    scans = _pairs((s.device for s in old.plan.scans), (s.device for s in plan.scans))
+    for o, n in scans:
         new.scans[n] = old.scans[o]
     kept = _kept_alarms(old.plan, plan, before)
     _carry_detectors(turn, old, new, kept)
@@ -55,6 +57,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     _carry_rows(old, new, kept)
     _carry_records(turn, old, kept)
     _release(turn, old, {o for o, _ in outputs})
+    _tell_late(turn, old, {o for o, _ in scans})
     timers.set_all(new)
     alarms.suppress_open(turn)
     turn.dirty.update(new.records)
@@ -182,3 +185,11 @@ def _release(turn: Turn, old: RoomState, kept: set[int]) -> None:
             turn.emit(
                 EventType.OUTPUT_RELEASED, old.plan.outputs[o].id, state="off", reason="it is no longer in the plan"
             )
+
+
+def _tell_late(turn: Turn, old: RoomState, kept: set[int]) -> None:
+    """Late scans of devices that are gone, which were counted and not yet told."""
+    for s, known in enumerate(old.scans):
+        if known.late_count and s not in kept:
+            device = f"{old.plan.site}/{old.plan.id}/{old.plan.scans[s].device}"
+            turn.emit(EventType.INPUT_LATE, device, reason=counted(known))

@@ -3,6 +3,7 @@
 from shared.domain import alarms, detectors, rows, rules, signals
 from shared.domain.events import EventType
 from shared.domain.inputs import Scan
+from shared.domain.lateness import is_late
 from shared.domain.timers import look_at
 from shared.domain.turn import Turn, Wake
 from shared.domain.units import NoData
@@ -20,7 +21,7 @@ def take(turn: Turn, scan: Scan) -> None:
             reason=f"{what}: {scan.device}",
         )
         return
-    if _is_late(turn, s, scan):
+    if is_late(turn, s, scan):
         return
     known = state.scans[s]
     known.boot, known.device_seq = scan.boot, scan.device_seq
@@ -49,29 +50,6 @@ def take(turn: Turn, scan: Scan) -> None:
     look_at(turn, s)
     for d in state.index.scan_detectors[s]:
         detectors.evaluate(turn, d)
-
-
-def _is_late(turn: Turn, s: int, scan: Scan) -> bool:
-    """Say whether a scan comes too late to be evaluated, and tell of holes before it."""
-    state = turn.state
-    known = state.scans[s]
-    if scan.age_ms > state.index.scan_late_ms[s]:
-        reason = f"age {scan.age_ms} ms is over {state.index.scan_late_ms[s]} ms"
-    elif scan.age_ms < 0:
-        reason = f"age {scan.age_ms} ms lies in the future"
-    elif scan.boot == known.boot and scan.device_seq <= known.device_seq:
-        reason = f"device_seq {scan.device_seq} is not above {known.device_seq}"
-    else:
-        reason = ""
-    if reason:
-        turn.emit(EventType.INPUT_LATE, signals.device_path(turn, s), reason=reason)
-    # A scan that is too old was still counted by guard: only the newest number matters for holes.
-    if scan.boot == known.boot and scan.device_seq > known.device_seq + 1:
-        lost = scan.device_seq - known.device_seq - 1
-        turn.emit(EventType.INPUT_GAP, signals.device_path(turn, s), reason=f"{lost} lost before {scan.device_seq}")
-    if reason and (scan.boot != known.boot or scan.device_seq > known.device_seq):
-        known.boot, known.device_seq = scan.boot, scan.device_seq
-    return bool(reason)
 
 
 def _calm(turn: Turn, s: int) -> None:

@@ -53,6 +53,12 @@ class ScanState:
     answered_ms: int = 0
     lost: bool = False
     """All its points have been said to be lost, in one event."""
+    late_ms: int = NEVER_MS
+    """Since when its scans come late, or the run was last told of; NEVER_MS when they come in time."""
+    late_count: int = 0
+    """Late scans of the run that no event has named yet, and their lowest and highest device_seq."""
+    late_first: int = 0
+    late_last: int = 0
 
 
 @dataclass(slots=True)

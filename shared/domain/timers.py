@@ -2,7 +2,7 @@
 
 from heapq import heappop
 
-from shared.domain import alarms, detectors, modes, outputs, rows, rules, signals
+from shared.domain import alarms, detectors, lateness, modes, outputs, rows, rules, signals
 from shared.domain.alarm_machine import ACTIVE
 from shared.domain.commands import end_maintenance
 from shared.domain.conditions import RowKind
@@ -66,6 +66,8 @@ def due_ms(state: RoomState, kind: Wake, index: int) -> int:
             return alarms.due_ms(state, index)
         case Wake.MAINTENANCE:
             return min((m.until_ms for m in state.maintenance.values()), default=FAR_MS)
+        case Wake.LATE:
+            return lateness.due_ms(state, index)
 
 
 def _fire(turn: Turn, kind: Wake, index: int, due: int) -> None:
@@ -88,6 +90,8 @@ def _fire(turn: Turn, kind: Wake, index: int, due: int) -> None:
             for subject in sorted(turn.state.maintenance):
                 if turn.state.maintenance[subject].until_ms <= due:
                     end_maintenance(turn, subject, reason="time is over", actor="")
+        case Wake.LATE:
+            lateness.fire(turn, index)
 
 
 def _expire(turn: Turn, due: int) -> None:
@@ -138,6 +142,8 @@ def set_all(state: RoomState) -> None:
     state.doubted = {a for a in state.index.suppresses if a in state.records and _is_doubted(state.records[a])}
     for a in state.records:
         set_wake(state, Wake.ALARM, a, alarms.due_ms(state, a))
+    for s in range(len(state.scans)):
+        set_wake(state, Wake.LATE, s, lateness.due_ms(state, s))
     for maintenance in state.maintenance.values():
         set_wake(state, Wake.MAINTENANCE, 0, maintenance.until_ms)
 

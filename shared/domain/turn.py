@@ -33,6 +33,7 @@ class Wake(IntEnum):
     OUTPUT = 6
     ALARM = 7
     MAINTENANCE = 8
+    LATE = 9
 
 
 class Turn:
