@@ -6,12 +6,17 @@
     Report clock_step        the time since the last record could not be known
     Resync, one a room       after a damaged log: the state at its last good record
 
-A log that begins after a damaged one decides by the old rule set until every room has its Resync, then by the new.
+A log that begins after a damaged one decides by the old rule set until every room has its Resync, then by the new. Of
+the old log's positions it takes over what still means the same: the answers of commands, so that the same id gives the
+same answer and is no second input, and how far guard was heard, so that nothing of it is taken twice. A reader's cursor
+is a place in the old log and stays there: nothing in the new log was told before, each reader begins with its first
+record, and no cursor can point beyond what is there.
 """
 
 from dataclasses import dataclass
 
 from services.processor.fold import Fold
+from services.processor.repeats import place
 from services.processor.restore import Restored, restore
 from services.processor.verify import verify_log
 from shared.domain import core
@@ -29,6 +34,8 @@ WHOLE_INPUTS = 20_000
 """A log of up to so many inputs is verified from its first record at each start: a second at most."""
 CLOCK_POSITION = "clock"
 """The position under which each group keeps where the log's time stood."""
+GUARD_POSITION = "guard"
+"""The position under which the site keeps how far the log holds what guard sent, by guard's own numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Found:
     """Further things that the log must say, each as a log_damaged Report."""
     rulesets: dict[str, bytes]
     """Bodies that are needed although the log they came from may be gone."""
+    positions: dict[str, bytes]
+    """What a new log takes over from the damaged one; empty when the log goes on."""
 
 
 def look(opened: Opened) -> Found:
@@ -55,7 +64,7 @@ def look(opened: Opened) -> Found:
     if reading is None:
         blank = Restored(Fold(lambda _version: None), hash=GENESIS)
         seq = opened.mark.site_seq if opened.mark and opened.damage else 0
-        return Found(blank, Anchor(0, 0, 0, ""), seq, GENESIS, opened.damage, tuple(notes), {})
+        return Found(blank, Anchor(0, 0, 0, ""), seq, GENESIS, opened.damage, tuple(notes), {}, {})
     restored = restore(reading)
     damage = opened.damage or restored.damage
     if damage is None and restored.site_seq - reading.first_seq() < WHOLE_INPUTS:
@@ -70,7 +79,14 @@ def look(opened: Opened) -> Found:
     if restored.fold.version:
         rulesets[restored.fold.version] = reading.ruleset(restored.fold.version) or b""
     anchor = _anchor(reading, restored)
-    return Found(restored, anchor, last, restored.hash, damage, tuple(notes), rulesets)
+    positions = {} if damage is None else _taken_over(reading)
+    return Found(restored, anchor, last, restored.hash, damage, tuple(notes), rulesets, positions)
+
+
+def _taken_over(reading: Reading) -> dict[str, bytes]:
+    """The positions that mean the same in another log; one that is not what was written is left behind."""
+    kept = reading.positions().items()
+    return {name: value for name, value in kept if name == GUARD_POSITION or name.startswith(place(""))}
 
 
 def _anchor(reading: Reading, restored: Restored) -> Anchor:

@@ -118,7 +118,7 @@ class Runner:
         bodies = opening.first_bodies(found, start, self.version, self._first_reports(found))
         self._taker = Taker(fold, self._mint, self._rebuild)
         self._since_snapshot = found.restored.since_snapshot
-        first = self._append(bodies, rulesets=self._bodies_for(bodies))
+        first = self._append(bodies, found.positions, rulesets=self._bodies_for(bodies))
         self._store.take_ballast()
         self._write_head()
         tick = self._sequencer.tick_ms

@@ -100,6 +100,9 @@ class MemoryLog:
     def position(self, name: str) -> bytes | None:
         return self._positions.get(name)
 
+    def positions(self) -> dict[str, bytes]:
+        return dict(self._positions)
+
     def ruleset(self, version: str) -> bytes | None:
         return self._rulesets.get(version)
 

@@ -212,6 +212,9 @@ class SqliteLog:
     def position(self, name: str) -> bytes | None:
         return self._read.position(name)
 
+    def positions(self) -> dict[str, bytes]:
+        return self._read.positions()
+
     def ruleset(self, version: str) -> bytes | None:
         return self._read.ruleset(version)
 

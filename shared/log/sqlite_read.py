@@ -9,11 +9,11 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from shared.domain.errors import LogDamaged, WireError
+from shared.domain.errors import LogDamaged, LogError, WireError
 from shared.log.chain import GENESIS, checksum
 from shared.log.order import END, check_snapshot, log_id_at, resume_place
 from shared.log.port import Cursor, EventRow, Head, InputRow, Snapshot, Stretch
@@ -159,6 +159,17 @@ class SqliteReader:
 
     def position(self, name: str) -> bytes | None:
         return unmark(name, self._one("SELECT value FROM positions WHERE name = ?", name))
+
+    def positions(self) -> dict[str, bytes]:
+        """From both ends of the table, so that a broken page costs only what stands on it."""
+        found: dict[str, bytes] = {}
+        for order in ("ASC", "DESC"):
+            with suppress(LogError), self._moment() as at:
+                for name, stored in at.execute(f"SELECT name, value FROM positions ORDER BY name {order}"):
+                    value = unmark(name, stored)
+                    if value is not None:
+                        found[name] = value
+        return found
 
     def ruleset(self, version: str) -> bytes | None:
         return inflate(self._one("SELECT data FROM rulesets WHERE version = ?", version), 0, "a rule set")

@@ -93,6 +93,7 @@ class LogContract:
         log.commit(Group((), (), positions={"mqtt": b"1", "guard": b"8"}))
         again = reopen()
         assert (again.position("guard"), again.position("mqtt"), again.position("none")) == (b"8", b"1", None)
+        assert again.positions() == {"guard": b"8", "mqtt": b"1"}
         assert again.head().site_seq == 1
 
     def test_bodies_are_kept_by_their_hash(self, log: Log, reopen: Reopen) -> None:
