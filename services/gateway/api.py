@@ -185,7 +185,8 @@ def _must_be_json(content_type: str) -> None:
 
 def _refused(answer: CommandAnswer) -> Problem:
     title = REFUSED.get(answer.reason, "The command was refused")
-    more = {"id": answer.id, "occurrence": answer.occurrence, "severity": answer.severity}
+    present = {"occurrence": answer.occurrence, "severity": answer.severity}
+    more = {"id": answer.id, **present, "refusals": shapes.refusals(answer)}
     return Problem(409, answer.reason, title, answer.text, more=more)
 
 

@@ -29,6 +29,7 @@ REFUSED: dict[str, str] = {
     Refusal.SEVERITY_ROSE: "The alarm has become graver since you looked",
     Refusal.CONDITION_TRUE: "The cause is still there, or it is not known to be gone",
     Refusal.NOT_LATCHED: "The alarm does not hold a latch",
+    Refusal.NOT_ACKED: "Nobody has acknowledged the alarm yet",
     Refusal.NOT_SHELVED: "The alarm is not shelved",
     Refusal.REASON_MISSING: "A reason is needed",
     Refusal.DURATION_MISSING: "A duration is needed",
@@ -36,6 +37,7 @@ REFUSED: dict[str, str] = {
     Refusal.SECOND_PERSON_MISSING: "A second person is needed",
     Refusal.MEASURE_MISSING: "A compensating measure is needed",
     Refusal.NOT_SUPPORTED: "This site cannot do that",
+    "undecodable": "The command could not be recorded",
 }
 """Each reason of a refusal in words."""
 

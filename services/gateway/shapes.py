@@ -91,11 +91,20 @@ class StatusJson(BaseModel):
     checks: dict[str, CheckJson]
 
 
+class RefusalJson(BaseModel):
+    room: str
+    reason: str
+    text: str
+
+
 class CommandJson(BaseModel):
     id: str
-    state: Literal["pending", "accepted", "rejected", "expired"]
+    state: Literal["pending", "accepted", "rejected", "expired"] = Field(
+        description="accepted when any room accepted it: a command may name the whole site."
+    )
     reason: str = ""
     text: str = ""
+    refusals: list[RefusalJson] = Field([], description="The rooms that refused, also beside others that accepted.")
 
 
 class TakenJson(BaseModel):
@@ -177,4 +186,10 @@ def status(item: SiteStatus, ready: Readiness) -> dict[str, Any]:
 
 
 def command(answer: CommandAnswer) -> dict[str, Any]:
-    return {"id": answer.id, "state": answer.state.value, "reason": answer.reason, "text": answer.text}
+    told = {"id": answer.id, "state": answer.state.value, "reason": answer.reason, "text": answer.text}
+    return {**told, "refusals": refusals(answer)}
+
+
+def refusals(answer: CommandAnswer) -> list[dict[str, str]]:
+    """One for each room that refused."""
+    return [{"room": one.room, "reason": one.reason, "text": one.text} for one in answer.refusals]

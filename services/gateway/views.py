@@ -121,10 +121,20 @@ class CommandState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CommandAnswer:
-    """What became of a command.
+class RoomRefusal:
+    """Why one room refused a command."""
 
-    ``reason`` is a Refusal value when it was rejected; occurrence and severity are then the present ones.
+    room: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswer:
+    """What became of a command. It is accepted when any of the rooms that it names accepted it.
+
+    ``reason`` is a Refusal value when it was rejected (the most telling one), or ``undecodable`` when it could not be
+    recorded; occurrence and severity are then the present ones.
     """
 
     id: str
@@ -133,6 +143,8 @@ class CommandAnswer:
     text: str = ""
     occurrence: str = ""
     severity: str = ""
+    refusals: tuple[RoomRefusal, ...] = ()
+    """Of each room that refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from services.processor.repeats import Answer
 from services.processor.taker import Taken
 from shared.domain.events import Event
 from shared.log.port import Cursor
@@ -17,12 +18,18 @@ class Committed(NamedTuple):
     cursors: tuple[Cursor, ...]
     """The place of each event."""
     durable: bool
-    refusals: dict[str, Event]
-    """By command id: the rejection, also of a command that was refused before."""
+    answers: dict[str, Answer]
+    """By command id, also of a command that was answered before."""
     repeated: frozenset[str] = frozenset()
     """Commands that were answered before and made no input now."""
     reused: frozenset[str] = frozenset()
     """Commands under an id that stands for another content: no answer, no input."""
+
+    @property
+    def refusals(self) -> dict[str, Event]:
+        """The most telling rejection of each command that nobody accepted."""
+        found = ((name, answer.refusal) for name, answer in self.answers.items() if not answer.accepted)
+        return {name: refusal for name, refusal in found if refusal is not None}
 
 
 def committed_from(taken: Taken, *, durable: bool) -> Committed:
@@ -32,5 +39,5 @@ def committed_from(taken: Taken, *, durable: bool) -> Committed:
         tuple(taken.events),
         tuple(taken.cursors),
         durable,
-        taken.refusals,
+        taken.answers,
     )

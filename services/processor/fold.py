@@ -90,6 +90,10 @@ class Fold:
         is_everywhere = isinstance(body, Report) or (is_site and body.what in SITE_WIDE)
         return list(self.states) if is_everywhere else [SITE_ROOM]
 
+    def deciding(self, command: Command) -> list[str]:
+        """The rooms that decide upon it: all that it goes to, but for those whose state is lost."""
+        return [room for room in self.rooms_of(command) if room in self.states and room not in self.lost]
+
     def rooms_of_device(self, device: str) -> tuple[str, ...]:
         """The rooms that see this device's frames."""
         known = self._devices.get(device)

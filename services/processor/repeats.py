@@ -1,7 +1,10 @@
 """Commands that come again: the same id with the same content gets the same answer and is no second input.
 
+A command that names the whole site is decided by each of its rooms: it is accepted when one of them accepted it.
+
 The log keeps content and answer under the position ``command/ID``: 16 hexadecimal digits that name what was asked for,
-then nothing when it was accepted, or the bytes of its rejection. Logs of older programs have the answer alone.
+then nothing when it was accepted by all, ``+`` when by some, ``-`` when nobody could even refuse it; then the
+rejections, one a line. Logs of older programs have the rejection alone.
 """
 
 from dataclasses import dataclass, field
@@ -15,13 +18,26 @@ from shared.wire.events import decode_event, encode_event
 from shared.wire.inputs import WireBody, encode_input
 
 CONTENT_BYTES = 16
+_SOME = b"+"
+_NOBODY = b"-"
+
+
+NOBODY_THERE = ("unknown-subject", "not-active")
+"""Refusals that say least: of a room that has nothing to do with it."""
 
 
 class Answer(NamedTuple):
     """What became of a command. ``content`` is empty when the log does not say what was asked for."""
 
     content: bytes
-    refusal: Event | None
+    accepted: bool
+    refusals: tuple[Event, ...] = ()
+    """One of each room that refused."""
+
+    @property
+    def refusal(self) -> Event | None:
+        """The most telling one."""
+        return min(self.refusals, key=lambda event: event.reason.startswith(NOBODY_THERE), default=None)
 
 
 def place(command_id: str) -> str:
@@ -42,22 +58,25 @@ def bytes_of(body: WireBody) -> bytes:
         return repr(body).encode("utf-8", "backslashreplace")
 
 
-def encode_answer(asked: bytes, refusal: Event | None) -> bytes:
-    return asked + (b"" if refusal is None else encode_event(refusal))
+def encode_answer(answer: Answer) -> bytes:
+    told = b"\n".join(map(encode_event, answer.refusals))
+    sign = _SOME if told and answer.accepted else b"" if told or answer.accepted else _NOBODY
+    return answer.content + sign + told
 
 
 def decode_answer(stored: bytes) -> Answer:
     asked = b"" if stored.startswith(b"{") else stored[:CONTENT_BYTES]
     told = stored[len(asked) :]
-    return Answer(asked, decode_event(told) if told else None)
+    is_accepted = not told or told.startswith(_SOME)
+    return Answer(asked, is_accepted, tuple(map(decode_event, told.lstrip(_SOME + _NOBODY).splitlines())))
 
 
 @dataclass(slots=True)
 class Repeats:
     """What came again since the last commit."""
 
-    refusals: dict[str, Event] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """Of those that are known."""
     reused: set[str] = field(default_factory=set)
 
     def note(self, command: Command, before: Answer) -> None:
@@ -65,11 +84,9 @@ class Repeats:
         if before.content not in (b"", content(command)):
             self.reused.add(command.id)
             return
-        self.known.add(command.id)
-        if before.refusal is not None:
-            self.refusals[command.id] = before.refusal
+        self.answers[command.id] = before
 
     @property
     def any(self) -> bool:
         """Somebody waits for an answer that is there."""
-        return bool(self.known or self.reused)
+        return bool(self.answers or self.reused)

@@ -20,7 +20,7 @@ from secrets import token_hex
 from services.processor import opening, retention
 from services.processor.committed import Committed, committed_from
 from services.processor.fold import Fold
-from services.processor.repeats import Repeats, decode_answer, place
+from services.processor.repeats import Repeats, decode_answer, encode_answer, place
 from services.processor.restore import CLOSED, restore
 from services.processor.taker import Offered, Taken, Taker, Unreadable
 from shared.devices.plan import DecisionPlan, LogLimits
@@ -200,8 +200,8 @@ class Runner:
             made = self._all(self._append((), positions))
         else:
             made = Committed(0, 0, (), (), self._keep_positions(positions or {}), {})
-        refusals = {**again.refusals, **made.refusals}
-        return made._replace(refusals=refusals, repeated=frozenset(again.known), reused=frozenset(again.reused))
+        answers = {**again.answers, **made.answers}
+        return made._replace(answers=answers, repeated=frozenset(again.answers), reused=frozenset(again.reused))
 
     def _keep_positions(self, positions: Mapping[str, bytes]) -> bool:
         """Positions without an input; True when they are durable."""
@@ -212,9 +212,12 @@ class Runner:
     def _is_repeat(self, body: Offered) -> bool:
         if not isinstance(body, Command):
             return False
-        before = self._open.answers.get(body.id) or self._journal.position(place(body.id))
+        before = self._open.answers.get(body.id)
+        stored = self._journal.position(place(body.id)) if before is None else None
+        if stored is not None:
+            before = decode_answer(stored)
         if before is not None:
-            self._repeats.note(body, decode_answer(before))
+            self._repeats.note(body, before)
         return before is not None
 
     def _close_group(self) -> None:
@@ -375,7 +378,8 @@ class Runner:
     def _own_positions(self, taken: Taken) -> dict[str, bytes]:
         now = self._moment
         anchor = encode_anchor(self._sequencer.tick_ms, now.wall_ms, now.mono_ms, now.boot)
-        return {opening.CLOCK_POSITION: anchor, **{place(name): answer for name, answer in taken.answers.items()}}
+        answers = {place(name): encode_answer(answer) for name, answer in taken.answers.items()}
+        return {opening.CLOCK_POSITION: anchor, **answers}
 
     def _tell_change(self, *, durable: bool) -> None:
         """The log has just become undurable, or durable again: that is an input too."""
@@ -418,7 +422,7 @@ class Runner:
             tuple(event for part in parts for event in part.events),
             tuple(cursor for part in parts for cursor in part.cursors),
             all(part.durable for part in parts) and not self.undurable,
-            {name: event for part in parts for name, event in part.refusals.items()},
+            {name: answer for part in parts for name, answer in part.answers.items()},
         )
 
     def _mint(self) -> Minted:

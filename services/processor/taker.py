@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from services.processor.fold import Fold
 from services.processor.recent import Recent
-from services.processor.repeats import bytes_of, content, encode_answer
+from services.processor.repeats import Answer, bytes_of, content
 from shared.devices.frame import Frame
 from shared.domain.errors import WireError
 from shared.domain.events import Event, EventType
@@ -49,11 +49,10 @@ class Taken:
     events: list[Event] = field(default_factory=list)
     cursors: list[Cursor] = field(default_factory=list)
     dead_letters: dict[str, bytes] = field(default_factory=dict)
-    refusals: dict[str, Event] = field(default_factory=dict)
     rooms: set[str] = field(default_factory=set)
     """Rooms that had an input of their own, so that they need no Tick."""
-    answers: dict[str, bytes] = field(default_factory=dict)
-    """What became of each command, by its id, in the form of services.processor.repeats."""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """What became of each command, by its id."""
     is_urgent: bool = False
     """Somebody waits for it: a command, or an alarm that was raised or rose."""
     log_id: str = ""
@@ -102,12 +101,18 @@ class Taker:
         taken.inputs.append(InputRow(place.site_seq, KINDS[type(body)], data))
         self._note_rooms(taken, body)
         if events:
-            self._note_events(taken, body, events, log_id)
+            self._note_events(taken, events, log_id)
         if isinstance(offered, Command):
-            if isinstance(body, Undecodable) and events:
-                taken.refusals[offered.id] = events[0]
-            taken.answers[offered.id] = encode_answer(content(offered), taken.refusals.get(offered.id))
+            taken.answers[offered.id] = self._answer(offered, body, events)
             taken.is_urgent = True
+
+    def _answer(self, command: Command, body: WireBody, events: list[Event]) -> Answer:
+        """What the rooms made of it; a dead letter is accepted by nobody."""
+        if not isinstance(body, Command):
+            return Answer(content(command), accepted=False, refusals=tuple(events[:1]))
+        refusals = tuple(event for event in events if event.type == EventType.INPUT_REJECTED)
+        asked = len(self.fold.deciding(body))
+        return Answer(content(command), accepted=len(refusals) < asked, refusals=refusals)
 
     def _checked(self, taken: Taken, offered: Offered) -> WireBody:
         """The body to be logged: what cannot belong to this site is a dead letter."""
@@ -130,7 +135,7 @@ class Taker:
             case _:
                 pass
 
-    def _note_events(self, taken: Taken, body: WireBody, events: list[Event], log_id: str) -> None:
+    def _note_events(self, taken: Taken, events: list[Event], log_id: str) -> None:
         seq = events[0].site_seq
         taken.rows += [
             EventRow(seq, ordinal, event.room, event.room_no, event.type, encode_event(event))
@@ -139,11 +144,6 @@ class Taker:
         taken.cursors += [Cursor(log_id, seq, ordinal) for ordinal in range(len(events))]
         taken.events += events
         taken.is_urgent = taken.is_urgent or any(event.type in URGENT for event in events)
-        if isinstance(body, Command):
-            refused = (event for event in events if event.type == EventType.INPUT_REJECTED)
-            found = next(refused, None)
-            if found is not None:
-                taken.refusals[body.id] = found
 
 
 def source_of(body: WireBody) -> str:

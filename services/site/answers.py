@@ -7,28 +7,44 @@ answers to, so that an id that comes again with another content is noticed.
 import threading
 from collections import OrderedDict
 
-from services.gateway.views import CommandAnswer, CommandState, IdReused
-from services.processor.repeats import content, decode_answer
-from shared.domain.events import Event
+from services.gateway.views import CommandAnswer, CommandState, IdReused, RoomRefusal
+from services.processor.repeats import Answer, content, decode_answer
+from shared.domain.events import Event, EventType
 from shared.domain.inputs import Command
 
 KEPT_MAX = 1000
 
-Decided = Event | IdReused | None
-"""The rejection, or None for accepted; or nothing was decided, because the id stands for another command."""
+Decided = Answer | IdReused
+"""What the rooms decided; or nothing, because the id stands for another command."""
+
+UNDECODABLE = "undecodable"
+"""The reason of a command that no record can hold."""
 
 
-def answer_of(command_id: str, refusal: Event | None) -> CommandAnswer:
-    """The answer that the core's rejection (or its absence) means."""
-    if refusal is None:
-        return CommandAnswer(command_id, CommandState.ACCEPTED)
-    reason, _, text = refusal.reason.partition(": ")
-    return CommandAnswer(command_id, CommandState.REJECTED, reason, text, refusal.occurrence, refusal.severity)
+def answer_of(command_id: str, answer: Answer) -> CommandAnswer:
+    """One answer out of what the rooms said."""
+    refusals = tuple(RoomRefusal(event.room, *_words(event)) for event in answer.refusals)
+    if answer.accepted:
+        return CommandAnswer(command_id, CommandState.ACCEPTED, refusals=refusals)
+    told = answer.refusal
+    if told is None:
+        return CommandAnswer(command_id, CommandState.REJECTED, UNDECODABLE)
+    reason, text = _words(told)
+    present = (told.occurrence, told.severity)
+    return CommandAnswer(command_id, CommandState.REJECTED, reason, text, *present, refusals=refusals)
+
+
+def _words(event: Event) -> tuple[str, str]:
+    """The reason's name and its words."""
+    if event.type != EventType.INPUT_REJECTED:
+        return UNDECODABLE, event.reason
+    reason, _, text = event.reason.partition(": ")
+    return reason, text
 
 
 def stored_answer(command_id: str, stored: bytes | None) -> CommandAnswer | None:
     """The answer that the log keeps, in the form of services.processor.repeats."""
-    return None if stored is None else answer_of(command_id, decode_answer(stored).refusal)
+    return None if stored is None else answer_of(command_id, decode_answer(stored))
 
 
 class Answers:
@@ -61,10 +77,10 @@ class Answers:
             if known is not None and known[0] == content(command):
                 del self._known[command.id]
 
-    def settle(self, command: Command, refusal: Event | None) -> None:
+    def settle(self, command: Command, answer: Answer) -> None:
         """The command was decided."""
         with self._lock:
-            self._known[command.id] = (content(command), answer_of(command.id, refusal))
+            self._known[command.id] = (content(command), answer_of(command.id, answer))
             self._known.move_to_end(command.id)
             while len(self._known) > KEPT_MAX:
                 self._known.popitem(last=False)

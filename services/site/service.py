@@ -246,9 +246,9 @@ class Service:
         if command.id in committed.reused:
             self.answers.forget(command)
             return IdReused(command.id)
-        refusal = committed.refusals.get(command.id)
-        self.answers.settle(command, refusal)
-        return refusal
+        answer = committed.answers[command.id]
+        self.answers.settle(command, answer)
+        return answer
 
     def _after(self, committed: Committed) -> None:
         self._lease()

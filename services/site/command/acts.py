@@ -227,10 +227,18 @@ def _act(body: dict[str, Any], command_id: str, data: Any, *, as_json: bool) -> 
     if as_json:
         write_json(outcome)
     elif outcome["state"] == "accepted":
-        write(f"accepted: {body['what'].replace('_', ' ')} {body['subject']}")
+        write(f"accepted: {body['what'].replace('_', ' ')} {body['subject']}{_rooms(outcome)}")
     else:
         write(f"{outcome['state']}: the site has it and has not yet decided (id {given['id']})")
     return Exit.NO if outcome["state"] in ("rejected", "expired") else Exit.DONE
+
+
+def _rooms(answer: dict[str, Any]) -> str:
+    """Which rooms refused, when it was not one room's matter."""
+    refusals = answer.get("refusals") or []
+    if len(refusals) < 2 and answer.get("state") != "accepted":
+        return ""
+    return "".join(f"; {plain(one['room'])} refused: {plain(one['text'] or one['reason'])}" for one in refusals)
 
 
 def _outcome(site: RunningSite, command_id: str) -> dict[str, Any]:
@@ -247,9 +255,10 @@ def _refused(command_id: str, problem: Any, *, as_json: bool) -> int:
     reason = str(problem.get("type", "")).rpartition(":")[2]
     if as_json:
         present = {"occurrence": problem.get("occurrence", ""), "severity": problem.get("severity", "")}
-        write_json({"id": command_id, "state": "rejected", "reason": reason, "text": problem_words(problem), **present})
+        told = {"id": command_id, "state": "rejected", "reason": reason, "text": problem_words(problem)}
+        write_json({**told, **present, "refusals": problem.get("refusals", [])})
         return Exit.NO
-    words = f"refused: {plain(problem_words(problem))} ({reason})"
+    words = f"refused: {plain(problem_words(problem))} ({reason}){_rooms(problem)}"
     if reason in ("other-occurrence", "severity-rose"):
         words += f"; now it is {problem.get('severity')}, occurrence {problem.get('occurrence')}"
     raise Trouble(words, Exit.NO)

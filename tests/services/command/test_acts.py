@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.gateway.views import CommandAnswer, CommandState
+from services.gateway.views import CommandAnswer, CommandState, RoomRefusal
 from services.site.command.client import os_user
 from shared.domain.inputs import Command, Refusal, What
 from shared.domain.plan import Severity
@@ -54,6 +54,23 @@ def test_a_refusal_is_one_line_and_exit_1(run: Run, site: Served) -> None:
     assert ran.out == ""
     assert ran.err.count("\n") == 1
     assert "graver since you looked (severity-rose); now it is critical" in ran.err
+
+
+def test_the_rooms_that_refused_are_named(run: Run, site: Served) -> None:
+    """One act over several rooms: done where it could be, and said where not."""
+    quiet = RoomRefusal("r2", Refusal.NOT_ACTIVE, "")
+    loud = RoomRefusal("r1", Refusal.OTHER_OCCURRENCE, "2 alarms are open there, name one")
+    site.views.decide = lambda command: CommandAnswer(command.id, CommandState.ACCEPTED, refusals=(quiet,))
+    ran = run("ack", "demo", "--data", site.folder)
+    assert (ran.code, ran.out) == (0, "accepted: ack demo; r2 refused: not-active\n")
+    site.views.decide = lambda command: CommandAnswer(
+        command.id, CommandState.REJECTED, loud.reason, loud.text, refusals=(quiet, loud)
+    )
+    ran = run("ack", "demo", "--data", site.folder)
+    assert ran.code == 1
+    assert "r2 refused: not-active; r1 refused: 2 alarms are open there" in ran.err
+    told = json.loads(run("ack", "demo", "--json", "--data", site.folder).out)
+    assert [one["room"] for one in told["refusals"]] == ["r2", "r1"]
 
 
 def test_a_refusal_for_machines(run: Run, site: Served) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from services.gateway.fake import FakeViews
-from services.gateway.views import CommandAnswer, CommandState
+from services.gateway.views import CommandAnswer, CommandState, RoomRefusal
 from shared.domain.inputs import Refusal, What
 from shared.domain.plan import Severity
 from tests.services.gateway.test_door import problem
@@ -36,7 +36,7 @@ async def test_a_command_is_taken(client: httpx.AsyncClient, views: FakeViews) -
     assert command.for_ms == 90 * 60_000
     assert (command.actor, command.second_person, command.measure) == ("cli:anna", "Ben", "portable detector")
     state = (await client.get("/api/v1/commands/0a-1")).json()
-    assert state == {"id": "0a-1", "state": "accepted", "reason": "", "text": ""}
+    assert state == {"id": "0a-1", "state": "accepted", "reason": "", "text": "", "refusals": []}
 
 
 async def test_the_same_id_again_gives_the_same_answer(client: httpx.AsyncClient, views: FakeViews) -> None:
@@ -76,6 +76,19 @@ async def test_a_refusal_is_409_with_its_name(client: httpx.AsyncClient, views: 
         assert (body["occurrence"], body["severity"]) == ("b" * 32, "critical")
     state = (await client.get("/api/v1/commands/c1")).json()
     assert (state["state"], state["reason"]) == ("rejected", refusal.value)
+
+
+async def test_the_rooms_that_refused_are_told(client: httpx.AsyncClient, views: FakeViews) -> None:
+    """Beside an acceptance in the command's state, beside a refusal in the problem."""
+    quiet = RoomRefusal("r2", Refusal.NOT_ACTIVE, "it is normal")
+    told = [{"room": "r2", "reason": "not-active", "text": "it is normal"}]
+    views.decide = lambda command: CommandAnswer(command.id, CommandState.ACCEPTED, refusals=(quiet,))
+    assert (await client.post("/api/v1/commands", json=GOOD)).status_code == 202
+    state = (await client.get("/api/v1/commands/c1")).json()
+    assert (state["state"], state["refusals"]) == ("accepted", told)
+    views.decide = lambda command: CommandAnswer(command.id, CommandState.REJECTED, quiet.reason, refusals=(quiet,))
+    answer = await client.post("/api/v1/commands", json={**GOOD, "id": "c2"})
+    assert (answer.status_code, answer.json()["refusals"]) == (409, told)
 
 
 async def test_an_unanswered_command_is_pending(client: httpx.AsyncClient, views: FakeViews) -> None:

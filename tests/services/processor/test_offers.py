@@ -83,3 +83,30 @@ def test_an_answer_of_an_older_program_is_kept() -> None:
     site.open()
     site.runner.commit([], {place("c1"): b""})
     assert site.commit(command("c1", What.ACK, H2_ALARM)).repeated == {"c1"}
+
+
+def test_each_room_decides_upon_what_names_the_site() -> None:
+    """One alarm is open in one room: the ack of the site is accepted, and the other room's refusal is told beside."""
+    site = in_memory()
+    site.open()
+    site.commit(gas(1, 250))
+    site.commit(command("c0", What.ACK, "s/r1/gas1-h2/h2_prealarm"))
+    ack = command("c1", What.ACK, "s")
+    first = site.commit(ack)
+    answer = first.answers["c1"]
+    assert answer.accepted
+    assert [event.room for event in answer.refusals] == ["_site"]
+    assert first.refusals == {}
+    site.restart()
+    assert site.commit(ack).answers == first.answers
+
+
+def test_what_every_room_refuses_is_refused_with_the_reason_that_says_most() -> None:
+    """Nothing can be reset in the room, the box has no alarm at all: the room's reason is the answer."""
+    site = in_memory()
+    site.open()
+    site.commit(gas(1, 250))
+    made = site.commit(command("c1", What.RESET, "s/r1/gas1-h2/h2_alarm"), command("c2", What.RESET, "s"))
+    assert not made.answers["c2"].accepted
+    assert len(made.answers["c2"].refusals) == 2
+    assert made.refusals["c2"].room == "r1"

@@ -1,7 +1,7 @@
 """Commands by id: the same answer to the same question, over restarts too."""
 
 from services.gateway.views import CommandState
-from services.processor.repeats import content, encode_answer
+from services.processor.repeats import Answer, content, decode_answer, encode_answer
 from services.site.answers import KEPT_MAX, Answers, stored_answer
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Command, What
@@ -26,13 +26,44 @@ def refusal(reason: str) -> Event:
     )
 
 
+def refused(*reasons: str) -> Answer:
+    return Answer(content(command(1)), accepted=False, refusals=tuple(map(refusal, reasons)))
+
+
+def test_an_answer_of_several_rooms_says_which_refused() -> None:
+    """Accepted when one of them accepted it; refused with the reason that says most."""
+    mixed = refused("not-active", "other-occurrence: 2 alarms are open there, name one")
+    answers = Answers()
+    answers.settle(command(1), mixed)
+    answers.settle(command(2), mixed._replace(accepted=True))
+    no, yes = answers.get("c1"), answers.get("c2")
+    assert no is not None and yes is not None
+    assert (no.state, no.reason, len(no.refusals)) == (CommandState.REJECTED, "other-occurrence", 2)
+    assert (yes.state, yes.reason, yes.refusals) == (CommandState.ACCEPTED, "", no.refusals)
+
+
+def test_every_answer_is_kept_as_it_was() -> None:
+    """What the log keeps of it is read again without a loss."""
+    for accepted in (True, False):
+        for reasons in ((), ("not-active",), ("not-active", "already: acked")):
+            answer = refused(*reasons)._replace(accepted=accepted)
+            assert decode_answer(encode_answer(answer)) == answer
+
+
+def test_a_command_that_nobody_could_read_is_refused() -> None:
+    """A dead letter has no room that says why: never is it taken for accepted."""
+    answer = stored_answer("c1", encode_answer(refused()))
+    assert answer is not None
+    assert (answer.state, answer.reason) == (CommandState.REJECTED, "undecodable")
+
+
 def test_a_new_command_is_pending_until_it_is_settled() -> None:
     """Who asks meanwhile is told so."""
     answers = Answers()
     assert answers.begin(command(1)) is True
     known = answers.begin(command(1))
     assert not isinstance(known, bool) and known.state is CommandState.PENDING
-    answers.settle(command(1), None)
+    answers.settle(command(1), Answer(b"", accepted=True))
     settled = answers.get("c1")
     assert settled is not None and settled.state is CommandState.ACCEPTED
 
@@ -40,7 +71,7 @@ def test_a_new_command_is_pending_until_it_is_settled() -> None:
 def test_a_refusal_carries_reason_text_and_the_present_occurrence() -> None:
     """What the operator needs to try again rightly."""
     answers = Answers()
-    answers.settle(command(1), refusal("severity-rose: it is critical now"))
+    answers.settle(command(1), refused("severity-rose: it is critical now"))
     answer = answers.get("c1")
     assert answer is not None
     assert (answer.state, answer.reason, answer.text) == (CommandState.REJECTED, "severity-rose", "it is critical now")
@@ -68,11 +99,10 @@ def test_what_the_log_knows_for_another_content_is_as_if_never_asked() -> None:
 def test_what_the_log_keeps_is_an_answer_too() -> None:
     """Accepted or the rejection: over restarts the answer is the same. Logs of older programs have no content."""
     assert stored_answer("c1", None) is None
-    refused = refusal("not-active: it is normal")
     for asked in (b"", content(command(1))):
-        accepted = stored_answer("c1", encode_answer(asked, None))
+        accepted = stored_answer("c1", encode_answer(Answer(asked, accepted=True)))
         assert accepted is not None and accepted.state is CommandState.ACCEPTED
-        answer = stored_answer("c1", encode_answer(asked, refused))
+        answer = stored_answer("c1", encode_answer(refused("not-active: it is normal")._replace(content=asked)))
         assert answer is not None
         assert (answer.state, answer.reason, answer.text) == (CommandState.REJECTED, "not-active", "it is normal")
 
@@ -81,6 +111,6 @@ def test_the_oldest_answers_go() -> None:
     """Bounded: a loop that sends commands for ever does not fill the box."""
     answers = Answers()
     for number in range(KEPT_MAX + 10):
-        answers.settle(command(number), None)
+        answers.settle(command(number), Answer(b"", accepted=True))
     assert answers.get("c9") is None
     assert answers.get("c10") is not None
