@@ -212,9 +212,8 @@ class Runner:
     def _is_repeat(self, body: Offered) -> bool:
         if not isinstance(body, Command):
             return False
-        before = self._open.answers.get(body.id)
-        stored = self._journal.position(place(body.id)) if before is None else None
-        if stored is not None:
+        before, stored = self._open.answers.get(body.id), self._journal.position(place(body.id))
+        if before is None and stored is not None:
             before = decode_answer(stored)
         if before is not None:
             self._repeats.note(body, before)
