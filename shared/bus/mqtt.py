@@ -363,10 +363,22 @@ def _connect_properties() -> Properties:
     return made
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """One that a refused handshake closes: paho forgets it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 def _tls_context(credentials: Credentials) -> ssl.SSLContext:
     """Peers are verified, always. Raises OSError or ValueError when a file is not what it should be."""
     context = ssl.create_default_context(cafile=credentials.ca_file or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _ClosingSocket
     if credentials.cert_file:
         context.load_cert_chain(credentials.cert_file, credentials.key_file or None)
     return context

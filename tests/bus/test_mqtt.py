@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,18 @@ from tests.testkit.ports import free_port
 from tests.testkit.proxy import FaultProxy
 
 NOBODY = Credentials()
+
+
+def sockets(error: BaseException) -> list[socket.socket]:
+    """Those in the hands of whoever raised this, and what it came from."""
+    found = []
+    while True:
+        for frame, _line in traceback.walk_tb(error.__traceback__):
+            found += [value for value in frame.f_locals.values() if isinstance(value, socket.socket)]
+        if error.__context__ is None:
+            assert found, "the handshake's own frame is there"
+            return found
+        error = error.__context__
 
 
 async def opened(address: BrokerAddress, name: str, **more: object) -> Connection:
@@ -213,8 +226,9 @@ async def test_tls_and_credentials(tmp_path: Path) -> None:
         link = await connect(address, good, client_id="a")
         await (await link.send(Message("t", b"x")))
         await link.close()
-        with pytest.raises(LinkDown, match="not trusted"):
+        with pytest.raises(LinkDown, match="not trusted") as refused:
             await connect(address, Credentials("site", "s3cret"), client_id="b")
+        assert [line for line in sockets(refused.value) if line.fileno() >= 0] == [], "nothing is left open"
         with pytest.raises(LinkDown, match="Not authorized"):
             wrong = Credentials("site", "wrong", certs.ca, certs.file("client.crt"), certs.file("client.key"))
             await connect(address, wrong, client_id="c")
