@@ -205,6 +205,14 @@ class SqliteReader:
         with self._moment() as at:
             return tuple(at.execute("SELECT site_seq, hash FROM snapshots ORDER BY site_seq").fetchall())
 
+    def records(self, after_seq: int = 0) -> Iterator[tuple[int, Unpacked]]:
+        """(last number, inside) of each row in order, from the one that holds the input after ``after_seq``.
+
+        The events' bytes as they are, for one who decodes them anyway; what they say of themselves is not compared.
+        """
+        for first, last, form, _, data, _ in self._rows(after_seq):
+            yield last, unpack(first, form, data)
+
     def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
         seen = 0
         for first, last, form, digest, data, count in self._rows(after_seq):
