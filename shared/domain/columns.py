@@ -5,18 +5,23 @@ row. A calm scan so costs a gather and two comparisons for all its rows; only ro
 (shared.domain.rows). Values of lower limits are negated, so that every limit is an upper one. What a row means is
 tested against the plain version, shared.domain.oracle.
 
+The limits of a compensation row follow a temperature: by so many uV a kelvin from the temperature that they were laid
+for, between COLD and WARM, by the last good value of its point; a value that goes bad changes no limit. A row whose
+limit has moved is looked at with the next scan of its own point.
+
 Promises: integers only (int64; values are below 2**53, so nothing overflows), equal on every machine. Limits: one scan
 of 1,320 values with 3,300 limit rows takes some 50 microseconds.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN, RowKind, over
 from shared.domain.index import Index
 from shared.domain.inputs import Scan
-from shared.domain.plan import NONE
+from shared.domain.layout import GroupLayout, ScanLayout, Taken
+from shared.domain.plan import NONE, Mode
 from shared.domain.units import NoData, round_div
 
 if TYPE_CHECKING:
@@ -34,58 +39,21 @@ PENDING_ON = 1
 PENDING_ON_OVERDUE = 2
 PENDING_OFF = 3
 
+COLD, WARM = 0, 50_000
+"""m°C between which limits follow a temperature [ours]: a broken sensor must not talk a limit away."""
 _PRESENT = int(NoData.PRESENT)
 _LIMIT = RowKind.LIMIT
 _BULK = 32
 """From so many rows on, those that only become known are done as columns."""
 
 
-class Taken(NamedTuple):
-    """What a scan changed."""
-
-    rows: list[tuple[int, int]]
-    """Rows to look at, each with its raw (FALSE, TRUE or KEEP)."""
-    restored: list[int]
-    """Points that were lost and have a good value again."""
-    became_known: bool
-    """Some rows went from UNKNOWN to FALSE."""
-    worsened: bool
-    """Some point went from good to bad."""
-
-
-class _Scan(NamedTuple):
-    """One scan's columns: its points are first..end, its limit rows start..stop."""
-
-    first: int
-    end: int
-    start: int
-    stop: int
-    sources: "Ints"
-    """Where a row's value stands in the scan's values followed by their negatives."""
-    places: "Ints"
-    """The same, folded onto the scan's values: whose quality counts."""
-    both: "Ints"
-    """Room for the values and their negatives."""
-    groups: tuple[int, ...]
-    differences: "Ints"
-    """Difference rows, counted from the first of them, that the scan touches."""
-
-
-class _Group(NamedTuple):
-    members: "Ints"
-    start: int
-    stop: int
-    places: "Ints"
-    """Points of the rows start..stop."""
-
-
 class Columns:
     """All points and all column rows of a room, changed in place."""
 
     __slots__ = (
-        "_a", "_absolute", "_b", "_diff_start", "_groups", "_high", "_medians", "_scans", "at_ms", "bad",
-        "cond", "cond_view", "good_ms", "hi", "index", "lo", "lost", "off_at", "on_at", "pend", "pend_view", "reasons",
-        "stale_ms", "values", "x",
+        "_a", "_absolute", "_b", "_diff_start", "_groups", "_high", "_medians", "_scans", "_shift", "_sides", "_slope",
+        "_usual", "_warm_points", "_warm_rows", "at_ms", "bad", "cond", "cond_view", "good_ms", "hi", "index", "lo",
+        "lost", "off_at", "on_at", "pend", "pend_view", "reasons", "stale_ms", "values", "warm", "x",
     )  # fmt: skip
 
     def __init__(self, index: Index, now_ms: int) -> None:
@@ -117,6 +85,7 @@ class Columns:
         index, plan = self.index, self.index.plan
         kinds = [row.kind for row in index.rows[: index.column_rows]]
         self._high = [True] * index.column_rows
+        self._lay_compensations()
         starts = {kind: kinds.index(kind) if kind in kinds else index.column_rows for kind in set(kinds)}
         self._diff_start = starts.get(RowKind.DIFFERENCE, index.column_rows)
         for r, row in enumerate(index.rows[: index.column_rows]):
@@ -133,7 +102,22 @@ class Columns:
         self._groups = tuple(self._group(g) for g in range(len(plan.groups)))
         self._scans = tuple(self._scan(s) for s in range(len(plan.scans)))
 
-    def _group(self, g: int) -> _Group:
+    def _lay_compensations(self) -> None:
+        """Every limit as it stands, at its usual temperature, in an unknown mode."""
+        rows, limits = self.index.plan.compensations, self.index.plan.limits
+        row_of = {at: r for r, ats in self.index.compensations.items() for at in ats}
+        self._warm_rows = np.array([row_of[at] for at in range(len(rows))], np.int64)
+        self._warm_points = np.array([x.point for x in rows], np.int64)
+        self._usual = np.array([x.usual for x in rows], np.int64)
+        self._slope: Ints = np.zeros(len(rows), np.int64)
+        for at, x in enumerate(rows):
+            self._slope[at] = x.uv_per_k if Mode.UNKNOWN in x.modes else 0
+        self._sides = np.array([1 if limits[x.limit].high else -1 for x in rows], np.int64)
+        self._shift: Ints = np.zeros(len(rows), np.int64)
+        self.warm: Ints = self._usual.copy()
+        """Of each compensation: the last good temperature, m°C."""
+
+    def _group(self, g: int) -> GroupLayout:
         rows = [
             r
             for r, row in enumerate(self.index.rows)
@@ -141,9 +125,9 @@ class Columns:
         ]
         places = np.array([self.index.rows[r].point for r in rows], np.int64)
         start = rows[0] if rows else 0
-        return _Group(np.array(self.index.plan.groups[g], np.int64), start, start + len(rows), places)
+        return GroupLayout(np.array(self.index.plan.groups[g], np.int64), start, start + len(rows), places)
 
-    def _scan(self, s: int) -> _Scan:
+    def _scan(self, s: int) -> ScanLayout:
         plan, index = self.index.plan, self.index
         scan = plan.scans[s]
         end = scan.first + scan.count
@@ -155,7 +139,7 @@ class Columns:
         places = np.array([index.rows[r].point - scan.first for r in rows], np.int64)
         shift = np.array([0 if self._high[r] else scan.count for r in rows], np.int64)
         start = rows[0] if rows else 0
-        return _Scan(
+        return ScanLayout(
             first=scan.first,
             end=end,
             start=start,
@@ -168,6 +152,10 @@ class Columns:
                 [i for i, d in enumerate(plan.differences) if scan.first <= d.a < end or scan.first <= d.b < end],
                 np.int64,
             ),
+            warmths=np.array(
+                [i for i, x in enumerate(plan.compensations) if scan.first <= x.point < end],
+                np.int64,
+            ),
         )
 
     # Limits and bounds
@@ -175,8 +163,49 @@ class Columns:
     def set_limit(self, row: int, limit: int, deadband: int) -> None:
         """Give a row its limit, in units of its value; lower limits are negated."""
         on_at = limit if self._high[row] else -limit
+        on_at += sum(self._shift.item(at) for at in self.index.compensations.get(row, ()))
         self.on_at[row] = on_at
         self.off_at[row] = on_at - max(deadband, 1)
+
+    def compensate(self, at: int, mode: Mode) -> None:
+        """Let a compensation hold as it does in this mode."""
+        row = self.index.plan.compensations[at]
+        self._slope[at] = row.uv_per_k if mode in row.modes else 0
+        self._follow(np.array([at], np.int64))
+
+    def warm_up(self, at: int, temperature: int) -> None:
+        """Give a compensation the temperature that it goes on with."""
+        self.warm[at] = temperature
+        self._follow(np.array([at], np.int64))
+
+    def _follow(self, at: "Ints") -> None:
+        """Move the limits and bounds of these compensations' rows to where their temperatures have them."""
+        kelvin = np.clip(self.warm.take(at), COLD, WARM) - self._usual.take(at)
+        shift = self._sides.take(at) * ((2 * self._slope.take(at) * kelvin + 1_000_000) // 2_000_000)
+        delta = shift - self._shift.take(at)
+        moved = delta.nonzero()[0]
+        if moved.size:
+            at, delta = at[moved], delta[moved]
+            rows = self._warm_rows.take(at)
+            self._shift[at] += delta
+            self.on_at[rows] += delta
+            self.off_at[rows] += delta
+            for bounds in (self.hi, self.lo):
+                now = bounds.take(rows)
+                bounds[rows] = np.where(np.abs(now) < HIGH, now + delta, now)
+
+    def _warm(self, c: ScanLayout, good: "Flags | None") -> None:
+        """Take the temperatures that a scan brings to compensations."""
+        at = c.warmths
+        points = self._warm_points.take(at)
+        brought = self.values.take(points)
+        changed = brought != self.warm.take(at)
+        if good is not None:
+            changed &= good.take(points - c.first)
+        moved = changed.nonzero()[0]
+        if moved.size:
+            self.warm[at[moved]] = brought[moved]
+            self._follow(at[moved])
 
     def bound(self, row: int) -> None:
         """Set hi and lo of a column row after its condition, its delay or its limit changed."""
@@ -225,6 +254,8 @@ class Columns:
             self.bad[s] = 1
             self.good_ms[part][good] = now_ms
             self.at_ms[part][good] = scan.sampled_at_ms
+        if c.warmths.size:
+            self._warm(c, good)
         rows: list[tuple[int, int]] = []
         known = self._limits(c, good, rows)
         for g in c.groups:
@@ -233,13 +264,13 @@ class Columns:
             known |= self._differences(c.differences, rows)
         return Taken(rows, restored, known, worsened)
 
-    def _restore(self, c: _Scan, good: "Flags") -> list[int]:
+    def _restore(self, c: ScanLayout, good: "Flags") -> list[int]:
         lost = self.lost[c.first : c.end]
         back = np.flatnonzero(lost & good)
         lost[back] = False
         return [int(p) + c.first for p in back]
 
-    def _limits(self, c: _Scan, good: "Flags | None", rows: list[tuple[int, int]]) -> bool:
+    def _limits(self, c: ScanLayout, good: "Flags | None", rows: list[tuple[int, int]]) -> bool:
         count = c.end - c.first
         values = self.values[c.first : c.end]
         c.both[:count] = values
@@ -400,41 +431,3 @@ class Columns:
 def as_points(points: tuple[int, ...]) -> "Ints":
     """Point numbers as a column, for :meth:`Columns.highest`."""
     return np.array(points, np.int64)
-
-
-def as_lists(columns: Columns) -> dict[str, list[int]]:
-    """The columns that a snapshot keeps, as plain integers."""
-    return {
-        "values": columns.values.tolist(),
-        "reasons": columns.reasons.tolist(),
-        "good_ms": columns.good_ms.tolist(),
-        "at_ms": columns.at_ms.tolist(),
-        "lost": columns.lost.astype(np.int64).tolist(),
-        "bad": list(columns.bad),
-        "cond": list(columns.cond),
-        "pend": list(columns.pend),
-    }
-
-
-def restore_lists(columns: Columns, data: dict[str, list[int]]) -> None:
-    """Fill fresh columns, whose limits are set, from :func:`as_lists`."""
-    columns.values[:] = data["values"]
-    columns.reasons[:] = data["reasons"]
-    columns.good_ms[:] = data["good_ms"]
-    columns.at_ms[:] = data["at_ms"]
-    columns.lost[:] = [flag == 1 for flag in data["lost"]]
-    columns.bad[:] = bytes(data["bad"])
-    columns.cond[:] = bytes(data["cond"])
-    columns.pend[:] = bytes(data["pend"])
-    for row in range(columns.index.column_rows):
-        columns.bound(row)
-
-
-def copy_points(old: Columns, new: Columns, pairs: list[tuple[int, int]]) -> None:
-    """Take over values, reasons and times of points, (old, new), under a new plan."""
-    for o, n in pairs:
-        new.values[n] = old.values[o]
-        new.reasons[n] = old.reasons[o]
-        new.good_ms[n] = old.good_ms[o]
-        new.at_ms[n] = old.at_ms[o]
-        new.lost[n] = old.lost[o]

@@ -68,6 +68,8 @@ class Index:
     """Row of a detector's or an output's own condition."""
     battery_rows: Lists
     """Limit rows whose limit depends on the battery's mode."""
+    compensations: dict[int, tuple[int, ...]]
+    """Compensations of a limit row: one at most."""
     medians: tuple[tuple[int, int], ...]
     """(current point, battery) pairs whose seven-day median is kept."""
     buzzers: tuple[int, ...]
@@ -80,6 +82,8 @@ def build(plan: RoomPlan) -> Index:
         for p in range(scan.first, scan.first + scan.count):
             point_scan[p] = s
     rows, column_rows = _number_rows(plan, point_scan)
+    row_of = {row.at: r for r, row in enumerate(rows) if row.kind is RowKind.LIMIT}
+    compensations = _grouped((row_of[x.limit], at) for at, x in enumerate(plan.compensations))
     alarm_rows: dict[int, list[int]] = defaultdict(list)
     for r, row in enumerate(rows):
         alarm_rows[row.alarm].append(r)
@@ -127,14 +131,8 @@ def build(plan: RoomPlan) -> Index:
             if row.kind is RowKind.REPORT
         ),
         special={(row.kind, row.at): r for r, row in enumerate(rows) if row.kind >= RowKind.GAS_1},
-        battery_rows=tuple(
-            tuple(
-                r
-                for r, row in enumerate(rows)
-                if row.kind is RowKind.LIMIT and plan.limits[row.at].by_mode and plan.limits[row.at].battery == b
-            )
-            for b in range(len(plan.batteries))
-        ),
+        battery_rows=_rows_by_mode(plan, rows, compensations),
+        compensations=compensations,
         medians=tuple(
             sorted(
                 {(m.point, m.battery) for m in plan.median_factors}
@@ -143,6 +141,17 @@ def build(plan: RoomPlan) -> Index:
         ),
         buzzers=tuple(o for o, output in enumerate(plan.outputs) if output.kind is OutputKind.BUZZER),
     )
+
+
+def _rows_by_mode(plan: RoomPlan, rows: tuple[Row, ...], compensations: dict[int, tuple[int, ...]]) -> Lists:
+    """For each battery the limit rows whose limit, or what moves it, depends on its mode."""
+    found: list[list[int]] = [[] for _ in plan.batteries]
+    for r, row in enumerate(rows):
+        if row.kind is RowKind.LIMIT:
+            limit = plan.limits[row.at]
+            if limit.battery != NONE and (limit.by_mode or r in compensations):
+                found[limit.battery].append(r)
+    return tuple(map(tuple, found))
 
 
 _SCAN_KINDS = (RowKind.RATE, RowKind.MEDIAN, RowKind.RUNAWAY)

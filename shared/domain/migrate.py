@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from shared.domain import alarms, detectors, modes, timers, trip
 from shared.domain.alarm_machine import ACTIVE
-from shared.domain.columns import copy_points
+from shared.domain.column_lists import copy_points, copy_temperatures
 from shared.domain.conditions import FALSE, TRUE, RowKind
 from shared.domain.events import EventType
 from shared.domain.ids import AlarmId, PointId
@@ -35,6 +35,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     before = _renamer(old, new)
     points = _pairs((p.id for p in old.plan.points), (before(p.id) for p in plan.points))
     copy_points(old.columns, new.columns, points)
+    copy_temperatures(old.columns, new.columns, points)
     scans = _pairs((s.device for s in old.plan.scans), (s.device for s in plan.scans))
     for o, n in scans:
         new.scans[n] = old.scans[o]

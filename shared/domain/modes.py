@@ -65,6 +65,8 @@ def apply_limits(state: RoomState, b: int) -> None:
     for row in state.index.battery_rows[b]:
         limit = state.plan.limits[state.index.rows[row].at]
         value = next((m.limit for m in limit.by_mode if m.mode is mode), limit.limit)
+        for at in state.index.compensations.get(row, ()):
+            state.columns.compensate(at, mode)
         state.columns.set_limit(row, value, limit.deadband)
         state.columns.bound(row)
 

@@ -8,13 +8,15 @@ It shares no code with them: one row after the other, one value after the other,
   UNKNOWN.
 - raw TRUE for on-delay makes the condition TRUE; at the end of the delay the value must be known, else the next sample
   that is TRUE makes it so. raw FALSE for off-delay makes it FALSE; a value that goes missing ends that delay.
+- A limit with a compensation lies, in its modes, by so many uV a kelvin off: from its usual temperature to the last
+  good value of its point, which counts between 0 and 50 °C.
 - The first raw FALSE makes an unknown condition FALSE at once. ``rises`` rises of raw inside ``window_ms`` make it TRUE
   without delay. A value is missing when it was bad, or is older than its stale time; at the same instant that comes
   first.
 """
 
 from shared.domain.inputs import Scan
-from shared.domain.plan import AlarmPlan, DeviationRow, DifferenceRow, LimitRow, Mode, RoomPlan
+from shared.domain.plan import AlarmPlan, CompensationRow, DeviationRow, DifferenceRow, LimitRow, Mode, RoomPlan
 
 _Rule = LimitRow | DeviationRow | DifferenceRow
 
@@ -22,19 +24,20 @@ _Rule = LimitRow | DeviationRow | DifferenceRow
 class _Point:
     """The newest value of a point."""
 
-    __slots__ = ("good_ms", "is_good", "value")
+    __slots__ = ("good_ms", "is_good", "value", "was_good")
 
     def __init__(self, now_ms: int) -> None:
-        self.value, self.is_good, self.good_ms = 0, False, now_ms
+        self.value, self.is_good, self.was_good, self.good_ms = 0, False, False, now_ms
 
 
 class _Row:
     """One row and its delays; a delay that does not run has no start."""
 
-    __slots__ = ("condition", "falling_since", "is_overdue", "limit", "rises", "rising_since", "rule")
+    __slots__ = ("compensation", "condition", "falling_since", "is_overdue", "limit", "rises", "rising_since", "rule")
 
     def __init__(self, rule: _Rule) -> None:
         self.rule, self.limit = rule, rule.limit
+        self.compensation: CompensationRow | None = None
         self.condition: bool | None = None
         self.rising_since: int | None = None
         self.falling_since: int | None = None
@@ -48,8 +51,11 @@ class Oracle:
     def __init__(self, plan: RoomPlan, now_ms: int) -> None:
         self._plan = plan
         self._points = [_Point(now_ms) for _ in plan.points]
+        self._modes = [Mode.UNKNOWN for _ in plan.batteries]
         rules: list[_Rule] = [*plan.limits, *plan.deviations, *plan.differences]
         self._rows = [_Row(rule) for rule in rules]
+        for row in plan.compensations:
+            self._rows[row.limit].compensation = row
 
     def conditions(self) -> list[bool | None]:
         """Of the limits, the deviations and the differences, in the order of the plan; None is unknown."""
@@ -81,7 +87,7 @@ class Oracle:
             point = self._points[plan.first + i]
             point.is_good = int(scan.outcome) == 0 and int(scan.reasons[i]) == 0
             if point.is_good:
-                point.value, point.good_ms = int(scan.values[i]), now_ms
+                point.value, point.was_good, point.good_ms = int(scan.values[i]), True, now_ms
         touched = range(plan.first, plan.first + plan.count)
         for row in self._rows:
             if any(p in touched for p in self._looks_at(row)):
@@ -91,8 +97,11 @@ class Oracle:
 
     def set_mode(self, battery: int, mode: Mode, now_ms: int) -> None:
         """The battery's mode changed: its limits are others from now on."""
+        self._modes[battery] = mode
         for row in self._rows:
-            if isinstance(row.rule, LimitRow) and row.rule.battery == battery and row.rule.by_mode:
+            if not isinstance(row.rule, LimitRow) or row.rule.battery != battery:
+                continue
+            if row.rule.by_mode or row.compensation is not None:
                 row.limit = next((m.limit for m in row.rule.by_mode if m.mode is mode), row.rule.limit)
                 self._look(row, now_ms)
 
@@ -131,14 +140,27 @@ class Oracle:
 
     def _is_over(self, row: _Row) -> bool:
         if isinstance(row.rule, LimitRow) and not row.rule.high:
-            return self._measure(row) <= row.limit
-        return self._measure(row) >= row.limit
+            return self._measure(row) <= self._limit(row)
+        return self._measure(row) >= self._limit(row)
 
     def _is_inside(self, row: _Row) -> bool:
         inside = max(row.rule.deadband, 1)
         if isinstance(row.rule, LimitRow) and not row.rule.high:
-            return self._measure(row) >= row.limit + inside
-        return self._measure(row) <= row.limit - inside
+            return self._measure(row) >= self._limit(row) + inside
+        return self._measure(row) <= self._limit(row) - inside
+
+    def _limit(self, row: _Row) -> int:
+        """The limit now."""
+        moves = row.compensation
+        if moves is None or not isinstance(row.rule, LimitRow) or not self._points[moves.point].was_good:
+            return row.limit
+        if self._mode(row.rule.battery) not in moves.modes:
+            return row.limit
+        kelvin_1000 = min(max(self._points[moves.point].value, 0), 50_000) - moves.usual
+        return row.limit + (2 * moves.uv_per_k * kelvin_1000 + 1_000_000) // 2_000_000
+
+    def _mode(self, battery: int) -> Mode:
+        return Mode.UNKNOWN if battery < 0 else self._modes[battery]
 
     def _measure(self, row: _Row) -> int:
         match row.rule:

@@ -130,6 +130,23 @@ class LimitRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CompensationRow:
+    """A limit follows a temperature: by uv_per_k (of the whole limit) for each kelvin that ``point`` is over ``usual``.
+
+    Only in ``modes``: what another mode brings is a limit as it stands. The last good value of the point counts, and
+    ``usual`` until there is one.
+    """
+
+    limit: int
+    """Position in RoomPlan.limits; no limit has two rows."""
+    point: int
+    usual: int
+    """m°C at which the limit is as it stands in its row."""
+    uv_per_k: int
+    modes: tuple[Mode, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviationRow:
     """|value - median of the group's good values| >= limit, until deadband inside; needs three good values."""
 
@@ -345,5 +362,6 @@ class RoomPlan:
     outputs: tuple[OutputPlan, ...] = ()
     batteries: tuple[BatteryPlan, ...] = ()
     stales: tuple[StaleRow, ...] = ()
+    compensations: tuple[CompensationRow, ...] = ()
     was: str = ""
     """The id the room had before it was renamed: its state goes on under the new one."""

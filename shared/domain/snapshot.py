@@ -9,7 +9,8 @@ from enum import Enum
 from typing import Any
 
 from shared.domain import modes, timers
-from shared.domain.columns import Columns, as_lists, restore_lists
+from shared.domain.column_lists import as_lists, restore_lists
+from shared.domain.columns import Columns
 from shared.domain.conditions import FALSE, RowKind
 from shared.domain.index import build
 from shared.domain.plan import RoomPlan

@@ -10,6 +10,7 @@ from shared.domain.inputs import Entry, Start, Tick
 from shared.domain.oracle import Oracle
 from shared.domain.plan import (
     BatteryPlan,
+    CompensationRow,
     DeviationRow,
     DifferenceRow,
     LimitRow,
@@ -27,7 +28,7 @@ DELAYS = (0, 0, 1_000, 2_500, 7_000)
 
 
 def _plan(draw: random.Random) -> RoomPlan:
-    """Two devices, a battery's mode, and every kind of column row with random limits and delays."""
+    """Three devices, a battery's mode, temperatures, and every kind of column row with random limits and delays."""
     points = tuple(point(f"p{i}", Unit.VOLT, draw.choice((1_500, 4_000, 9_000))) for i in range(8))
     contact = point("contact", Unit.STATE, 10**9)
     alarms = tuple(
@@ -50,8 +51,8 @@ def _plan(draw: random.Random) -> RoomPlan:
 
     group = (0, 1, 2, 3, 6, 7)
     return room(
-        points=(*points, contact),
-        scans=(scan("one", 0, 5), scan("two", 5, 4)),
+        points=(*points, contact, point("t0", Unit.CELSIUS, 4_000), point("t1", Unit.CELSIUS, 9_000)),
+        scans=(scan("one", 0, 5), scan("two", 5, 5), scan("three", 10, 1)),
         alarms=alarms,
         limits=tuple(limit(draw.randrange(8)) for _ in range(8)),
         groups=(group,),
@@ -66,7 +67,14 @@ def _plan(draw: random.Random) -> RoomPlan:
             for a, b in ((0, 5), (1, 2), (6, 7), (4, 8))
         ),
         batteries=(BatteryPlan("s/r/bat1", -1, 8, -1, -1, 6, 2_350, 500, hold_ms=0),),
-    )
+        compensations=tuple(
+            CompensationRow(
+                at, draw.choice((9, 10)), draw.randrange(20_000, 30_001, 500), draw.choice((-300, -1, 250)),
+                draw.choice(((Mode.UNKNOWN, Mode.FLOAT), tuple(Mode), (Mode.BOOST,))),
+            )
+            for at in draw.sample(range(8), 5)
+        ),
+    )  # fmt: skip
 
 
 def _conditions(state: RoomState) -> list[bool | None]:
@@ -92,15 +100,19 @@ def test_columns_equal_the_plain_version_over_random_scans_and_pauses(seed: int)
         now += draw.choice((0, 100, 500, 1_000, 1_000, 2_000, 12_000))
         oracle.advance(now)
         mode = state.batteries[0].mode
-        device = draw.choice(("one", "two", ""))
+        device = draw.choice(("one", "one", "two", "two", "three", ""))
         if device:
             seq += 1
             values = [
                 NoData.OUT_OF_RANGE if draw.random() < 0.08 else draw.randrange(-8, 9)
-                for _ in range(5 if device == "one" else 4)
+                for _ in range({"one": 5, "two": 4, "three": 0}[device])
             ]
             if device == "two":
                 values[3] = int(draw.random() < 0.5 and n % 80 > 40)
+            if device != "one":
+                values.append(NoData.TIMEOUT if draw.random() < 0.2 else draw.randrange(-20_000, 80_001, 500))
+            if n % 50 == 0:
+                state = core.state_from_data(plan, "v", core.state_to_data(state))
             outcome = NoData.TIMEOUT if draw.random() < 0.05 else NoData.PRESENT
             body = make_scan(device, seq, values, outcome=outcome)
             state, _ = core.step(state, Entry("log", n, now, now, body))

@@ -1,9 +1,10 @@
 """Battery rules laid over jars and strings: limits by type and mode, window by window.
 
-Volts per cell are micro-volts until the last multiplication, so that no limit is rounded twice. A VRLA battery's float
-and boost volts are compensated once for the battery's usual temperature (``temperature_c``), not for the jar's present
-one. Low limits are those of the discharge while discharging and recovering, high limits those of boost in boost and
-recovery; in float and in unknown mode the float window holds.
+Volts per cell are micro-volts until the last multiplication. A VRLA battery's float and boost volts are compensated for
+the battery's usual temperature (``temperature_c``) here, and from there on by the core for the jar's own temperature,
+else for the battery's ambient point (strings: always that). A limit that the site gives, and the limits of a discharge,
+stand as they are. Low limits are those of the discharge while discharging and recovering, high limits those of boost in
+boost and recovery; in float and in unknown mode the float window holds.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from shared.domain.catalogue import BATTERIES, REFERENCE_TEMPERATURE, BatteryFig
 from shared.domain.plan import (
     NONE,
     BatteryPlan,
+    CompensationRow,
     CountRow,
     DeviationRow,
     DifferenceRow,
@@ -47,6 +49,8 @@ class Windows:
     """Limit of each voltage rule in uV per cell: (in float and unknown, in its other modes)."""
 
     limits: dict[str, tuple[int, tuple[tuple[Mode, int], ...]]]
+    compensated: dict[str, tuple[Mode, ...]]
+    """Modes in which the rule's limit is a window about float or boost volts."""
 
     def at(self, rule: str, cells: int) -> tuple[int, tuple[ModeLimit, ...]]:
         """The same for ``cells`` in series, in mV."""
@@ -73,20 +77,36 @@ def windows(battery: Battery) -> Windows:
     figures, table = BATTERIES[battery.model.type], battery.table
     floating, boosting = volts(battery.model)
     warning, alarm = figures.window_warning_mv * 1000, figures.window_alarm_mv * 1000
-    limits = {}
+    limits, compensated = {}, {}
     for rule, window in (
         ("jar_voltage_high_warning", warning),
         ("jar_voltage_high_alarm", alarm),
         ("string_voltage_high", alarm),
     ):
         limits[rule] = _high(table[rule], floating + window, boosting + window)
+        compensated[rule] = _compensated(table[rule], limits[rule], boosting + window, HIGH_MODES)
     for rule, window, low_mv in (
         ("jar_voltage_low_warning", warning, figures.discharge_warning_mv),
         ("jar_voltage_low_alarm", alarm, figures.discharge_alarm_mv),
         ("string_voltage_low", alarm, figures.discharge_warning_mv),
     ):
         limits[rule] = _low(table[rule], floating - window, low_mv * 1000)
-    return Windows(limits)
+        compensated[rule] = _compensated(table[rule], limits[rule], NONE, LOW_MODES)
+    return Windows(limits, compensated)
+
+
+def _compensated(
+    figures: Figures, limit: tuple[int, tuple[tuple[Mode, int], ...]], boost: int, others: tuple[Mode, ...]
+) -> tuple[Mode, ...]:
+    """Modes whose limit follows the temperature: not those that the site gives, nor those of a discharge."""
+    base, modes = limit[0], dict(limit[1])
+    given = dict(figures.by_mode)
+    by_base = figures.limit is None
+    return tuple(
+        mode
+        for mode in Mode
+        if mode not in given and (by_base if mode not in others or modes[mode] == base else modes[mode] == boost)
+    )
 
 
 def _high(figures: Figures, base: int, boost: int) -> tuple[int, tuple[tuple[Mode, int], ...]]:
@@ -175,7 +195,8 @@ class BatteryTables:
         lost = self.module(points, bound, subject)
         first = len(tables.alarms)
         if "voltage" in points:
-            self.jar_voltage(points["voltage"], subject)
+            own = points.get("temperature", points.get("level_temperature", self.ambient))
+            self.jar_voltage(points["voltage"], subject, own)
         if "resistance" in points:
             self.jar_resistance(points["resistance"], bound, subject)
         if "temperature" in points:
@@ -203,15 +224,16 @@ class BatteryTables:
                 self.limit(alarm, points["state"], figures, high=True, limit=min(lost))
         return alarm
 
-    def jar_voltage(self, point: int, subject: Subject) -> None:
+    def jar_voltage(self, point: int, subject: Subject, warmth: int) -> None:
         for high in (True, False):
             side = "high" if high else "low"
-            grave = self.window(point, subject, f"jar_voltage_{side}_alarm", high=high, cells=self.cells)
-            light = self.window(point, subject, f"jar_voltage_{side}_warning", high=high, cells=self.cells)
+            grave = self.window(point, subject, f"jar_voltage_{side}_alarm", high=high, warmth=warmth)
+            light = self.window(point, subject, f"jar_voltage_{side}_warning", high=high, warmth=warmth)
             self.tables.suppress(light, grave)
 
-    def window(self, point: int, subject: Subject, rule: str, *, high: bool, cells: int) -> int:
-        figures = self.rule(rule)
+    def window(self, point: int, subject: Subject, rule: str, *, high: bool, warmth: int, jars: int = 1) -> int:
+        """A voltage rule of one jar, or of ``jars`` in series; ``warmth`` is the point of its temperature."""
+        figures, cells = self.rule(rule), jars * self.cells
         if figures is None:
             return NONE
         limit, modes = self.windows.at(rule, cells)
@@ -219,6 +241,11 @@ class BatteryTables:
         self.tables.limits.append(
             LimitRow(alarm, point, high, limit, figures.deadband * cells, figures.severity, self.index, modes)
         )
+        per_k, compensated = self.figures.compensation_uv_per_k * cells, self.windows.compensated[rule]
+        if per_k and warmth != NONE and compensated:
+            usual = scaled(self.battery.model.temperature_c, Unit.CELSIUS) or 0
+            row = CompensationRow(len(self.tables.limits) - 1, warmth, usual, per_k, compensated)
+            self.tables.compensations.append(row)
         return alarm
 
     def jar_resistance(self, point: int, bound: BoundJar, subject: Subject) -> None:
@@ -314,10 +341,10 @@ class BatteryTables:
     def string(self, string: BoundString, subject: Subject) -> None:
         tables = self.tables
         current, voltage = tables.point(string.current), tables.point(string.voltage)
-        cells = len(string.jars) * self.cells
-        if voltage != NONE and cells:
-            self.window(voltage, subject, "string_voltage_high", high=True, cells=cells)
-            self.window(voltage, subject, "string_voltage_low", high=False, cells=cells)
+        jars = len(string.jars)
+        if voltage != NONE and jars:
+            self.window(voltage, subject, "string_voltage_high", high=True, warmth=self.ambient, jars=jars)
+            self.window(voltage, subject, "string_voltage_low", high=False, warmth=self.ambient, jars=jars)
         if current != NONE:
             self.current(current, subject)
         self.runaway(string, current, subject)

@@ -191,7 +191,8 @@ class BatteryModel(Model):
     float_v_per_cell: Positive | None = None
     boost_v_per_cell: Positive | None = None
     temperature_c: Number = Decimal(25)
-    """The battery's usual temperature: volts per cell of a VRLA battery are compensated for it, once."""
+    """The battery's usual temperature: volts per cell of a VRLA battery are compensated for it where neither the jar
+    nor the battery has a point that measures it, and until that has a first value."""
     baseline_mohm: Positive | None = None
     """Internal resistance of a new jar, where the CSV has none of its own."""
     recovery: Duration = DAY // 2

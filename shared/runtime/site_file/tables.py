@@ -14,6 +14,7 @@ from shared.domain.plan import (
     NONE,
     AlarmPlan,
     BatteryPlan,
+    CompensationRow,
     CountRow,
     DetectorPlan,
     DeviationRow,
@@ -76,6 +77,7 @@ class Tables:
     outputs: list[OutputPlan] = field(default_factory=list)
     batteries: list[BatteryPlan] = field(default_factory=list)
     stales: list[StaleRow] = field(default_factory=list)
+    compensations: list[CompensationRow] = field(default_factory=list)
     by_channel: dict[tuple[str, str], int] = field(default_factory=dict)
     by_id: dict[str, int] = field(default_factory=dict)
     parents: dict[int, dict[int, None]] = field(default_factory=dict)
@@ -173,5 +175,6 @@ class Tables:
             outputs=tuple(self.outputs),
             batteries=tuple(self.batteries),
             stales=tuple(self.stales),
+            compensations=tuple(self.compensations),
             was=was,
         )

@@ -183,6 +183,22 @@ def test_sealed_cells_are_compensated_for_their_usual_temperature(full: SitePlan
     assert high.limit == round(6 * (2270 + 8.35 + 50) + 0.001)
 
 
+def test_sealed_jars_follow_their_own_temperature_where_they_have_one(full: SitePlan) -> None:
+    """-1.67 mV a kelvin and cell from 20 °C on, in float, boost and recovery; what the site gives stands as it is."""
+    sealed = full.decision.rooms[1]
+    moves = {str(sealed.alarms[sealed.limits[x.limit].alarm].id): x for x in sealed.compensations}
+    assert len(moves) == len(sealed.compensations)
+    high, low, given = (
+        moves[f"full/r2/bat2/1S3/jar_voltage_{rule}"] for rule in ("high_alarm", "low_alarm", "high_warning")
+    )
+    assert sealed.points[high.point].id == "full/r2/bat2/1S3/temperature"
+    assert (high.usual, high.uv_per_k) == (20_000, -1670 * 6)
+    assert set(high.modes) == set(Mode)
+    assert set(low.modes) == {Mode.UNKNOWN, Mode.FLOAT, Mode.BOOST}, "the limit of a discharge is what it is"
+    assert given.modes == (Mode.RECOVERY,), "2.28 in float and 2.44 in boost are the site's own"
+    assert not full.decision.rooms[0].compensations, "a vented battery has none"
+
+
 def test_resistance_is_judged_by_the_jars_own_baseline(wet: RoomPlan) -> None:
     """20 % and 30 % over the baseline of the CSV; a jar without one has no such alarm."""
     assert [row.limit for row in rows(wet, "bat1/1S1/jar_resistance_warning")] == [3660]

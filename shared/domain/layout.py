@@ -1,0 +1,50 @@
+"""How shared.domain.columns lays out a scan and a group, and what it says of a scan that it took."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from numpy import int64
+    from numpy.typing import NDArray
+
+    Ints = NDArray[int64]
+
+
+class Taken(NamedTuple):
+    """What a scan changed."""
+
+    rows: list[tuple[int, int]]
+    """Rows to look at, each with its raw (FALSE, TRUE or KEEP)."""
+    restored: list[int]
+    """Points that were lost and have a good value again."""
+    became_known: bool
+    """Some rows went from UNKNOWN to FALSE."""
+    worsened: bool
+    """Some point went from good to bad."""
+
+
+class ScanLayout(NamedTuple):
+    """One scan's columns: its points are first..end, its limit rows start..stop."""
+
+    first: int
+    end: int
+    start: int
+    stop: int
+    sources: "Ints"
+    """Where a row's value stands in the scan's values followed by their negatives."""
+    places: "Ints"
+    """The same, folded onto the scan's values: whose quality counts."""
+    both: "Ints"
+    """Room for the values and their negatives."""
+    groups: tuple[int, ...]
+    differences: "Ints"
+    """Difference rows, counted from the first of them, that the scan touches."""
+    warmths: "Ints"
+    """Compensations whose temperature the scan brings."""
+
+
+class GroupLayout(NamedTuple):
+    members: "Ints"
+    start: int
+    stop: int
+    places: "Ints"
+    """Points of the rows start..stop."""
