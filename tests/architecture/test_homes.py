@@ -12,7 +12,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faust": (),
     "fastapi": ("services/gateway/",),
     "httpx": ("services/site/", "services/gateway/"),
-    "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/site/"),
+    "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/notifier/", "services/site/"),
     "numpy": ("shared/domain/columns.py", "shared/devices/columns.py"),
     "orjson": ("shared/wire/", "services/gateway/", "services/site/"),
     "paho": ("shared/bus/",),

@@ -1,0 +1,154 @@
+"""What the notifier knows between two events: open alarms, who was told of them, what is held back. A fold.
+
+Every record has a key of its own, so that the ledger stores only what changed: ``changed`` names the keys since the
+last :meth:`Picture.take_changed`. Nothing here reads a clock or decides anything.
+Limits: 2,000 events of the undurable mode are remembered; all else is bounded by open alarms times people and channels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from services.notifier.messages import Item, Lane
+from shared.domain.events import Event
+
+UNDURABLE_MAX = 2000
+_OPEN, _LANE, _MISC = "open/", "lane/", "misc"
+
+
+@dataclass(slots=True)
+class Told:
+    """What one lane was told of one occurrence."""
+
+    first: str = ""
+    """Id of the first message; "" while everything about it is held back."""
+    last: str = ""
+    count: int = 0
+    """Messages planned."""
+    at_ms: int = 0
+    """Steady time of the last one."""
+    pending: str = ""
+    """A message that is not settled yet: no reminder before."""
+    is_open: bool = True
+    """The last word was that it is open."""
+    refused: bool = False
+    """Never tried again for this occurrence."""
+    is_next: bool = False
+    """Told because nobody acked, not by being first in line."""
+
+
+@dataclass(slots=True)
+class Open:
+    """One occurrence of an alarm that is not closed."""
+
+    event: Event
+    """The last one that announced it."""
+    state: str
+    """Process region, A to F."""
+    since_ms: int
+    """Steady time since which nobody has acked it."""
+    hidden: str = ""
+    """What keeps it from being told: shelved, out_of_service, suppressed by ..."""
+    missed: Item | None = None
+    """What was not told because of that."""
+    over: Item | None = None
+    """Its end, which was not told because of that."""
+    closed: bool = False
+    """Closed while its end could not be told."""
+    reminders: int = 0
+    told: dict[str, Told] = field(default_factory=dict)
+    """By lane."""
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One person by one channel."""
+
+    last_ms: int = -(1 << 60)
+    """Steady time of the last message that was not sent on its own account."""
+    pending: str = ""
+    """That message while it is not settled: what comes meanwhile is put together."""
+    own_ms: list[int] = field(default_factory=list)
+    """Steady times of the last critical messages sent on their own."""
+    held: list[Item] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Misc:
+    tested: str = ""
+    """The site's date of the last daily test."""
+    undurable: dict[str, int] = field(default_factory=dict)
+    """Events taken before they were in the log."""
+
+
+_decode_open = msgspec.json.Decoder(Open)
+_decode_lane = msgspec.json.Decoder(LaneState)
+_decode_misc = msgspec.json.Decoder(Misc)
+_encode = msgspec.json.Encoder().encode
+
+
+class Picture:
+    """All of it."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Open] = {}
+        """By occurrence."""
+        self.lanes: dict[str, LaneState] = {}
+        self.misc = Misc()
+        self.changed: set[str] = set()
+
+    def lane(self, lane: Lane) -> LaneState:
+        """The lane's record, marked as changed."""
+        self.changed.add(_LANE + lane.key)
+        return self.lanes.setdefault(lane.key, LaneState())
+
+    def touch(self, occurrence: str) -> None:
+        """Its record has changed, or is gone."""
+        self.changed.add(_OPEN + occurrence)
+
+    def forget(self, occurrence: str) -> None:
+        self.open.pop(occurrence, None)
+        self.touch(occurrence)
+
+    def remember_undurable(self, event_id: str) -> None:
+        self.misc.undurable[event_id] = 1
+        while len(self.misc.undurable) > UNDURABLE_MAX:
+            del self.misc.undurable[next(iter(self.misc.undurable))]
+        self.changed.add(_MISC)
+
+    def tested_on(self, day: str) -> None:
+        self.misc.tested = day
+        self.changed.add(_MISC)
+
+    def take_changed(self) -> dict[str, bytes | None]:
+        """Records by key as they are now; None for one that is gone. Begins anew."""
+        made = {key: self._bytes(key) for key in sorted(self.changed)}
+        self.changed.clear()
+        return made
+
+    def all(self) -> dict[str, bytes | None]:
+        """Every record by key."""
+        keys = [*(_OPEN + key for key in self.open), *(_LANE + key for key in self.lanes), _MISC]
+        return {key: self._bytes(key) for key in keys}
+
+    def _bytes(self, key: str) -> bytes | None:
+        if key == _MISC:
+            return _encode(self.misc)
+        if key.startswith(_LANE):
+            return _encode(self.lanes[key.removeprefix(_LANE)])
+        found = self.open.get(key.removeprefix(_OPEN))
+        return None if found is None else _encode(found)
+
+    @staticmethod
+    def restore(records: Mapping[str, bytes]) -> "Picture":
+        """From stored records. Raises ValueError for bytes that are none (msgspec's errors are of that kind)."""
+        made = Picture()
+        for key, data in records.items():
+            if key == _MISC:
+                made.misc = _decode_misc.decode(data)
+            elif key.startswith(_LANE):
+                made.lanes[key.removeprefix(_LANE)] = _decode_lane.decode(data)
+            elif key.startswith(_OPEN):
+                made.open[key.removeprefix(_OPEN)] = _decode_open.decode(data)
+        return made

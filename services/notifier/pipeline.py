@@ -1,0 +1,419 @@
+"""From events to planned messages: one pipeline, pure. Time and events come in as values; the picture is all state.
+
+    event -> fold -> suppress -> route -> STAGES of each person and channel -> a message of its own, or held back
+    time  -> duties that begin, escalation, reminders -> the same STAGES
+          -> what was held back and no longer is -> one message for each person and channel
+
+STAGES, each answers why the item is held back now, or "":
+
+    late      first read when older than ten minutes: all of that is one summary
+    quiet     quiet hours of the person; nothing critical is held by them
+    grouping  at most one message a minute for each person and channel beside critical alarms, and none while the last
+              one is still on its way; a critical gas alarm always goes on its own, other critical ones up to ten a
+              minute
+
+Sending, trying again and recording follow in services.notifier.post; what became of a message comes back by
+:func:`settle`.
+Promises: every event that matches is in exactly one message for each person and channel, or is held back and will be;
+an ack stops only its own occurrence; an event taken twice is told once. Nothing is told of an alarm that is shelved,
+suppressed or out of service; when that ends and it is still open, it is told then.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.notifier.messages import OVER, Form, Item, Kind, Lane, Message, lane_of, message_id
+from services.notifier.moments import Moment, passed_today, within
+from services.notifier.picture import LaneState, Open, Picture, Told
+from services.notifier.routing import (
+    DELIVERY_FAILING,
+    Recipient,
+    Setting,
+    daily_lanes,
+    recipients,
+    repeat_ms,
+    severity_of,
+)
+from shared.domain.events import Event, EventType
+from shared.domain.plan import Severity
+
+MINUTE_MS = 60_000
+CRITICAL_OWN_MAX = 10
+"""Critical alarms that go on their own in a minute, for each lane; those of gas are not counted."""
+LATE_MS = 600_000
+
+_ANNOUNCING = {
+    EventType.ALARM_RAISED: Kind.RAISED,
+    EventType.ALARM_ESCALATED: Kind.ESCALATED,
+    EventType.ALARM_REANNOUNCED: Kind.AGAIN,
+}
+_HIDING = {
+    EventType.ALARM_SHELVED: "shelved",
+    EventType.ALARM_SUPPRESSED: "suppressed",
+    EventType.ALARM_OUT_OF_SERVICE: "out_of_service",
+}
+_SHOWING = {EventType.ALARM_UNSHELVED, EventType.ALARM_UNSUPPRESSED, EventType.ALARM_IN_SERVICE}
+_CLOSING = {EventType.ALARM_CLEARED, EventType.ALARM_SUPERSEDED, EventType.ALARM_RETIRED}
+_UNACKED = "BDE"
+_STANDING = "BE"
+"""Unacked, and the condition or its latch still stands."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One look at one moment."""
+
+    picture: Picture
+    setting: Setting
+    moment: Moment
+    planned: list[Message] = field(default_factory=list)
+    lines: dict[tuple[str, ...], tuple[Recipient, ...]] = field(default_factory=dict)
+    """Recipients at this moment, by what routes look at."""
+
+    def line(self, event: Event) -> tuple[Recipient, ...]:
+        """Everybody in line for an alarm, in order."""
+        about = event.subject if event.rule == DELIVERY_FAILING else ""
+        key = (event.room, event.rule, event.severity, about)
+        if key not in self.lines:
+            self.lines[key] = recipients(self.setting, event, self.moment)
+        return self.lines[key]
+
+
+def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = False) -> None:
+    """Take one event of the log, in its order."""
+    picture = turn.picture
+    if not event.type.startswith("ampward.alarm.") or event.id in picture.misc.undurable:
+        return
+    if undurable:
+        picture.remember_undurable(event.id)
+    if event.type in _SHOWING:
+        _show_closed(turn, event)
+    if not event.occurrence:
+        return
+    found = _known(turn, event)
+    if found is None:
+        return
+    found.state = event.state or found.state
+    picture.touch(event.occurrence)
+    if event.type in _ANNOUNCING:
+        _announced(turn, found, Item(_ANNOUNCING[EventType(event.type)], event, 0, undurable, late))
+    elif event.type == EventType.ALARM_RETURNED:
+        found.hidden = event.reason
+        _over(turn, found, Item(Kind.RETURNED, event, 0, undurable, late))
+    elif event.type in _HIDING and severity_of(event) is not Severity.CRITICAL:
+        found.hidden = _HIDING[EventType(event.type)]
+    elif event.type in _SHOWING:
+        _shown(turn, found, Item(Kind.AGAIN, event, 0, undurable, late))
+    elif event.type in _CLOSING:
+        _closed(turn, found, Item(Kind.CLOSED, event, 0, undurable, late))
+
+
+def find_open(turn: Turn, event: Event, hidden: str) -> None:
+    """An alarm that was found open without an event that was read: it is told in a summary."""
+    if event.occurrence in turn.picture.open:
+        return
+    found = Open(event, event.state, turn.moment.steady_ms, hidden)
+    turn.picture.open[event.occurrence] = found
+    turn.picture.touch(event.occurrence)
+    item = Item(Kind.OPEN, event, late=True)
+    if hidden:
+        found.missed = item
+    else:
+        _announce(turn, found, item)
+
+
+def find_gone(turn: Turn, occurrence: str) -> None:
+    """An alarm that was known as open is so no more, and the events that would tell were not read."""
+    found = turn.picture.open[occurrence]
+    over = found.over or Item(Kind.CLOSED, found.event, late=True)
+    found.hidden, found.over, found.closed = "", None, True
+    turn.picture.touch(occurrence)
+    _over(turn, found, over)
+
+
+def due(turn: Turn, *, caught_up: bool = True) -> None:
+    """What time alone brings. ``caught_up`` is False while older events are still to be read: then nothing is told of
+    alarms that may be over by now, and the summary waits."""
+    if caught_up:
+        for found in list(turn.picture.open.values()):
+            if found.state in _UNACKED and not found.hidden and not found.closed:
+                _attend(turn, found)
+        for key in list(turn.picture.lanes):
+            _flush(turn, key)
+        _forget_closed(turn)
+    _test_daily(turn)
+
+
+def settle(picture: Picture, message: Message, *, refused: bool) -> None:
+    """A message reached the other side, or will never do."""
+    lane = picture.lanes.get(message.lane.key)
+    if lane is not None and lane.pending == message.id:
+        picture.lane(message.lane).pending = ""
+    for occurrence in message.occurrences:
+        found = picture.open.get(occurrence)
+        told = found.told.get(message.lane.key) if found is not None else None
+        if told is not None:
+            told.pending = "" if told.pending == message.id else told.pending
+            told.refused = told.refused or refused
+            picture.touch(occurrence)
+
+
+def _forget_closed(turn: Turn) -> None:
+    """A closed occurrence is kept as long as something of it is held back, for its thread."""
+    closed = [occurrence for occurrence, found in turn.picture.open.items() if found.closed and found.over is None]
+    if closed:
+        held = {item.event.occurrence for lane in turn.picture.lanes.values() for item in lane.held}
+        for occurrence in closed:
+            if occurrence not in held:
+                turn.picture.forget(occurrence)
+
+
+# Folding
+
+
+def _known(turn: Turn, event: Event) -> Open | None:
+    """The occurrence's record; None when the event is to be passed over."""
+    picture = turn.picture
+    found = picture.open.get(event.occurrence)
+    if event.type == EventType.ALARM_RAISED:
+        if found is not None:
+            return None
+        found = picture.open[event.occurrence] = Open(event, event.state, turn.moment.steady_ms)
+    elif found is None and event.type in _ANNOUNCING:
+        found = picture.open[event.occurrence] = Open(event, event.state, turn.moment.steady_ms)
+    return found
+
+
+def _announced(turn: Turn, found: Open, item: Item) -> None:
+    found.event = item.event
+    found.since_ms = turn.moment.steady_ms
+    found.hidden = item.event.reason
+    if found.hidden:
+        found.missed = item
+    else:
+        _announce(turn, found, item)
+
+
+def _shown(turn: Turn, found: Open, item: Item) -> None:
+    """A shelving, suppression or out-of-service ends. What is active the core announces itself, in the next event."""
+    found.hidden = ""
+    if found.over is not None:
+        over, found.over = found.over, None
+        _over(turn, found, over)
+    elif item.event.type == EventType.ALARM_UNSUPPRESSED and found.state == "E" and found.missed is not None:
+        found.event = item.event
+        _announce(turn, found, item)
+
+
+def _show_closed(turn: Turn, event: Event) -> None:
+    """What was closed under the override that ends now."""
+    for occurrence, found in list(turn.picture.open.items()):
+        if found.closed and found.event.subject == event.subject and found.over is not None:
+            found.hidden, over, found.over = "", found.over, None
+            turn.picture.touch(occurrence)
+            _over(turn, found, over)
+
+
+def _over(turn: Turn, found: Open, item: Item) -> None:
+    """Tell whoever was told that it is open."""
+    if found.hidden:
+        found.over = item
+        return
+    turn.picture.touch(item.event.occurrence)
+    found.missed = None
+    for key, told in list(found.told.items()):
+        if told.is_open and not told.refused:
+            told.is_open = False
+            _offer(turn, found, lane_of(key), item)
+
+
+def _closed(turn: Turn, found: Open, item: Item) -> None:
+    if found.hidden.startswith("suppressed"):
+        found.hidden = ""
+    if any(told.is_open for told in found.told.values()):
+        over, found.over = found.over or item, None
+        _over(turn, found, over)
+    found.closed = True
+
+
+# Whom to tell
+
+
+def _announce(turn: Turn, found: Open, item: Item) -> None:
+    found.missed = None
+    lanes = [one.lane for one in turn.line(found.event) if not one.step]
+    if found.state in _UNACKED:
+        # Whoever was told because nobody acked goes on being told.
+        lanes += [lane_of(key) for key, told in found.told.items() if told.is_next]
+    for lane in dict.fromkeys(lanes):
+        _offer(turn, found, lane, item)
+
+
+def _attend(turn: Turn, found: Open) -> None:
+    """Duties that begin, escalation and reminders of an alarm that nobody has acked."""
+    now = turn.moment.steady_ms
+    line = turn.line(found.event)
+    is_cut_off = bool(found.told) and all(told.refused for told in found.told.values())
+    repeats: dict[str, int] = {}
+    for one in line:
+        told = found.told.get(one.lane.key)
+        if told is not None:
+            every = repeat_ms(one, severity_of(found.event))
+            repeats[one.lane.key] = min(repeats.get(one.lane.key) or every, every) if every else 0
+        elif found.state in _STANDING and (
+            one.step == 0 or is_cut_off or now - found.since_ms >= one.step * one.route.escalate_after_ms
+        ):
+            _tell_next(turn, found, one)
+    is_reminded = found.state in _STANDING or severity_of(found.event) is Severity.CRITICAL
+    for key, every in repeats.items():
+        told = found.told[key]
+        is_due = every > 0 and now - told.at_ms >= every
+        if is_reminded and is_due and told.first and not told.pending and not told.refused:
+            found.reminders += 1
+            _offer(turn, found, lane_of(key), Item(Kind.REMINDER, found.event, found.reminders))
+
+
+def _tell_next(turn: Turn, found: Open, one: Recipient) -> None:
+    kind = Kind.NEXT if one.step else Kind.OPEN
+    _offer(turn, found, one.lane, Item(kind, found.event))
+    found.told[one.lane.key].is_next = one.step > 0
+
+
+# The stages of one person and channel
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a stage looks at."""
+
+    turn: Turn
+    lane: Lane
+    state: LaneState
+    item: Item
+
+
+def late(look: Look) -> str:
+    return "late" if look.item.late else ""
+
+
+def quiet(look: Look) -> str:
+    person = look.turn.setting.people.get(look.lane.person)
+    is_critical = severity_of(look.item.event) is Severity.CRITICAL
+    if is_critical or person is None or not person.quiet:
+        return ""
+    return "quiet" if within(person.quiet, look.turn.moment.wall_ms, look.turn.setting.zone) else ""
+
+
+def grouping(look: Look) -> str:
+    now, state = look.turn.moment.steady_ms, look.state
+    if is_critical_alarm(look.item):
+        if look.item.event.rule.startswith("h2_"):
+            return ""
+        state.own_ms[:] = [at for at in state.own_ms if now - at < MINUTE_MS]
+        return "grouping" if len(state.own_ms) >= CRITICAL_OWN_MAX else ""
+    if state.held or state.pending or now - state.last_ms < MINUTE_MS:
+        return "grouping"
+    return ""
+
+
+STAGES: tuple[Callable[[Look], str], ...] = (late, quiet, grouping)
+
+
+def is_critical_alarm(item: Item) -> bool:
+    """A critical alarm that is not over."""
+    return severity_of(item.event) is Severity.CRITICAL and item.kind not in OVER
+
+
+def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
+    """One item for one lane: planned on its own, or held back."""
+    told = found.told.setdefault(lane.key, Told())
+    if told.refused and item.kind is Kind.REMINDER:
+        return
+    turn.picture.touch(item.event.occurrence)
+    told.is_open = item.kind not in OVER
+    state = turn.picture.lane(lane)
+    look = Look(turn, lane, state, item)
+    if any(stage(look) for stage in STAGES):
+        told.at_ms = turn.moment.steady_ms
+        if item.kind is not Kind.REMINDER or not _is_reminded(state, item):
+            state.held.append(item)
+        return
+    if is_critical_alarm(item):
+        if not item.event.rule.startswith("h2_"):
+            state.own_ms.append(turn.moment.steady_ms)
+        _plan(turn, lane, (item,), Form.ALARM)
+    else:
+        _plan_grouped(turn, lane, state, (item,))
+
+
+def _is_reminded(state: LaneState, item: Item) -> bool:
+    return any(one.kind is Kind.REMINDER and one.event.occurrence == item.event.occurrence for one in state.held)
+
+
+def _flush(turn: Turn, key: str) -> None:
+    """What was held back and no longer is, as one message."""
+    state = turn.picture.lanes[key]
+    if not state.held or state.pending or turn.moment.steady_ms - state.last_ms < MINUTE_MS:
+        return
+    lane = lane_of(key)
+    ready = tuple(item for item in state.held if not quiet(Look(turn, lane, state, item)))
+    if not ready:
+        return
+    state = turn.picture.lane(lane)
+    state.held[:] = [item for item in state.held if item not in ready]
+    _plan_grouped(turn, lane, state, ready)
+
+
+def _plan_grouped(turn: Turn, lane: Lane, state: LaneState, items: tuple[Item, ...]) -> None:
+    form = Form.ALARM if len(items) == 1 else Form.GROUP
+    if any(item.late for item in items):
+        form = Form.SUMMARY
+    state.last_ms = turn.moment.steady_ms
+    state.pending = _plan(turn, lane, items, form).id
+
+
+def _plan(turn: Turn, lane: Lane, items: tuple[Item, ...], form: Form) -> Message:
+    ident = message_id(lane, *(item.key for item in items))
+    told = [
+        one
+        for occurrence in dict.fromkeys(item.event.occurrence for item in items)
+        if (found := turn.picture.open.get(occurrence)) is not None and (one := found.told.get(lane.key)) is not None
+    ]
+    occurrences = {item.event.occurrence for item in items}
+    follows = tuple(dict.fromkeys(ident for one in told for ident in (one.first, one.last) if ident))
+    message = Message(
+        id=ident,
+        lane=lane,
+        form=form,
+        items=items,
+        thread=occurrences.pop() if len(occurrences) == 1 else message_id(lane, "group", ident),
+        follows=follows[:20],
+        urgent=any(is_critical_alarm(item) for item in items),
+        at_ms=turn.moment.wall_ms,
+    )
+    for one in told:
+        one.first = one.first or ident
+        one.last = one.pending = ident
+        one.count += 1
+        one.at_ms = turn.moment.steady_ms
+    turn.planned.append(message)
+    return message
+
+
+def _test_daily(turn: Turn) -> None:
+    """Once a day a test message to each lane, when its minute has come while the notifier ran."""
+    for test in turn.setting.plan.daily_test:
+        day = passed_today(test.minute, turn.moment.wall_ms, turn.setting.zone)
+        if not day or day == turn.picture.misc.tested:
+            continue
+        is_first = turn.picture.misc.tested == ""
+        turn.picture.tested_on(day)
+        if not is_first:
+            for lane in daily_lanes(turn.setting):
+                turn.planned.append(probe_message(lane, day, turn.moment))
+
+
+def probe_message(lane: Lane, what: str, moment: Moment) -> Message:
+    """A message that only tests the way; ``what`` makes its id one of its own."""
+    ident = message_id(lane, "test", what)
+    return Message(ident, lane, Form.TEST, (), ident, (), urgent=False, at_ms=moment.wall_ms)
