@@ -2,8 +2,11 @@
 
 One sample a minute, in float mode only, falls into a bucket that is about six percent wide: exact below 16, then
 sixteen buckets for each power of two. Seven histograms of one day each are kept, so the window is six to seven days.
-Until an hour of samples is there the median is 0, and rules take their floor instead. Limits: 7 x 1440 counts in at
-most 7 x 800 buckets.
+Until an hour of samples is there no median is known, and what is three times of it cannot be said: the rules of a
+string's current are UNKNOWN (a limit in amperes still holds). Thermal runaway alone then goes by its floor, the least
+that the median is ever taken as: with a jar that is 10 K over the room the stricter figure is the safe one, and in a
+first hour of float nobody would otherwise stop a charge below 50 °C. Limits: 7 x 1440 counts in at most 7 x 800
+buckets.
 """
 
 from shared.domain.state import Histogram
@@ -28,7 +31,18 @@ def record(histogram: Histogram, value: int, now_ms: int) -> None:
     day = histogram.days[-1]
     bucket = bucket_of(abs(value))
     day[bucket] = day.get(bucket, 0) + 1
-    histogram.median = _median(histogram)
+    settle(histogram)
+
+
+def settle(histogram: Histogram) -> None:
+    """Set the median that follows from the counts, and whether there are enough of them."""
+    totals: dict[int, int] = {}
+    for day in histogram.days:
+        for bucket, count in day.items():
+            totals[bucket] = totals.get(bucket, 0) + count
+    samples = sum(totals.values())
+    histogram.known = samples >= SAMPLES_MIN
+    histogram.median = _middle(totals, samples) if histogram.known else 0
 
 
 def bucket_of(value: int) -> int:
@@ -47,17 +61,10 @@ def lowest_of(bucket: int) -> int:
     return (_EXACT + part) << shift
 
 
-def _median(histogram: Histogram) -> int:
-    totals: dict[int, int] = {}
-    for day in histogram.days:
-        for bucket, count in day.items():
-            totals[bucket] = totals.get(bucket, 0) + count
-    samples = sum(totals.values())
-    if samples < SAMPLES_MIN:
-        return 0
+def _middle(totals: dict[int, int], samples: int) -> int:
     seen = 0
     for bucket in sorted(totals):
         seen += totals[bucket]
         if 2 * seen >= samples:
             return lowest_of(bucket)
-    return 0
+    raise AssertionError("there are samples")

@@ -185,7 +185,7 @@ class RateRow:
 
 @dataclass(frozen=True, slots=True)
 class MedianFactorRow:
-    """|value| >= factor_percent of its own seven-day median (bounded histogram, float mode only)."""
+    """|value| >= factor_percent of its own seven-day median (float mode only), once that is known."""
 
     alarm: int
     point: int
@@ -210,7 +210,7 @@ class CountRow:
 class RunawayRow:
     """Thermal runaway: (any temperature - ambient >= rise and |current| >= factor % of its median) or
     (any temperature >= hot while the battery is in float, boost, recovery or unknown). Without an ambient point or a
-    current only the second can be."""
+    current only the second can be. While no median is known its floor stands for it."""
 
     alarm: int
     temperatures: tuple[int, ...]

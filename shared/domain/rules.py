@@ -45,8 +45,8 @@ def record_medians(turn: Turn, s: int) -> None:
             medians.record(state.histograms.setdefault((point, battery), Histogram()), value, turn.now)
 
 
-def median_of(state: RoomState, point: int, battery: int, floor: int) -> int:
-    """The seven-day median of a current, at least ``floor``."""
+def _median_or_floor(state: RoomState, point: int, battery: int, floor: int) -> int:
+    """The seven-day median of a current, at least ``floor``, which stands while none is known (see medians)."""
     histogram = state.histograms.get((point, battery))
     return max(floor, histogram.median if histogram is not None else 0)
 
@@ -78,7 +78,10 @@ def _median(state: RoomState, at: int) -> int:
         return UNKNOWN
     if mode is not Mode.FLOAT:
         return FALSE
-    median = median_of(state, plan.point, plan.battery, plan.floor)
+    histogram = state.histograms.get((plan.point, plan.battery))
+    if histogram is None or not histogram.known:
+        return UNKNOWN
+    median = max(plan.floor, histogram.median)
     return TRUE if abs(value) * 100 >= plan.factor_percent * median else FALSE
 
 
@@ -103,7 +106,7 @@ def _runaway(state: RoomState, at: int) -> int:
     ambient, current = state.columns.value(plan.ambient), state.columns.value(plan.current)
     if isinstance(ambient, NoData) or isinstance(current, NoData):
         return UNKNOWN
-    median = median_of(state, plan.current, plan.battery, plan.floor)
+    median = _median_or_floor(state, plan.current, plan.battery, plan.floor)
     if hottest != LOW and hottest - ambient >= plan.rise and abs(current) * 100 >= plan.factor_percent * median:
         return TRUE
     return FALSE if all_good else UNKNOWN

@@ -8,7 +8,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any
 
-from shared.domain import modes, timers
+from shared.domain import medians, modes, timers
 from shared.domain.column_lists import as_lists, restore_lists
 from shared.domain.columns import Columns
 from shared.domain.conditions import FALSE, RowKind
@@ -150,4 +150,6 @@ def _as(kind: Any, value: Any) -> Any:
 
 def _histogram(values: list[Any]) -> Histogram:
     next_ms, day_ms, median, *days = values
-    return Histogram(next_ms, day_ms, [dict(day) for day in days], median)
+    histogram = Histogram(next_ms, day_ms, [dict(day) for day in days], median)
+    medians.settle(histogram)
+    return histogram

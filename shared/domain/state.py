@@ -115,6 +115,8 @@ class Histogram:
     days: list[dict[int, int]] = field(default_factory=list)
     median: int = 0
     """Of all samples; 0 until there are enough of them."""
+    known: bool = False
+    """There are enough; follows from the counts."""
 
 
 @dataclass(slots=True)

@@ -359,6 +359,22 @@ def test_a_current_is_held_against_its_own_median() -> None:
     assert made.letter(name) == "D", "in boost a high current is no news"
 
 
+def test_a_current_without_a_median_is_unknown_and_not_three_times_of_it() -> None:
+    """In the first hour of float nobody can say what is usual: unknown, never normal and never an alarm; then it is."""
+    name = "s/r/bat1/s1/string_current_warning"
+    made = Room(
+        _current_room(alarms=(alarm(name),), median_factors=(MedianFactorRow(0, 1, 0, 300, 500, Severity.WARNING),))
+    )
+    made.scan("io1", 0)
+    seen = []
+    for _ in range(61):
+        made.scan("io1", 0, after_ms=60_000)
+        made.scan("bacs", 9_000, 13_500)
+        made.state = core.state_from_data(made.plan, "v1", core.state_to_data(made.state))
+        seen.append(made.alarm(name).condition if core.alarms(made.state) else "false")
+    assert seen == ["unknown"] * 59 + ["false"] * 2
+
+
 def test_the_median_histogram_is_bounded_and_close() -> None:
     """A bucket is exact below 16 and within a sixteenth above; days fall out after a week."""
     for value in (0, 7, 15, 16, 31, 32, 100, 12_345, 2**52 + 12_345):
