@@ -1,0 +1,191 @@
+"""Questions to the history, by point and time: trend, journal, outputs, deliveries, discharges.
+
+Reads DIR/history.db on a connection of its own, while its process writes; raw readings come from the log's own frames.
+Times are UTC milliseconds since 1970, ``end`` is not included. A row that is not there is a hole: nothing is filled in.
+Values are integers in the core's scaled units; ``decimals`` of the answer says how many of them are behind the point.
+
+Raises NoHistory, HistoryBroken, HistoryDamaged; UnknownPoint; TooMuch with what is allowed.
+Limits: a trend has at most ROWS_MAX rows, a journal gives at most the asked number and says where to go on.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from services.history.answers import ROWS_MAX, DischargeRow, EventRecord, Step, TooMuch, Trend, TrendRow, UnknownPoint
+from services.history.database import FILE, KEY_BITS, open_reader, translated
+from services.history.kinds import Kind
+from services.history.minutes import young_columns
+from services.history.raw import readings
+from services.history.rolls import (
+    DAY_MINUTES,
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    NONE,
+    Rolls,
+    hours,
+    merged,
+    unpack_rolls,
+)
+from shared.domain.units import DECIMALS, Unit
+
+STEP_MS = {Step.MINUTE: MINUTE_MS, Step.HOUR: HOUR_MS}
+AUTO_MINUTES = 2 * DAY_MINUTES
+AUTO_RAW_MS = 15 * MINUTE_MS
+
+
+class Queries:
+    """A reader of one data folder. One thread at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._connection = open_reader(directory / FILE)
+
+    def __enter__(self) -> "Queries":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _fault: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def points(self) -> tuple[tuple[str, str], ...]:
+        """(id, unit) of every point there ever was."""
+        with translated():
+            rows = self._connection.execute("SELECT point, unit FROM points ORDER BY point").fetchall()
+        return tuple((point, "" if unit == Unit.STATE else unit) for point, unit in rows)
+
+    def trend(self, point: str, begin_ms: int, end_ms: int, step: Step = Step.AUTO) -> Trend:
+        """Rows from ``begin_ms`` on, whole minutes or hours; before ``end_ms``."""
+        step = chosen(step, begin_ms, end_ms)
+        with translated():
+            query = "SELECT series, unit FROM points WHERE point = ? ORDER BY series DESC"
+            found = self._connection.execute(query, (point,)).fetchone()
+        if found is None:
+            raise UnknownPoint(f"no point {point} in the history")
+        series, unit = found[0], Unit(found[1])
+        if step is Step.RAW:
+            rows = readings(self._directory, self._connection, series, begin_ms, end_ms)
+        else:
+            rows = self._rolled(series, begin_ms, end_ms, step)
+        return Trend(point, "" if unit is Unit.STATE else unit.value, DECIMALS[unit], step, rows)
+
+    def _rolled(self, series: int, begin_ms: int, end_ms: int, step: Step) -> tuple[TrendRow, ...]:
+        step_ms = STEP_MS[step]
+        first, end = begin_ms // step_ms, -(-end_ms // step_ms)
+        table = "minutes" if step is Step.MINUTE else "hours"
+        per_day = DAY_MS // step_ms
+        with translated():
+            keys = (series << KEY_BITS | first // per_day, series << KEY_BITS | max(end - 1, first) // per_day)
+            query = f"SELECT key & {(1 << KEY_BITS) - 1}, data FROM {table} WHERE key BETWEEN ? AND ? ORDER BY key"
+            parts = [unpack_rolls(data, day * per_day) for day, data in self._connection.execute(query, keys)]
+            if step is Step.MINUTE:
+                parts.append(self._young(series, first, end))
+            else:
+                young = self._young(series, first * 60, end * 60)
+                parts.append(hours(young))
+            found = merged(parts).between(first, end)
+        if found.rows > ROWS_MAX:
+            raise TooMuch(f"{found.rows} rows, at most {ROWS_MAX} are given at once: ask for less, or a longer step")
+        return _trend_rows(found, step_ms)
+
+    def _young(self, series: int, first: int, end: int) -> Rolls:
+        """Minutes that are not turned round yet."""
+        places = {}
+        for no, packed in self._connection.execute("SELECT id, series FROM layouts"):
+            found = np.flatnonzero(np.frombuffer(packed, "<i4") == series)
+            if len(found):
+                places[no] = int(found[0])
+        query = "SELECT key, data FROM young WHERE key >= ? AND key < ? ORDER BY key"
+        rows = []
+        for key, data in self._connection.execute(query, (first << KEY_BITS, end << KEY_BITS)):
+            place = places.get(key & (1 << KEY_BITS) - 1)
+            if place is not None:
+                rows.append((key >> KEY_BITS, *(int(column[place]) for column in young_columns(data))))
+        if not rows:
+            return NONE
+        columns = np.array(rows, np.int64).T
+        return merged([Rolls(*(column[n : n + 1] for column in columns)) for n in range(len(rows))])
+
+    def journal(
+        self,
+        kinds: Sequence[Kind],
+        begin_ms: int,
+        end_ms: int,
+        *,
+        subject: str = "",
+        room: str = "",
+        after: int = 0,
+        limit: int = 1000,
+    ) -> tuple[EventRecord, ...]:
+        """Events of these kinds in the history's order, behind the place ``after``.
+
+        ``subject`` takes the thing itself and what is below its path.
+        """
+        marks = ", ".join("?" * len(kinds))
+        query = (
+            "SELECT events.rowid, logs.log_id, events.room, events.type, site_seq, ordinal, tick_ms, at_ms, subject,"
+            " occurrence, rule, severity, state, value, unit, bound, quality, reason, actor, until_ms"
+            f" FROM events JOIN logs ON logs.no = events.log WHERE kind IN ({marks}) AND at_ms >= ? AND at_ms < ?"
+            " AND events.rowid > ? AND (? = '' OR room = ?)"
+            " AND (? = '' OR subject = ? OR substr(subject, 1, length(?) + 1) = ? || '/')"
+            " ORDER BY events.rowid LIMIT ?"
+        )
+        values = (*map(int, kinds), begin_ms, end_ms, after, room, room, *([subject] * 4), limit)
+        with translated():
+            return tuple(EventRecord(*row) for row in self._connection.execute(query, values))
+
+    def discharges(
+        self, begin_ms: int, end_ms: int, *, battery: str = "", limit: int = 1000
+    ) -> tuple[DischargeRow, ...]:
+        """Those that were going on in this time, in order of their begin."""
+        query = (
+            "SELECT battery, began_at_ms, ended_at_ms, lasted_ms, strings, lowest_jar, lowest_mv FROM discharges"
+            " WHERE began_at_ms < ? AND (ended_at_ms = 0 OR ended_at_ms >= ?) AND (? = '' OR battery = ?)"
+            " ORDER BY began_at_ms, battery LIMIT ?"
+        )
+        with translated():
+            rows = self._connection.execute(query, (end_ms, begin_ms, battery, battery, limit)).fetchall()
+            return tuple(
+                DischargeRow(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6]) for row in rows
+            )
+
+    def span_ms(self) -> tuple[int, int]:
+        """From the first to the last minute that is known; (0, 0) for none."""
+        with translated():
+            row = self._connection.execute("SELECT min(minute), max(minute) FROM places").fetchone()
+        return (0, 0) if row[0] is None else (row[0] * MINUTE_MS, (row[1] + 1) * MINUTE_MS)
+
+
+def chosen(step: Step, begin_ms: int, end_ms: int) -> Step:
+    """What ``auto`` is for this range. Raises TooMuch for a range that no answer can hold."""
+    span_ms = max(0, end_ms - begin_ms)
+    if step is Step.AUTO:
+        if span_ms <= AUTO_RAW_MS:
+            return Step.RAW
+        step = Step.MINUTE if span_ms <= AUTO_MINUTES * MINUTE_MS else Step.HOUR
+    return step
+
+
+def _trend_rows(rolls: Rolls, step_ms: int) -> tuple[TrendRow, ...]:
+    columns = (
+        rolls.at * step_ms,
+        rolls.low,
+        rolls.high,
+        rolls.means(),
+        rolls.last,
+        rolls.good,
+        rolls.uncertain,
+        rolls.bad,
+    )
+    return tuple(
+        TrendRow(*row) if row[5] + row[6] else TrendRow(row[0], None, None, None, None, *row[5:])
+        for row in zip(*(column.tolist() for column in columns), strict=True)
+    )

@@ -1,0 +1,193 @@
+"""Inputs and events of the log -> what the history keeps, in memory until it is flushed.
+
+A fold: what comes out depends on the records and their order alone, never on how they were batched or when the process
+was started anew. So a history grown while the site runs and one grown anew from the same log are the same.
+
+Frames that nobody asked for (an unknown device), that do not decode or that say a time before 1970 are left out.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from services.history.book import Book
+from services.history.discharges import Discharges
+from services.history.kinds import Kind, kind_of
+from services.history.layouts import batteries_of, late_ms_of
+from services.history.minutes import Minute
+from services.history.rolls import MINUTE_MS
+from shared.devices.columns import ScanDecoder
+from shared.devices.frame import Frame
+from shared.domain.errors import WireError
+from shared.domain.inputs import Resync, Start
+from shared.log.port import InputRow
+from shared.wire.events import decode_event
+from shared.wire.inputs import RuleSet, decode_input
+from shared.wire.plans import decode_decision
+
+AT_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+_NO_MORE = (1 << 62, 0, b"")
+_WANTED = {"frame", "ruleset", "start", "resync"}
+RuleSets = Callable[[str], bytes | None]
+StoredMinute = Callable[[int, int], Minute | None]
+
+
+class Place(NamedTuple):
+    """How far the log was read: everything up to and including ``site_seq`` of ``log_id``."""
+
+    log_id: str
+    site_seq: int
+
+
+class _Device(NamedTuple):
+    decoder: ScanDecoder
+    layout: int
+    late_ms: int
+
+
+class Tally:
+    """What was read since the last flush, and what is needed to go on."""
+
+    def __init__(self, book: Book, rulesets: RuleSets, stored: StoredMinute, state: str) -> None:
+        known = json.loads(state) if state else {}
+        self._book = book
+        self._rulesets = rulesets
+        self._stored = stored
+        self._devices: dict[str, _Device] = {}
+        self._version = ""
+        self.place = Place(known.get("log_id", ""), known.get("site_seq", 0))
+        self.last_minute: int = known.get("last_minute", 0)
+        """Of the newest frame in the log's order."""
+        self.discharges = Discharges(known.get("discharges", []))
+        self.minutes: dict[tuple[int, int], Minute] = {}
+        """By (minute, layout): those that may still get frames."""
+        self.dirty: set[tuple[int, int]] = set()
+        self.places: dict[int, tuple[int, int]] = {}
+        self.events: list[tuple[object, ...]] = []
+        self.holes: list[tuple[object, ...]] = []
+        self.rules: list[tuple[object, ...]] = []
+        self.frames = 0
+        self._hole_due = ""
+        if known.get("version"):
+            self._use(known["version"])
+
+    def state(self) -> str:
+        """For the transaction that stores all this."""
+        return json.dumps(
+            {
+                "log_id": self.place.log_id,
+                "site_seq": self.place.site_seq,
+                "version": self._version,
+                "last_minute": self.last_minute,
+                "discharges": self.discharges.data(),
+            }
+        )
+
+    def resume(self, place: Place, reason: str) -> None:
+        """Go on behind another place: what comes next does not follow what was read, and the next record says so."""
+        self.place = place
+        self._hole_due = reason
+
+    def take(self, inputs: Iterable[InputRow], events: Iterable[tuple[int, int, bytes]]) -> None:
+        """Records in order, with the events (site_seq, ordinal, bytes) of each; those up to ``place`` are passed by."""
+        waiting = iter(events)
+        due = next(waiting, _NO_MORE)
+        for row in inputs:
+            if row.site_seq <= self.place.site_seq:
+                continue
+            self._input(row)
+            self.place = Place(self.place.log_id, row.site_seq)
+            while due[0] <= row.site_seq:
+                if due[0] == row.site_seq:
+                    self._event(due[2])
+                due = next(waiting, _NO_MORE)
+
+    def _input(self, row: InputRow) -> None:
+        gap = row.site_seq - self.place.site_seq - 1
+        if gap > 0 or self._hole_due:
+            reason = self._hole_due or ("lost" if self.place.log_id else "")
+            if reason:
+                self._hole(self.place.site_seq + 1, row.site_seq - 1, reason)
+            self._hole_due = ""
+        if row.kind not in _WANTED:
+            return
+        try:
+            entry = decode_input(row.data)
+        except WireError as fault:
+            self._hole(row.site_seq, row.site_seq, f"does not decode: {fault}")
+            return
+        body = entry.body
+        if isinstance(body, Frame):
+            self._frame(body, row.site_seq, entry.tick_ms)
+        elif isinstance(body, RuleSet):
+            self.rules.append((self._book.log(self.place.log_id), row.site_seq, body.version))
+            self._use(body.version)
+        elif isinstance(body, Start):
+            self.place = Place(body.log_id, row.site_seq)
+        elif isinstance(body, Resync):
+            self._hole(body.first_lost, body.last_lost, f"resync: {body.cause}")
+
+    def _hole(self, first: int, last: int, reason: str) -> None:
+        log = self._book.log(self.place.log_id)
+        self.holes.append((log, first, last, self.last_minute * MINUTE_MS, reason[:200]))
+
+    def _use(self, version: str) -> None:
+        """The decision version from here on; without its body frames cannot be read until the next."""
+        self._version, self._devices = version, {}
+        body = self._rulesets(version)
+        if body is None:
+            self._hole(self.place.site_seq, self.place.site_seq, f"rule set {version} is not there")
+            return
+        decision = decode_decision(body)
+        layouts, late = self._book.layouts(decision), late_ms_of(decision)
+        self._devices = {
+            device.id: _Device(ScanDecoder(device), layouts[device.id], late[device.id])
+            for device in decision.devices
+            if device.id in layouts and device.id in late
+        }
+        self.discharges.use(batteries_of(decision))
+
+    def _frame(self, frame: Frame, site_seq: int, tick_ms: int) -> None:
+        known = self._devices.get(frame.device)
+        if known is None or not 0 <= frame.sampled_at_ms <= AT_MS_MAX:
+            return
+        self.frames += 1
+        scan = known.decoder.decode(frame)
+        minute = frame.sampled_at_ms // MINUTE_MS
+        key = (minute, known.layout)
+        sums = self.minutes.get(key)
+        if sums is None:
+            sums = self.minutes[key] = self._stored(minute, known.layout) or Minute(len(scan.values))
+        sums.take(scan.values, scan.reasons, is_late=not 0 <= frame.age_ms <= known.late_ms)
+        self.dirty.add(key)
+        self.last_minute = minute
+        first, _ = self.places.get(minute, (site_seq, 0))
+        self.places[minute] = (first, site_seq)
+        self.discharges.take(frame.device, tick_ms, scan.values, scan.reasons)
+
+    def _event(self, data: bytes) -> None:
+        try:
+            event = decode_event(data)
+        except WireError as fault:
+            self._hole(self.place.site_seq, self.place.site_seq, f"an event does not decode: {fault}")
+            return
+        kind = kind_of(event.type)
+        if kind is None:
+            return
+        log = self._book.log(event.log_id)
+        if kind is Kind.MODE:
+            self.discharges.changed(event, log)
+        # The columns of the table ``events``: Event's own but for id, site, room_no, log_id and version.
+        self.events.append((int(kind), log, event.room, event.type, *event[6:10], *event[11:]))
+
+    def flushed(self) -> None:
+        """Everything was stored: keep only the minutes that frames may still come for."""
+        self.dirty.clear()
+        self.places.clear()
+        self.events.clear()
+        self.holes.clear()
+        self.rules.clear()
+        self.discharges.ended.clear()
+        near = range(self.last_minute - 1, self.last_minute + 2)
+        self.minutes = {key: sums for key, sums in self.minutes.items() if key[0] in near}
