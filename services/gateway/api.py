@@ -23,6 +23,7 @@ from services.gateway.times import rfc3339
 from services.gateway.views import CommandAnswer, CommandState, IdReused, Views
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
 from shared.domain.ids import is_id
+from shared.domain.inputs import Refusal
 from shared.domain.plan import Severity
 from shared.log.port import Cursor
 from shared.runtime import metrics
@@ -86,8 +87,9 @@ def _add_state(app: FastAPI, views: Views) -> None:
     async def alarms() -> Response:
         items, as_of_ms = views.alarms()
         as_of = rfc3339(as_of_ms)
-        told = [shapes.alarm(item) for item in items]
-        return shapes.json_response({"items": told, "as_of": as_of, "undurable": views.status().undurable})
+        undurable = views.status().undurable
+        told = [shapes.alarm(item, undurable=undurable) for item in items]
+        return shapes.json_response({"items": told, "as_of": as_of})
 
     @app.get("/api/v1/points", response_model=shapes.PointsJson, responses=_COMMON, summary="Newest values")
     async def points() -> Response:
@@ -185,6 +187,8 @@ def _must_be_json(content_type: str) -> None:
 
 def _refused(answer: CommandAnswer) -> Problem:
     title = REFUSED.get(answer.reason, "The command was refused")
+    if answer.reason == Refusal.OTHER_OCCURRENCE and answer.text:
+        title = "It is not clear which alarm is meant"
     present = {"occurrence": answer.occurrence, "severity": answer.severity}
     more = {"id": answer.id, **present, "refusals": shapes.refusals(answer)}
     return Problem(409, answer.reason, title, answer.text, more=more)

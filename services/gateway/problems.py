@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 
 REFUSED: dict[str, str] = {
     Refusal.UNKNOWN_SUBJECT: "There is nothing of this name",
-    Refusal.NOT_ACTIVE: "The alarm is not active",
+    Refusal.NOT_ACTIVE: "Nothing is active there",
     Refusal.ALREADY: "It is so already",
     Refusal.OTHER_OCCURRENCE: "The alarm has been raised anew since you looked",
     Refusal.SEVERITY_ROSE: "The alarm has become graver since you looked",

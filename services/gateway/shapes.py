@@ -26,13 +26,13 @@ class AlarmJson(BaseModel):
     value: str | None
     unit: str
     guidance: str
-    until: str | None
+    until: str | None = Field(description="When a shelving or an out-of-service ends, else null.")
+    undurable: bool = Field(description="The log takes nothing at present: this may not outlive a power cut.")
 
 
 class AlarmsJson(BaseModel):
-    items: list[AlarmJson]
-    as_of: str | None
-    undurable: bool = Field(description="What is told here is not on disk yet.")
+    items: list[AlarmJson] = Field(description="Alarms that are not plainly normal, gravest first.")
+    as_of: str | None = Field(description="The instant of which the items are true.")
 
 
 class PointJson(BaseModel):
@@ -121,7 +121,7 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, {"Cache-Control": "no-store"}, "application/json")
 
 
-def alarm(item: AlarmItem) -> dict[str, Any]:
+def alarm(item: AlarmItem, *, undurable: bool) -> dict[str, Any]:
     return {
         "id": item.id,
         "rule": item.rule,
@@ -136,6 +136,7 @@ def alarm(item: AlarmItem) -> dict[str, Any]:
         "unit": item.unit,
         "guidance": item.guidance,
         "until": rfc3339(item.until_at_ms),
+        "undurable": undurable,
     }
 
 

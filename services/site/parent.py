@@ -71,7 +71,7 @@ def run(site_file: Path, data: Path, http: str = "", for_s: float | None = None,
             parent.start()
             parent.serve(for_s)
         except (AmpwardError, OSError) as fault:
-            sys.stderr.write(f"ampward: cannot start: {fault}\n")
+            sys.stderr.write(f"ampward: cannot start: {_words(fault)}\n")
             return CANNOT_START
     return 0
 
@@ -412,6 +412,12 @@ def _object(line: bytes) -> dict[str, object]:
     except ValueError:
         return {}
     return made if isinstance(made, dict) else {}
+
+
+def _words(fault: Exception) -> str:
+    if isinstance(fault, OSError) and fault.filename:
+        return f"{fault.filename}: {fault.strerror}"
+    return str(fault)
 
 
 def _rfc3339(seconds: float) -> str:

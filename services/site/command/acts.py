@@ -259,6 +259,6 @@ def _refused(command_id: str, problem: Any, *, as_json: bool) -> int:
         write_json({**told, **present, "refusals": problem.get("refusals", [])})
         return Exit.NO
     words = f"refused: {plain(problem_words(problem))} ({reason}){_rooms(problem)}"
-    if reason in ("other-occurrence", "severity-rose"):
+    if reason in ("other-occurrence", "severity-rose") and problem.get("occurrence"):
         words += f"; now it is {problem.get('severity')}, occurrence {problem.get('occurrence')}"
     raise Trouble(words, Exit.NO)

@@ -42,8 +42,9 @@ def events(
     On a terminal each line is a sentence; with --json, and when the output goes elsewhere, it is the CloudEvent with
     the cursor behind it.
 
-    Examples: ampward events -f
-              ampward events data --type ampward.alarm --json | jq .data.alarm
+    Example: ampward events -f
+
+    Example: ampward events data --type ampward.alarm --json | jq .data.alarm
     """
     as_json = as_json or not sys.stdout.isatty()
     for told in _told(source, since, type_prefix, follow=follow):
@@ -72,7 +73,7 @@ def event_line(cloud: dict[str, Any]) -> str:
 
 
 def _told(source: str, since: str, type_prefix: str, *, follow: bool) -> Iterator[Told]:
-    is_url = source.startswith(("http://", "https://"))
+    is_url = "://" in source
     if not is_url and not follow:
         yield from _of_log(Path(source), since, type_prefix)
         return
@@ -156,9 +157,12 @@ def verify(
     with progress_bar("verifying") as tell:
         found = run(data, tell)
     if as_json:
-        write_json({**found._asdict(), "bad_record": None if found.ok else found.bad_record})
+        gone = [each._asdict() for each in found.gone]
+        write_json({**found._asdict(), "bad_record": None if found.ok else found.bad_record, "gone": gone})
     elif found.ok:
         write(f"sound: {found.records} records up to {found.site_seq}, head {found.head}")
+        for each in found.gone:
+            write(f"frames and Ticks of records {each.first} to {each.last} are gone ({each.why})")
         write(f"every event can be derived again from record {found.replay_from} on")
     else:
         is_placed = found.what.startswith("record ") or not found.records
@@ -176,8 +180,9 @@ def replay(
     With --rules the log's inputs are decided by another site file, and the differences are shown: alarms gained, lost,
     earlier or later, messages and relay cycles. Exit 0 equal, 1 different.
 
-    Examples: ampward replay data
-              ampward replay data --rules site-with-lower-limits.yaml
+    Example: ampward replay data
+
+    Example: ampward replay data --rules site-with-lower-limits.yaml
     """
     from services.processor.replay import replay as run
 
@@ -188,6 +193,8 @@ def replay(
         write_json(found.data())
         return Exit.DONE if found.equal else Exit.NO
     write(f"{found.inputs} inputs, {found.events} events: {'equal' if found.equal else 'different'}")
+    if found.begins_after:
+        write(f"derived from record {found.begins_after + 1} on: older frames are gone (ampward verify says why)")
     if found.not_comparable:
         write(f"{found.not_comparable} inputs were decided by another version of the core and are not comparable")
     if found.first_difference is not None:

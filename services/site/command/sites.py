@@ -43,8 +43,9 @@ def run(
     trip is ready DIR/run.json says where the HTTP interface and the MQTT broker are. Exit 0 on INT, TERM and --for, 3
     when it cannot start (port taken, folder locked by a pid, bad site file).
 
-    Examples: ampward run
-              ampward run site.yaml --data /var/lib/ampward --no-view
+    Example: ampward run
+
+    Example: ampward run site.yaml --data /var/lib/ampward --no-view
     """
     for_s = duration_ms(for_) / 1000 if for_ else None
     file = site_file or repository_file(DEMO)

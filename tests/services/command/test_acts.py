@@ -73,6 +73,16 @@ def test_the_rooms_that_refused_are_named(run: Run, site: Served) -> None:
     assert [one["room"] for one in told["refusals"]] == ["r2", "r1"]
 
 
+def test_an_act_that_means_several_alarms_asks_for_one(run: Run, site: Served) -> None:
+    """No present occurrence is told, because there is not one."""
+    site.views.decide = lambda command: CommandAnswer(
+        command.id, CommandState.REJECTED, Refusal.OTHER_OCCURRENCE, "2 alarms are open there, name one"
+    )
+    ran = run("ack", "demo/r1", "--data", site.folder)
+    words = "not clear which alarm is meant: 2 alarms are open there, name one (other-occurrence)\n"
+    assert (ran.code, ran.err) == (1, f"ampward: refused: It is {words}")
+
+
 def test_a_refusal_for_machines(run: Run, site: Served) -> None:
     """--json gives state, reason and the present occurrence on standard output."""
     site.views.decide = lambda command: CommandAnswer(

@@ -29,6 +29,24 @@ def test_every_command_teaches_with_an_example(run: Run) -> None:
         assert f"ampward {name}" in " ".join(ran.out.split()).replace("Usage: ampward", ""), name
 
 
+def test_each_example_has_a_line_of_its_own(run: Run) -> None:
+    """What is to be typed can be copied."""
+    lines = [line.strip() for line in run("replay", "--help").out.splitlines()]
+    assert "Example: ampward replay data" in lines
+    assert "Example: ampward replay data --rules site-with-lower-limits.yaml" in lines
+
+
+def test_a_data_folder_that_is_none_is_said_in_words(tmp_path: Path) -> None:
+    """A file where the folder should be: exit 3, its name, no numbers of the system."""
+    path = tmp_path / "file"
+    path.touch()
+    done = subprocess.run(
+        [*AMPWARD, "run", "--data", path, "--no-view"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert done.stderr == f"ampward: cannot start: {path}: File exists\n"
+
+
 def test_the_help_says_what_it_is_not_and_the_exit_codes(run: Run) -> None:
     """A supplement to a listed detector; and what the numbers mean."""
     text = " ".join(run("--help").out.split())

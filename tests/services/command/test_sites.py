@@ -133,7 +133,7 @@ def test_events_of_a_running_site_by_its_address(run: Run, site: Served, monkeyp
     assert run("events", f"http://{site.address}", "--since", "x").code == 2
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:1", "http://", "http://127.0.0.1:1/api"])
+@pytest.mark.parametrize("url", ["https://127.0.0.1:1", "ftp://127.0.0.1", "http://", "http://127.0.0.1:1/api"])
 def test_an_address_that_is_no_site_is_wrong_usage(run: Run, url: str) -> None:
     """Only the plain address of a site is taken."""
     ran = run("events", url)
