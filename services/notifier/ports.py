@@ -73,7 +73,7 @@ class Failed:
     retry_after_ms: int = 0
     """The other side asked for so much patience; 0 when it did not say."""
     maybe_taken: bool = False
-    """The line broke after the message had been handed over: it may have been taken, so the next attempt is a repeat."""
+    """The line broke after the message had been handed over: it may have been taken, and the next attempt repeats."""
 
 
 Outcome = Sent | Refused | Failed

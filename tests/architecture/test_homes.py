@@ -8,10 +8,11 @@ from tests.architecture.source import ROOT, calls, imports, modules
 
 HOMES: dict[str, tuple[str, ...]] = {
     "aiokafka": (),
+    "aiosmtplib": ("services/notifier/email.py",),
     "amqtt": ("shared/bus/",),
     "faust": (),
     "fastapi": ("services/gateway/",),
-    "httpx": ("services/site/", "services/gateway/"),
+    "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
     "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/notifier/", "services/site/"),
     "numpy": ("shared/domain/columns.py", "shared/devices/columns.py", "services/history/"),
     "orjson": ("shared/wire/", "services/gateway/", "services/site/"),

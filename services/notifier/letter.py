@@ -1,0 +1,116 @@
+"""One message as a mail: header lines and body, built line by line.
+
+Promises: the same Outgoing is the same bytes; every header is one header, whatever a person, a room or a device is
+called; all of it is ASCII in lines of at most 78 characters, but for a single word that cannot be broken (a long
+Message-ID), so that no server has to support more than RFC 5321 asks. Message-ID is made of the message's and the
+site's id; References starts with an id of the thread itself, so that a mail reader keeps the mails of one occurrence
+together even when the first of them was never sent.
+
+Limits: a subject of 200 characters, a text of 100,000, the 10 last mails of a thread in References (an id has at most
+350 characters, ten of them 3.5 KiB of header).
+"""
+
+import hashlib
+import quopri
+import re
+from datetime import UTC, datetime
+from email.header import Header
+from email.utils import format_datetime, parseaddr
+from zoneinfo import ZoneInfo
+
+from services.notifier.plain import lines, one_line
+from services.notifier.ports import Outgoing
+
+SUBJECT_CHARACTERS_MAX = 200
+TEXT_CHARACTERS_MAX = 100_000
+NAME_CHARACTERS_MAX = 100
+FOLLOWS_MAX = 10
+_LINE_MAX = 76
+FOLD = "\r\n "
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"(?i)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def mailbox(text: str) -> tuple[str, str]:
+    """(name, address) of ``a@example.org`` or ``Name <a@example.org>``; ValueError says what is wrong with it.
+
+    A domain in letters of other scripts becomes its ASCII form; the part before the @ must be ASCII (RFC 5321).
+    """
+    plain = one_line(text, 500)
+    name, address = parseaddr(plain) if "<" in plain else ("", plain)
+    shown = repr(one_line(text, 80))
+    if not text.isprintable():
+        raise ValueError(f"{shown} holds a line end or a control character; an e-mail address is one line")
+    local, at, domain = address.rpartition("@")
+    if not at or "," in address:
+        raise ValueError(f"{shown} is not one e-mail address, as in anna@example.org")
+    if not _ATOMS.fullmatch(local) or len(local) > 64:
+        raise ValueError(f"{shown}: before the @ stand 1 to 64 of a to z, digits and .!#$%&'*+/=?^_`{{|}}~-")
+    try:
+        domain = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        domain = ""
+    if not domain or len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
+        raise ValueError(f"{shown}: after the @ stands the name of a domain, as in example.org")
+    return name, f"{local}@{domain}"
+
+
+def compose(message: Outgoing, *, site: str, zone: ZoneInfo, sender: tuple[str, str], to: str) -> bytes:
+    """The mail's bytes, lines ended by CR LF; ``to`` is the person's address as :func:`mailbox` gave it."""
+    domain = sender[1].rpartition("@")[2]
+
+    def reference(kind: str, each: str) -> str:
+        return f"<{kind}{_token(each)}.{_token(site)}@{domain}>"
+
+    earlier = [reference("", each) for each in message.follows]
+    headers = [
+        f"Date: {format_datetime(datetime.fromtimestamp(message.at_ms / 1000, UTC).astimezone(zone))}",
+        _mailbox_header("From", *sender),
+        _mailbox_header("To", message.person.name, to),
+        _text_header("Subject", one_line(message.subject, SUBJECT_CHARACTERS_MAX)),
+        f"Message-ID: {reference('', message.id)}",
+        *(f"In-Reply-To: {each}" for each in earlier[-1:]),
+        FOLD.join((f"References: {reference('thread.', message.thread)}", *earlier[-FOLLOWS_MAX:])),
+        "Auto-Submitted: auto-generated",
+        "X-Auto-Response-Suppress: All",
+        *(("Importance: high", "X-Priority: 1 (Highest)") if message.severity == "critical" else ()),
+        *(("Ampward-Repeat: yes",) if message.repeat else ()),
+        f"Content-Language: {_token(message.language)}",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: quoted-printable",
+    ]
+    body = f"{lines(message.text, TEXT_CHARACTERS_MAX).rstrip()}\n".encode()
+    encoded = quopri.encodestring(body).replace(b"\n", b"\r\n")
+    return "\r\n".join((*headers, "", "")).encode("ascii") + encoded
+
+
+def _token(each: str) -> str:
+    """An id as it stands; anything else as a hash of it."""
+    if _ID.fullmatch(each):
+        return each
+    return hashlib.sha256(each.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _is_plain(text: str) -> bool:
+    """ASCII, and nothing that a reader would take for an encoded word."""
+    return text.isascii() and "=?" not in text
+
+
+def _text_header(name: str, text: str) -> str:
+    """As encoded words, folded, when it is not plain ASCII."""
+    charset = "us-ascii" if _is_plain(text) else "utf-8"
+    return f"{name}: {Header(text, charset, maxlinelen=_LINE_MAX, header_name=name).encode(linesep=FOLD[:2])}"
+
+
+def _mailbox_header(header: str, name: str, address: str) -> str:
+    shown = one_line(name, NAME_CHARACTERS_MAX)
+    if not shown:
+        return f"{header}: {address}"
+    if _is_plain(shown):
+        escaped = shown.replace("\\", r"\\").replace('"', r"\"")
+        written = f'{header}: "{escaped}"'
+    else:
+        written = _text_header(header, shown)
+    return f"{written}{' ' if len(written) + len(address) < _LINE_MAX else FOLD}<{address}>"
