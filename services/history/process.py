@@ -15,6 +15,7 @@ from pathlib import Path
 from services.history.database import FILE, HistoryBroken, HistoryDamaged, remove
 from services.history.growing import Growing
 from shared.domain.errors import LogError, WireError
+from shared.log.store import DATABASE
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import configure, logger
@@ -72,6 +73,8 @@ class Process:
         return True
 
     def _turn(self) -> None:
+        if not (self._directory / DATABASE).exists():
+            return
         free = shutil.disk_usage(self._directory).free
         if free < self._spare_bytes:
             raise HistoryBroken(f"{free >> 20} MiB are free, {self._spare_bytes >> 20} are left to the log")

@@ -50,6 +50,8 @@ SITE_SILENT_S = 60.0
 WATCHDOG_EVERY_S = 5.0
 WORDS_MAX = 20
 CANNOT_START = 3
+FOLLOWERS = ("history",)
+"""They read the log, each in a process of its own; nobody waits for them."""
 
 Condition = Callable[[], bool]
 
@@ -228,6 +230,8 @@ class Parent:
             "--http-fd", str(descriptors[0]), "--alive-fd", str(descriptors[1]), "--mqtt", self._mqtt,
         )  # fmt: skip
         self._supervisor.start(Child("site", command, pass_fds=descriptors))
+        for name in FOLLOWERS:
+            self._supervisor.start(Child(name, python(f"services.{name}", str(self._data))))
 
     # Run
 
@@ -377,7 +381,7 @@ class Parent:
         self._log.info("stopping")
         self._supervisor.stop("site", STOP_WAIT_S)
         self._stop_guard()
-        for name in ("view", "broker", "plantsim", "check"):
+        for name in ("view", *FOLLOWERS, "broker", "plantsim", "check"):
             self._supervisor.stop(name, STOP_WAIT_S)
         if self._written:
             places.remove_file(self._data, places.RUN)
