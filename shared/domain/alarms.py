@@ -34,7 +34,7 @@ _LABELS = ("", *(severity.label for severity in sorted(Severity)))
 _RAISED = EventType.ALARM_RAISED.value
 _RETURNED = EventType.ALARM_RETURNED.value
 _SUPERSEDED = EventType.ALARM_SUPERSEDED.value
-_CRITICAL = Severity.CRITICAL
+_ALARM, _CRITICAL = Severity.ALARM, Severity.CRITICAL
 _TRUE, _FALSE, _LATCHED = Trigger.TRUE, Trigger.FALSE, Trigger.LATCHED
 """Members that a step needs often: looking one up in its class costs more than the comparison."""
 
@@ -315,8 +315,12 @@ def _break_through(turn: Turn, a: int, record: AlarmRecord) -> None:
 
 
 def _announce(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED) -> None:
-    """An event that asks for attention: a silenced buzzer sounds again."""
+    """An event that asks for attention: a silenced buzzer, which hears from severity alarm on, sounds again."""
     state = turn.state
-    for o in state.index.alarm_outputs.get(a, ()):
-        state.outputs[o].silenced = False
-    tell(turn, a, kind, measured=measured, reason=hidden_by(state.records[a]))
+    record = state.records[a]
+    hidden = hidden_by(record)
+    if not hidden and record.severity >= _ALARM:
+        for o in state.index.alarm_outputs.get(a, ()):
+            turn.outputs_dirty |= state.outputs[o].silenced
+            state.outputs[o].silenced = False
+    tell(turn, a, kind, measured=measured, reason=hidden)

@@ -47,6 +47,9 @@ class EventType(StrEnum):
     LOG_STARTED = "ampward.log.started.v1"
     LOG_RESYNCED = "ampward.log.resynced.v1"
     TEST_REQUESTED = "ampward.test.requested.v1"
+    DELIVERY_SENT = "ampward.delivery.sent.v1"
+    DELIVERY_FAILED = "ampward.delivery.failed.v1"
+    DELIVERY_RECEIPTED = "ampward.delivery.receipted.v1"
     REPORT_RECORDED = "ampward.report.recorded.v1"
 
 

@@ -14,8 +14,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "detector reads well below 1 %, find the cause, then acknowledge and reset.",
     ),
     "h2_fault": (
-        "The hydrogen detector cannot be believed: fault, no answer, no change of its heartbeat, or warm-up that "
-        "does not end. The fan runs until three good samples came.",
+        "The hydrogen detector cannot be believed: fault, no answer, no change of its heartbeat, warm-up that does "
+        "not end, or 2 % shown while it warms up. The fan runs until three good samples came.",
         "Check the detector's supply, its status lamp, its cable and its address. Treat the room as one with gas.",
     ),
     "h2_contacts_impossible": (

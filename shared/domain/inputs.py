@@ -145,6 +145,16 @@ class ReportKind(StrEnum):
     SNAPSHOT = "snapshot"
     """The whole state was kept: detail names its site_seq and hash."""
     ARMED = "armed"
+    DELIVERY_SENT = "delivery_sent"
+    """A message was taken over: subject = site/_site/channel/person, detail = message, thread, attempt, answer."""
+    DELIVERY_FAILED = "delivery_failed"
+    """An attempt failed, or was refused for good: the same."""
+    DELIVERY_RECEIPTED = "delivery_receipted"
+    """The other side has told later that it arrived: the same."""
+    DELIVERY_FAILING = "delivery_failing"
+    """Messages do not get out by a channel: subject = site/_site/channel."""
+    LEDGER = "ledger"
+    """The notifier's delivery ledger was set aside, or is in memory only."""
 
 
 class Report(NamedTuple):

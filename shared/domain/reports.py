@@ -9,12 +9,23 @@ from shared.domain.turn import Turn
 
 QUIET = frozenset({ReportKind.WRITE, ReportKind.READ_BACK})
 """Their effect is told by the output's own events; a write is recorded only when it did not succeed."""
+ID_CHARACTERS = 32
 WRITTEN = frozenset({"", "ok"})
 """Details of a write that succeeded."""
+
+DELIVERIES = {
+    ReportKind.DELIVERY_SENT: EventType.DELIVERY_SENT,
+    ReportKind.DELIVERY_FAILED: EventType.DELIVERY_FAILED,
+    ReportKind.DELIVERY_RECEIPTED: EventType.DELIVERY_RECEIPTED,
+}
+"""What became of a message to a person; nobody is told of these events."""
 
 
 def take(turn: Turn, report: Report) -> None:
     """Take one Report."""
+    if report.kind in DELIVERIES:
+        _deliver(turn, report)
+        return
     state = turn.state
     bound = state.index.report_rows.get((report.kind, report.subject), ())
     is_pulse = report.on and report.pulse
@@ -45,3 +56,18 @@ def take(turn: Turn, report: Report) -> None:
             state="on" if report.on else "off",
             reason=report.detail,
         )
+
+
+def _deliver(turn: Turn, report: Report) -> None:
+    """The detail is "message thread attempt words"; another form is kept as it is."""
+    message, _, rest = report.detail.partition(" ")
+    thread, _, rest = rest.partition(" ")
+    attempt, _, words = rest.partition(" ")
+    is_known = attempt.isdigit() and len(message) == len(thread) == ID_CHARACTERS
+    said = f"message {message}, attempt {attempt}{': ' if words else ''}{words}"
+    turn.emit(
+        DELIVERIES[ReportKind(report.kind)],
+        report.subject,
+        thread if is_known else "",
+        reason=said if is_known else report.detail,
+    )

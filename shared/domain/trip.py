@@ -8,12 +8,14 @@ imports nothing but the standard library and plain tables, reads no clock and ca
     watching --(h2 at or over a limit, or a contact closed)--> gas --(deadband inside, good; then run-on)--> watching
     watching --(no good sample for persist_ms, or heartbeat frozen)--> fault --(good_samples good)--> watching
     watching --(the detector says warm-up)--> start-up
+    start-up --(the detector says warm-up and shows gas at or over limit 2)--> fault
 
 The regions are independent: gas is seen in a fault, and a fault is seen while there is gas. Promises: a value at or
 over its limit demands in the same call, whatever the status says (only a detector that itself says warm-up is not
-believed, and that demands too); a bad sample never ends a demand; a gas demand holds run-on after the last sample that
-could not exclude gas; the other demands end with ``good_samples`` good samples in a row. Limits: times in milliseconds
-of one clock that never falls; one call is some twenty comparisons.
+believed, and that demands too: many heads show full scale while they warm up, so 2 % there is a fault that is told at
+once, and gas as soon as the head says that it measures); a bad sample never ends a demand; a gas demand holds run-on
+after the last sample that could not exclude gas; the other demands end with ``good_samples`` good samples in a row.
+Limits: times in milliseconds of one clock that never falls; one call is some twenty comparisons.
 """
 
 from typing import NamedTuple
@@ -197,8 +199,11 @@ def is_complete(detector: DetectorPlan, sample: TripSample) -> bool:
 
 def is_over(detector: DetectorPlan, sample: TripSample, level: int) -> bool:
     """The sample shows gas at or over limit ``level`` (1 or 2). Contact 2 counts for both levels."""
-    if is_warming(detector, sample):
-        return False
+    return not is_warming(detector, sample) and shows(detector, sample, level)
+
+
+def shows(detector: DetectorPlan, sample: TripSample, level: int) -> bool:
+    """The same, whether or not a detector that says warm-up is to be believed."""
     limit = detector.limit_1 if level == 1 else detector.limit_2
     if detector.h2 != NONE and _is_at_least(sample.h2, limit):
         return True
@@ -230,6 +235,7 @@ def _observe(detector: DetectorPlan, state: TripState, sample: TripSample, now_m
     if late:
         count = min(count, 1)
     done = count >= detector.good_samples
+    doubtful = warming and shows(detector, sample, 2)
     over_1, over_2 = is_over(detector, sample, 1), is_over(detector, sample, 2)
     return TripState(
         started_ms=state.started_ms,
@@ -238,7 +244,7 @@ def _observe(detector: DetectorPlan, state: TripState, sample: TripSample, now_m
         warming_ms=NEVER_MS if healthy else now_ms if warming and state.warming_ms == NEVER_MS else state.warming_ms,
         good_count=count,
         starting=(state.starting or warming) and not done,
-        fault=(state.fault or late) and not done,
+        fault=(state.fault or late or doubtful) and not done,
         gas_1=over_1 or (state.gas_1 and not (healthy and is_inside(detector, sample, 1))),
         gas_2=over_2 or (state.gas_2 and not (healthy and is_inside(detector, sample, 2))),
         gas_1_ms=now_ms if state.gas_1 else state.gas_1_ms,

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from shared.domain import core
+from shared.domain.ids import PointId
 from shared.domain.inputs import What
 from shared.domain.plan import NONE, RoomPlan, Severity
-from shared.domain.units import NoData
+from shared.domain.units import NoData, Unit
 from tests.domain.driver import Room, Value, told
 from tests.domain.plans import (
     ALARM,
@@ -231,3 +232,22 @@ def test_a_new_alarm_of_two_percent_is_never_hidden(what: What) -> None:
     raised = [e for e in room.scan("gas1", 25_000, after_ms=500) if e.type.endswith("raised.v1") and e.subject == ALARM]
     assert [(e.severity, e.reason) for e in raised] == [(Severity.CRITICAL.label, "")]
     assert room.on(1), "and the buzzer sounds"
+
+
+def test_two_percent_shown_in_a_warm_up_is_told_at_once_but_empties_no_building() -> None:
+    """The trouble alarm and the buzzer, the fan runs anyway; the alarm itself when the head says that it measures."""
+    plan = _plan()
+    detector = replace(plan.detectors[0], status=1, status_good=(1,), status_warm_up=(0,))
+    status = replace(plan.points[0], id=PointId("s/r/gas1-state"), unit=Unit.STATE)
+    made = Room(
+        replace(plan, points=(*plan.points, status), scans=(replace(plan.scans[0], count=2),), detectors=(detector,))
+    )
+    rows = [
+        (500, scan("gas1", 19_999, 0), [], "warming up, under 2 %"),
+        (500, scan("gas1", 40_000, 0), [f"alarm.raised {FAULTY} B", "output.demanded io1-do2 on"], "full scale"),
+        (500, scan("gas1", 0, 0), [], "and back"),
+    ]
+    line(made, rows)
+    assert made.on()
+    events = told(made.scan("gas1", 21_000, 1, after_ms=500))
+    assert events[0] == f"alarm.raised {TWO} B"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shared.domain import core
 from shared.domain.ids import OutputId
 from shared.domain.inputs import ReportKind, What
-from shared.domain.plan import NONE, CauseKind, CausePlan, OutputKind, OutputPlan, ReportRow, Severity
+from shared.domain.plan import NONE, CauseKind, CausePlan, LimitRow, OutputKind, OutputPlan, ReportRow, Severity
 from shared.domain.units import NoData
 from tests.domain.driver import Room, told
 from tests.domain.plans import (
@@ -158,6 +158,46 @@ def test_gas_that_does_not_fall_although_the_air_moves_is_an_alarm() -> None:
         if second == 70:
             assert made.letter(NOT_FALLING) == "E", "lower: over, and latched"
     assert made.letter(NOT_FALLING) == "B", "and not lower again"
+
+
+def _two_causes() -> Room:
+    """A buzzer that hears two alarms: the first escalates from warning to alarm, the second is one; it sounds."""
+    plan = limit_room()
+    rows = (*plan.limits, LimitRow(0, 0, high=True, limit=2_400, deadband=20, severity=Severity.ALARM))
+    buzzer = replace(gas_room().outputs[2], causes=(CausePlan(CauseKind.ALARM, 0), CausePlan(CauseKind.ALARM, 1)))
+    made = Room(
+        replace(
+            plan,
+            alarms=(*plan.alarms, alarm("s/r/bacs/other", Severity.ALARM)),
+            limits=rows,
+            reports=(ReportRow(1, "other", "s/r/bacs", Severity.ALARM),),
+            outputs=(buzzer,),
+        )
+    )
+    made.report("other", "s/r/bacs")
+    assert made.on()
+    return made
+
+
+def test_an_alarm_that_is_shelved_does_not_wake_a_silenced_buzzer() -> None:
+    """Shelved, it may come and go unheard; when its shelving ends while it is active, the buzzer sounds again."""
+    made = _two_causes()
+    made.command(What.SHELVE, HIGH, reason="known", for_ms=60_000)
+    made.command(What.SILENCE, BUZZER)
+    for voltage in (2_450, 2_200, 2_450):
+        made.scan("bacs", voltage, after_ms=500)
+    assert (made.letter(HIGH), made.on()) == ("B", False)
+    assert "output.demanded io1-do2 on" in told(made.command(What.UNSHELVE, HIGH))
+
+
+def test_a_warning_does_not_wake_a_silenced_buzzer_and_an_alarm_does() -> None:
+    """The buzzer hears from severity alarm on, so only from there on it is the next alarm."""
+    made = _two_causes()
+    made.command(What.SILENCE, BUZZER)
+    made.scan("bacs", 2_350, after_ms=500)
+    assert not made.on()
+    made.scan("bacs", 2_450, after_ms=500)
+    assert made.on()
 
 
 def test_silence_is_for_the_buzzer_and_until_the_next_alarm() -> None:
