@@ -33,9 +33,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Lüfter, Filter, Klappe und Strömungswächter prüfen. Dann quittieren und zurücksetzen.",
     ),
     "h2_not_falling": (
-        "Seit einer halben Stunde strömt Luft, und der Wasserstoff wird nicht weniger: die Luft erreicht das Gas nicht, "
-        "oder es entsteht mehr, als der Lüfter abführt.",
-        "Starkladung beenden, Zuluft prüfen, auf thermisch durchgehende Zellen achten. Dann quittieren und zurücksetzen.",
+        "Seit einer halben Stunde strömt Luft, und der Wasserstoff wird nicht weniger: die Luft erreicht das Gas "
+        "nicht, oder es entsteht mehr, als der Lüfter abführt.",
+        "Starkladung beenden, Zuluft prüfen, auf thermisch durchgehende Zellen achten. Dann quittieren und "
+        "zurücksetzen.",
     ),
     "els_level_yellow": (
         "Der Elektrolyt dieser Zelle ist auf die Warnhöhe gesunken (Sensor gelb).",
@@ -64,7 +65,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Die rot markierten Zellen suchen und gereinigtes Wasser nachfüllen.",
     ),
     "els_low_4plus": (
-        "Vier oder mehr Zellen dieses Strangs haben einen niedrigen Elektrolytstand: das ist nicht eine undichte Zelle.",
+        "Vier oder mehr Zellen dieses Strangs haben einen niedrigen Elektrolytstand: das ist nicht eine "
+        "undichte Zelle.",
         "Ladespannung und Temperatur des ganzen Strangs prüfen, dann nachfüllen.",
     ),
     "jar_voltage_high_warning": (
@@ -107,8 +109,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Eine Woche beobachten; vielleicht ist eine Ausgleichsladung fällig.",
     ),
     "string_current_warning": (
-        "Der Erhaltungsladestrom ist dreimal so hoch wie in der letzten Woche: Zellen haben Schluss, altern oder werden "
-        "heiß.",
+        "Der Erhaltungsladestrom ist dreimal so hoch wie in der letzten Woche: Zellen haben Schluss, altern oder "
+        "werden heiß.",
         "Temperaturen und Spannungen der Blöcke dieses Strangs ansehen.",
     ),
     "string_current_alarm": (
@@ -146,8 +148,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Fühler und Verdrahtung prüfen; `ampward probe` zeigt den Rohwert.",
     ),
     "trip_unexplained": (
-        "Beim Start war der Ausgang eingeschaltet, und nichts im Protokoll sagt warum. Er bleibt für seine Nachlaufzeit "
-        "an.",
+        "Beim Start war der Ausgang eingeschaltet, und nichts im Protokoll sagt warum. Er bleibt für seine "
+        "Nachlaufzeit an.",
         "Herausfinden, wer oder was ihn eingeschaltet hat: eine Auslösung ohne diese Station oder ein verdrahteter "
         "Handschalter. Dann zurücksetzen.",
     ),

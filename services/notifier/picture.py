@@ -80,6 +80,8 @@ class Misc:
     """The site's date of the last daily test."""
     undurable: dict[str, int] = field(default_factory=dict)
     """Events taken before they were in the log."""
+    failing: dict[str, str] = field(default_factory=dict)
+    """Channels that were told as failing, and why."""
 
 
 _decode_open = msgspec.json.Decoder(Open)
@@ -119,6 +121,13 @@ class Picture:
 
     def tested_on(self, day: str) -> None:
         self.misc.tested = day
+        self.changed.add(_MISC)
+
+    def fails(self, channel: str, why: str) -> None:
+        """The channel is told as failing; with an empty ``why`` it no longer is."""
+        self.misc.failing.pop(channel, None)
+        if why:
+            self.misc.failing[channel] = why
         self.changed.add(_MISC)
 
     def take_changed(self) -> dict[str, bytes | None]:

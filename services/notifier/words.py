@@ -135,7 +135,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "supplements": (
         "Ampward supplements a listed gas detector and its hard-wired ventilation interlock; it does not replace them.",
-        "Ampward ergänzt einen zugelassenen Gasmelder und seine fest verdrahtete Lüftungsschaltung; es ersetzt sie nicht.",
+        "Ampward ergänzt einen zugelassenen Gasmelder und seine fest verdrahtete Lüftungsschaltung; es ersetzt "
+        "sie nicht.",
     ),
 }
 

@@ -1,0 +1,328 @@
+"""The delivery ledger, DIR/notify.db: where the notifier stands, what it knows, and every message with its fate.
+
+    planned --> sending --> sent
+       ^           |------> refused
+       |           |------> failed --> sending ...
+       +-- with the cursor and what the notifier knows, in one transaction
+
+A message is ``sending`` in a committed row before anything goes out: what is found so at the next start may have gone
+out, and is sent again marked as a repeat. So a crash doubles at most what was under way, and loses nothing.
+
+A ledger that cannot be read is set aside as notify.damaged-<number>.db and a new one begun. While the disk is full or
+read-only everything goes on in memory, and is written when the disk takes it again; ``trouble`` says so. Nothing in
+here raises for the disk's sake. SQLite: STRICT tables, WAL, synchronous=FULL, one thread.
+Limits: settled messages are kept for 90 days and 20,000 at most.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from services.notifier.messages import Lane, Message
+from shared.log.port import Cursor
+from shared.log.steps import Step, no_step
+
+NAME = "notify.db"
+KEPT_MS = 90 * 86_400_000
+KEPT_MAX = 20_000
+LABELS = ("before plan", "in plan", "after plan", "before send", "after send", "after settle")
+"""Steps at which a test may end the process."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS record (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS message (
+    id TEXT PRIMARY KEY, person TEXT NOT NULL, channel TEXT NOT NULL, form TEXT NOT NULL, state TEXT NOT NULL,
+    attempts INTEGER NOT NULL, due_ms INTEGER NOT NULL, planned_at_ms INTEGER NOT NULL,
+    changed_at_ms INTEGER NOT NULL, repeat INTEGER NOT NULL, why TEXT NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS message_open ON message (state) WHERE state IN ('planned', 'sending', 'failed');
+CREATE INDEX IF NOT EXISTS message_changed ON message (changed_at_ms);
+"""
+_VERSION = 1
+_MEMORY = "/dev/shm"
+OPEN = ("planned", "sending", "failed")
+_CANNOT_WRITE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+                 sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM)  # fmt: skip
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Message).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message and how far it is."""
+
+    message: Message
+    state: str = "planned"
+    attempts: int = 0
+    due_ms: int = 0
+    """Steady time before which it is not tried again."""
+    changed_at_ms: int = 0
+    repeat: bool = False
+    """It may have been taken before: the next attempt says so."""
+    why: str = ""
+    """The last answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where the notifier stands: what it has read, and its clocks at that time."""
+
+    cursor: Cursor | None = None
+    durable: Cursor | None = None
+    """The last event read that was in the log."""
+    steady_ms: int = 0
+    wall_ms: int = 0
+
+
+@dataclass(slots=True)
+class Change:
+    """What one transaction holds."""
+
+    stand: Stand | None = None
+    records: dict[str, bytes | None] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def join(self, later: "Change") -> None:
+        """Put a later change over this one."""
+        self.stand = later.stand or self.stand
+        self.records.update(later.records)
+        self.rows.update(later.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a ledger held when it was opened."""
+
+    stand: Stand | None
+    """None: there was no ledger, or it could not be read."""
+    records: Mapping[str, bytes]
+    rows: tuple[Row, ...]
+    """Messages that are not settled, in the order in which they were planned."""
+    set_aside: str = ""
+    """Where a damaged one went, and why."""
+
+
+EMPTY = Found(None, {}, ())
+
+
+class Ledger:
+    """One ledger, used by one thread at a time. ``trouble`` is why it is in memory only, or ""."""
+
+    def __init__(self, folder: Path, *, step: Step = no_step) -> None:
+        self._path = folder / NAME
+        self._step = step
+        self._db: sqlite3.Connection | None = None
+        self._waiting = Change()
+        """What the disk has not taken yet."""
+        self._records: dict[str, bytes] = {}
+        self._open: dict[str, Row] = {}
+        self._stand: Stand | None = None
+        self.trouble = ""
+        self.set_aside = ""
+        """Said once by whoever asks."""
+
+    def open(self) -> Found:
+        """Read what there is."""
+        try:
+            found = self._read()
+        except (sqlite3.DatabaseError, ValueError) as fault:
+            if _cannot_write(fault):
+                self.trouble = str(fault)
+                found = self._read_copy()
+            else:
+                found = Found(None, {}, (), self._put_aside(str(fault)))
+                self._connect_anew()
+        self._records = dict(found.records)
+        self._open = {row.message.id: row for row in found.rows}
+        self._stand = found.stand
+        return found
+
+    def commit(self, change: Change) -> None:
+        """All of the change or nothing of it; kept in memory while the disk takes nothing."""
+        self._remember(change)
+        self._waiting.join(change)
+        if self._db is None:
+            self._connect_anew()
+            if self._db is None:
+                return
+        try:
+            self._write(self._db, self._waiting)
+        except sqlite3.DatabaseError as fault:
+            with suppress(sqlite3.DatabaseError):
+                self._db.rollback()
+            if not _cannot_write(fault):
+                self.set_aside = self._put_aside(str(fault))
+                self._waiting = self._everything()
+                self._connect_anew()
+                return
+            self.trouble = str(fault)
+            return
+        self._waiting = Change()
+        self.trouble = ""
+
+    def tidy(self, wall_ms: int) -> None:
+        """Settled messages that are older than what is kept go."""
+        if self._db is None or self.trouble:
+            return
+        with suppress(sqlite3.DatabaseError), self._db:
+            settled = "state NOT IN ('planned', 'sending', 'failed')"
+            self._db.execute(f"DELETE FROM message WHERE {settled} AND changed_at_ms < ?", (wall_ms - KEPT_MS,))
+            self._db.execute(
+                f"DELETE FROM message WHERE {settled} AND id NOT IN"
+                " (SELECT id FROM message ORDER BY changed_at_ms DESC LIMIT ?)",
+                (KEPT_MAX,),
+            )
+
+    def close(self) -> None:
+        if self._db is not None:
+            with suppress(sqlite3.DatabaseError):
+                self._db.close()
+            self._db = None
+
+    # On the disk
+
+    def _read_copy(self) -> Found:
+        """A disk that refuses every write cannot even be read in this mode: read a copy in memory."""
+        self.close()
+        with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
+            try:
+                for suffix in ("", "-wal"):
+                    path = self._path.with_name(NAME + suffix)
+                    if path.exists():
+                        shutil.copyfile(path, Path(folder) / path.name)
+                copy = Ledger(Path(folder))
+                found = copy._read()
+                copy.close()
+            except (OSError, sqlite3.DatabaseError, ValueError):
+                return EMPTY
+        return found
+
+    def _read(self) -> Found:
+        db = self._connect()
+        check = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if check != "ok":
+            raise sqlite3.DatabaseError(check)
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            raise ValueError(f"it is of version {version}, this program knows {_VERSION}")
+        if version == 0:
+            _prepare(db)
+        said = db.execute("SELECT value FROM meta WHERE name = 'stand'").fetchone()
+        records = {key: bytes(value) for key, value in db.execute("SELECT key, value FROM record")}
+        rows = tuple(
+            Row(_decode(body), state, attempts, due_ms, changed_at_ms, bool(repeat), why)
+            for state, attempts, due_ms, changed_at_ms, repeat, why, body in db.execute(
+                "SELECT state, attempts, due_ms, changed_at_ms, repeat, why, body FROM message"
+                " WHERE state IN ('planned', 'sending', 'failed') ORDER BY planned_at_ms, id"
+            )
+        )
+        stand = None if said is None else msgspec.json.decode(said[0], type=Stand)
+        return Found(stand, records, rows)
+
+    def _connect(self) -> sqlite3.Connection:
+        self.close()
+        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level="IMMEDIATE", timeout=2.0)
+        self._db = db
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        return db
+
+    def _connect_anew(self) -> None:
+        """A new file, with everything that is known."""
+        try:
+            db = self._connect()
+            _prepare(db)
+            self._write(db, self._waiting)
+        except sqlite3.DatabaseError as fault:
+            self.close()
+            self.trouble = str(fault)
+        else:
+            self._waiting = Change()
+            self.trouble = ""
+
+    def _write(self, db: sqlite3.Connection, change: Change) -> None:
+        if change.stand is None and not change.records and not change.rows:
+            return
+        with db:
+            if change.stand is not None:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('stand', ?)", (_encode(change.stand),))
+            gone = [(key,) for key, value in change.records.items() if value is None]
+            kept = [(key, value) for key, value in change.records.items() if value is not None]
+            db.executemany("DELETE FROM record WHERE key = ?", gone)
+            db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", kept)
+            if change.stand is not None:
+                self._step("in plan")
+            db.executemany(
+                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_columns(row) for row in change.rows.values()],
+            )
+
+    def _put_aside(self, why: str) -> str:
+        """Move the files out of the way; a disk that refuses leaves them, and memory goes on."""
+        self.close()
+        number = 1
+        while (target := self._path.with_name(f"notify.damaged-{number}.db")).exists():
+            number += 1
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                self._path.with_name(NAME + suffix).replace(target.with_name(target.name + suffix))
+        return f"{target.name}: {why}"
+
+    # In memory
+
+    def _remember(self, change: Change) -> None:
+        self._stand = change.stand or self._stand
+        for key, value in change.records.items():
+            if value is None:
+                self._records.pop(key, None)
+            else:
+                self._records[key] = value
+        for ident, row in change.rows.items():
+            if row.state in OPEN:
+                self._open[ident] = row
+            else:
+                self._open.pop(ident, None)
+
+    def _everything(self) -> Change:
+        made = Change(self._stand)
+        made.records.update(self._records)
+        made.rows.update(self._open)
+        return made
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.executescript(_SCHEMA)
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _columns(row: Row) -> tuple[object, ...]:
+    message = row.message
+    lane: Lane = message.lane
+    return (
+        message.id,
+        lane.person,
+        lane.channel,
+        str(message.form),
+        row.state,
+        row.attempts,
+        row.due_ms,
+        message.at_ms,
+        row.changed_at_ms,
+        int(row.repeat),
+        row.why,
+        _encode(message),
+    )
+
+
+def _cannot_write(fault: Exception) -> bool:
+    """Whether it tells of the disk and not of what is in the file."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return code in _CANNOT_WRITE

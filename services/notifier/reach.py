@@ -1,0 +1,257 @@
+"""Requests to one configured URL, kept within bounds: which addresses, how long, how much.
+
+Promises: the name is resolved once a request and the connection goes to exactly one of the addresses that were judged,
+so that a second answer of the resolver cannot lead elsewhere; Host and the TLS name stay those of the URL, and the
+certificate is checked against them. An address that is not public is reached only when ``allow`` names its network or the host. No
+redirect is followed, no proxy of the environment and no cookie is used, no connection is kept. A request ends within
+its time, also when bytes come one by one. Path and query of the URL often hold a secret: no sentence quotes them.
+
+Limits: an answer's head of 100 KiB (the library's), of its body 16 KiB in 1 s are read and thrown away, so that a
+polite server can end its answer; four addresses of a name are tried, each for its share of the time.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from services.notifier.network import ADDRESSES_MAX, IpNetwork, Resolve, is_public, is_within, resolve, why
+from services.notifier.plain import one_line
+
+RETRY_AFTER_MS_MAX = 300_000
+"""A server may ask for patience, but not for longer than an unacked critical alarm may stay untold."""
+DRAIN_BYTES_MAX = 16_384
+DRAIN_S = 1.0
+_URL_CHARACTERS_MAX = 2000
+_CONNECTIONS_MAX = 16
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The other side answered."""
+
+    status: int
+    retry_after_ms: int
+    """As it asked, within bounds; 0 when it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """No answer came."""
+
+    why: str
+    was_written: bool
+    """The whole request had been handed over: it may have been taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that was read, and where beside public addresses it may lead."""
+
+    url: httpx.URL
+    host: str
+    port: int
+    networks: tuple[IpNetwork, ...]
+    hosts: frozenset[str]
+
+    @property
+    def shown(self) -> str:
+        """How people see it: without path and query."""
+        return f"{one_line(self.host, 100)}:{self.port}"
+
+    def may_reach(self, address: str) -> bool:
+        """Whether a line to this address may be opened."""
+        return is_public(address) or self.host in self.hosts or is_within(address, self.networks)
+
+
+def read_target(url: str, allow: Sequence[str]) -> Target:
+    """ValueError has one sentence for each thing that is wrong with it, never with what stands after the host."""
+    found: list[str] = []
+    networks: list[IpNetwork] = []
+    hosts: set[str] = set()
+    for entry in allow:
+        name = _host_name(entry)
+        try:
+            networks.append(ipaddress.ip_network(entry))
+        except ValueError:
+            if name and not name.replace(".", "").isdigit():
+                hosts.add(name)
+            else:
+                said = (
+                    f"allow: {one_line(entry, 60)!r} is no network and no host, as in 10.0.0.0/8 or hooks.example.org"
+                )
+                found.append(said)
+    parsed = _parsed(url, found)
+    if found:
+        raise ValueError("; ".join(found))
+    port = parsed.port or _PORTS[parsed.scheme]
+    return Target(parsed, parsed.raw_host.decode("ascii").strip("[]").lower(), port, tuple(networks), frozenset(hosts))
+
+
+class Reach:
+    """Sends requests to one target over one shared client; used from one event loop."""
+
+    def __init__(
+        self, target: Target, *, timeout_s: float, resolver: Resolve = resolve, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.target = target
+        self._timeout_s = timeout_s
+        self._resolve = resolver
+        # The library tells every URL to its log at INFO.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._client = httpx.AsyncClient(
+            verify=tls or ssl.create_default_context(),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,
+            limits=httpx.Limits(max_connections=_CONNECTIONS_MAX, max_keepalive_connections=0),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def close(self) -> None:
+        """End what is open."""
+        await self._client.aclose()
+
+    async def request(
+        self, method: str, *, headers: Mapping[str, str], content: bytes, wall_ms: int
+    ) -> Reply | Unreached:
+        """One request; ``wall_ms`` is the present, for a Retry-After that names a time."""
+        sent = _Sent()
+        try:
+            async with asyncio.timeout(self._timeout_s) as limit:
+                addresses = await self._addresses()
+                if isinstance(addresses, Unreached):
+                    return addresses
+                response = await self._first_answer(method, addresses, headers, content, sent)
+                reply = Reply(response.status_code, retry_after_ms(response.headers.get("Retry-After", ""), wall_ms))
+        except TimeoutError:
+            return self._unreached(f"gave no answer within {self._timeout_s:g} s", sent)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as trouble:
+            return self._unreached(f"cannot be reached: {_words(trouble)}", sent)
+        await _drain(response, limit.when())
+        return reply
+
+    async def _addresses(self) -> tuple[str, ...] | Unreached:
+        """Those that may be reached, in the system's order."""
+        target = self.target
+        try:
+            found = await self._resolve(target.host, target.port)
+        except OSError as unknown:
+            return self._unreached(f"cannot be found: {why(unknown)}", _Sent())
+        allowed = tuple(address for address in found if target.may_reach(address))
+        if not allowed:
+            said = f"is at {', '.join(found[:3])}, which is no public address: name its network or host under allow"
+            return self._unreached(said, _Sent())
+        return allowed[:ADDRESSES_MAX]
+
+    async def _first_answer(
+        self, method: str, addresses: Sequence[str], headers: Mapping[str, str], content: bytes, sent: "_Sent"
+    ) -> httpx.Response:
+        """From the first address that takes the connection; the head of the answer has been read."""
+        target = self.target
+        patience = httpx.Timeout(None, connect=self._timeout_s / len(addresses))
+        for number, address in enumerate(addresses, 1):
+            request = self._client.build_request(
+                method,
+                target.url.copy_with(host=address),
+                headers={**headers, "Host": target.url.netloc.decode("ascii"), "Accept-Encoding": "identity",
+                         "Connection": "close", "User-Agent": "Ampward"},
+                content=content,
+                timeout=patience,
+                extensions={"sni_hostname": target.host, "trace": sent.trace},
+            )  # fmt: skip
+            try:
+                return await self._client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise AssertionError("there is at least one address")
+
+    def _unreached(self, said: str, sent: "_Sent") -> Unreached:
+        return Unreached(f"{self.target.shown} {said}", sent.is_whole)
+
+
+@dataclass(slots=True)
+class _Sent:
+    is_whole: bool = False
+
+    async def trace(self, name: str, _info: Mapping[str, Any]) -> None:
+        """Told by the library of each step of a request."""
+        if name == "http11.send_request_body.complete":
+            self.is_whole = True
+
+
+def retry_after_ms(text: str, wall_ms: int) -> int:
+    """What a Retry-After asks for (RFC 9110, 10.2.3), 0 to :data:`RETRY_AFTER_MS_MAX`; 0 for one that says nothing."""
+    words = text.strip()
+    if words.isascii() and words.isdigit():
+        wanted = int(words[:9]) * 1000
+    else:
+        try:
+            at = parsedate_to_datetime(words)
+            wanted = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000) - wall_ms
+        except (ValueError, TypeError, OverflowError):
+            wanted = 0
+    return min(max(wanted, 0), RETRY_AFTER_MS_MAX)
+
+
+async def _drain(response: httpx.Response, deadline: float | None) -> None:
+    """Read a little of the body, then let go of the line."""
+    try:
+        now = asyncio.get_running_loop().time()
+        left = 0
+        with suppress(httpx.HTTPError, TimeoutError, OSError):
+            async with asyncio.timeout_at(min(deadline or now, now + DRAIN_S)):
+                async for chunk in response.aiter_raw():
+                    left += len(chunk)
+                    if left >= DRAIN_BYTES_MAX:
+                        break
+    finally:
+        with suppress(httpx.HTTPError, OSError):
+            await response.aclose()
+
+
+def _words(trouble: BaseException) -> str:
+    if isinstance(trouble, httpx.RemoteProtocolError):
+        return "it does not speak HTTP, or broke the line in the middle of its answer"
+    return why(trouble)
+
+
+def _host_name(entry: str) -> str:
+    """In its ASCII form and small letters; "" when it is none."""
+    try:
+        name = entry.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return ""
+    return name if name and all(each.isalnum() or each in "-._" for each in name) else ""
+
+
+def _parsed(url: str, found: list[str]) -> httpx.URL:
+    nowhere = httpx.URL("http://nowhere.invalid")
+    if not url.isprintable() or " " in url or len(url) > _URL_CHARACTERS_MAX:
+        found.append(
+            f"url: it is one word of at most {_URL_CHARACTERS_MAX} characters, as in https://hooks.example.org/x"
+        )
+        return nowhere
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        found.append("url: it cannot be read; it looks like https://hooks.example.org/x")
+        return nowhere
+    if parsed.scheme not in _PORTS or not parsed.raw_host:
+        found.append("url: it begins with https:// or http:// and names a host, as in https://hooks.example.org/x")
+        return nowhere
+    if parsed.userinfo:
+        found.append("url: no user and no password stand in it; whoever reads it checks the signature (secret_file)")
+        return nowhere
+    return parsed.copy_with(fragment=None)

@@ -1,0 +1,298 @@
+"""The notifier as it runs beside the site: reads the event log, decides, keeps the ledger, hands over to the post.
+
+    events --> pipeline --> ledger (cursor, picture, messages in one transaction) --> post --> channels
+                 ^                                                                     |
+                 +------------------------- what became of a message <----------------+--> Reports into the log
+
+Promises: what is planned is committed before anything is sent; the site is never waited for and never made to wait: the
+disk is written in a thread of its own, a commit that takes longer than three seconds is not waited for. Without a
+ledger it begins at the log's head with one summary of what is open (a site that is younger than ten minutes is read
+from its beginning). Sends nothing while no channel is configured.
+Limits: 200 events a turn, one look a second when nothing comes.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from services.notifier import pipeline
+from services.notifier.feed import Feed, Gone, News
+from services.notifier.ledger import Change, Found, Ledger, Row, Stand
+from services.notifier.moments import Moment
+from services.notifier.picture import Picture
+from services.notifier.pipeline import LATE_MS, Turn
+from services.notifier.ports import Channel
+from services.notifier.post import Post
+from services.notifier.routing import Setting
+from shared.domain.inputs import ReportKind
+from shared.domain.notify_plan import NotifyPlan
+from shared.log.port import Cursor
+from shared.log.steps import Step, no_step
+from shared.runtime.clocks import Clock
+from shared.runtime.logging import logger
+
+BATCH = 200
+LOOK_S = 1.0
+COMMIT_S = 3.0
+CURSOR_MS = 10_000
+"""A place that moved by nothing that is told is written so often."""
+TIDY_MS = 3_600_000
+AWAY_MS_MAX = 7 * 86_400_000
+"""A longer time off counts as so long: timers go on from there."""
+DRAIN_S = 3.0
+REPORTS_MAX = 10_000
+
+MakeChannels = Callable[[NotifyPlan], Mapping[str, Channel]]
+
+
+class Notifier:
+    """One site's notifier. Implements services.notifier.post.Desk."""
+
+    def __init__(
+        self, feed: Feed, folder: Path, clock: Clock, make_channels: MakeChannels, *, step: Step = no_step
+    ) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._make_channels = make_channels
+        self._step = step
+        self._ledger = Ledger(folder, step=step)
+        self._thread = ThreadPoolExecutor(1, "notify-ledger")
+        self._picture = Picture()
+        self._setting = feed.setting()
+        self._channels: Mapping[str, Channel] = {}
+        self._post = Post(self, step=step)
+        self._stand = Stand()
+        self._steady_from = (0, 0)
+        self._written_ms = self._tidied_ms = 0
+        self._trouble = ""
+        self._reports: asyncio.Queue[tuple[ReportKind, str, str, bool, bool]] = asyncio.Queue(REPORTS_MAX)
+        self._log = logger(part="notifier")
+
+    # What the post asks for
+
+    @property
+    def picture(self) -> Picture:
+        return self._picture
+
+    @property
+    def post(self) -> Post:
+        return self._post
+
+    def setting(self) -> Setting:
+        return self._setting
+
+    def steady_ms(self) -> int:
+        begun, monotonic = self._steady_from
+        return begun + self._clock.monotonic_ms() - monotonic
+
+    def wall_ms(self) -> int:
+        return self._clock.wall_ms()
+
+    async def commit(self, change: Change) -> None:
+        """Into the ledger; after three seconds it goes on without having waited for the disk."""
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(self._thread, self._ledger.commit, change)
+        done, _ = await asyncio.wait([writing], timeout=COMMIT_S)
+        if not done:
+            self._log.warning("ledger_slow")
+            return
+        writing.result()
+        self._tell_trouble()
+
+    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
+        """Queued: the log may take its time."""
+        if self._reports.full():
+            self._log.error("report_dropped", kind=str(kind), detail=detail)
+            return
+        self._reports.put_nowait((kind, part, detail, on, pulse))
+
+    # Running
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set; what is under way then is waited for a short time."""
+        await self._begin()
+        tasks = [
+            asyncio.create_task(self._post.run(), name="notifier-post"),
+            asyncio.create_task(self._report_on(), name="notifier-reports"),
+        ]
+        try:
+            while not stop.is_set():
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                more = await self.look()
+                if not more:
+                    await self._wait(stop)
+            await self._post.drain(DRAIN_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._end()
+
+    async def _end(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        while not self._reports.empty():
+            kind, part, detail, on, pulse = self._reports.get_nowait()
+            await self._feed.report(kind, part, detail, on=on, pulse=pulse)
+        loop = asyncio.get_running_loop()
+        stand = self._stand_now(self._stand.cursor, self._stand.durable)
+        change = Change(stand, self._picture.take_changed())
+        await loop.run_in_executor(self._thread, self._ledger.commit, change)
+        await loop.run_in_executor(self._thread, self._ledger.close)
+        self._thread.shutdown(wait=False)
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        waits = {
+            asyncio.create_task(self._feed.wait_for_events(self._stand.cursor, LOOK_S)),
+            asyncio.create_task(stop.wait()),
+        }
+        try:
+            await asyncio.wait(waits, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _report_on(self) -> None:
+        while True:
+            kind, part, detail, on, pulse = await self._reports.get()
+            await self._feed.report(kind, part, detail, on=on, pulse=pulse)
+
+    # The beginning
+
+    async def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._thread, self._ledger.open)
+        try:
+            self._picture = Picture.restore(found.records)
+        except ValueError as fault:
+            self._log.error("ledger_records_unreadable", fault=str(fault))
+            found = Found(None, {}, found.rows, "records that this program cannot read")
+        self._tell_set_aside(found.set_aside)
+        self._tell_trouble()
+        away = max(0, min(self.wall_ms() - found.stand.wall_ms, AWAY_MS_MAX)) if found.stand else 0
+        self._steady_from = ((found.stand.steady_ms if found.stand else 0) + away, self._clock.monotonic_ms())
+        self._use(self._feed.setting())
+        self._post.put(found.rows)
+        if found.stand is None:
+            await self._begin_at_head()
+        else:
+            self._stand = found.stand
+
+    async def _begin_at_head(self) -> None:
+        """There is no place to go on from."""
+        first = self._feed.events_after(None, 1)
+        if not isinstance(first, Gone) and (not first or not self._is_late(first[0])):
+            return
+        await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        """Go on at the log's head: what opened meanwhile is told in a summary, and so is what is open no more."""
+        cursor, alarms = await self._feed.head()
+        turn = self._turn()
+        known = set(self._picture.open)
+        for alarm in alarms:
+            pipeline.find_open(turn, alarm.event, alarm.hidden)
+        for occurrence in known - {alarm.event.occurrence for alarm in alarms}:
+            pipeline.find_gone(turn, occurrence)
+        pipeline.due(turn)
+        self._log.info("notifier_at_head", cursor=str(cursor), alarms=len(alarms))
+        await self._keep(turn, cursor, cursor)
+
+    # One look
+
+    async def look(self) -> bool:
+        """Take what came, do what is due, commit, hand over; True when more is waiting."""
+        setting = self._feed.setting()
+        if setting is not self._setting:
+            self._use(setting)
+        news = self._feed.events_after(self._stand.cursor, BATCH)
+        if isinstance(news, Gone):
+            await self._go_back()
+            return True
+        turn = self._turn()
+        cursor, durable = self._stand.cursor, self._stand.durable
+        for one in news:
+            pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
+            cursor = one.cursor
+            durable = durable if one.undurable else one.cursor
+        more = len(news) == BATCH
+        pipeline.due(turn, caught_up=not more)
+        await self._keep(turn, cursor, durable)
+        return more
+
+    async def _go_back(self) -> None:
+        """The place is gone: events of an undurable time that a crash took, or another log."""
+        stand = self._stand
+        if stand.durable is not None and stand.durable != stand.cursor:
+            self._stand = Stand(stand.durable, stand.durable, stand.steady_ms, stand.wall_ms)
+            return
+        self._log.warning("notifier_place_gone", cursor=str(stand.cursor))
+        await self._reconcile()
+
+    async def _keep(self, turn: Turn, cursor: Cursor | None, durable: Cursor | None) -> None:
+        """Commit what the turn has made, then send."""
+        now = turn.moment.steady_ms
+        moved = (cursor, durable) != (self._stand.cursor, self._stand.durable)
+        self._stand = self._stand_now(cursor, durable)
+        is_old = moved and now - self._written_ms >= CURSOR_MS
+        if turn.planned or self._picture.changed or is_old:
+            rows = [Row(message, changed_at_ms=turn.moment.wall_ms) for message in turn.planned]
+            change = Change(self._stand, self._picture.take_changed(), {row.message.id: row for row in rows})
+            self._written_ms = now
+            if rows:
+                self._step("before plan")
+            await self.commit(change)
+            if rows:
+                self._step("after plan")
+            self._post.put(rows)
+        if now - self._tidied_ms >= TIDY_MS:
+            self._tidied_ms = now
+            asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.tidy, turn.moment.wall_ms)
+
+    def _turn(self) -> Turn:
+        return Turn(self._picture, self._setting, Moment(self.steady_ms(), self.wall_ms()))
+
+    def _stand_now(self, cursor: Cursor | None, durable: Cursor | None) -> Stand:
+        return Stand(cursor, durable, self.steady_ms(), self.wall_ms())
+
+    def _is_late(self, news: News) -> bool:
+        """By both clocks: a jump of the wall clock makes nothing late."""
+        by_wall = self.wall_ms() - news.event.at_ms
+        by_log = self._feed.tick_ms() - news.event.tick_ms
+        return min(by_wall, by_log) > LATE_MS
+
+    # What changes around it
+
+    def _use(self, setting: Setting) -> None:
+        before, self._setting = self._setting, setting
+        if self._channels and _channel_plans(before.plan) == _channel_plans(setting.plan):
+            return
+        old, self._channels = self._channels, self._make_channels(setting.plan)
+        self._post.use(self._channels)
+        for channel in old.values():
+            closing = asyncio.create_task(channel.close(), name=f"close {channel.name}")
+            closing.add_done_callback(lambda _: None)
+
+    def _tell_trouble(self) -> None:
+        self._tell_set_aside(self._ledger.set_aside)
+        self._ledger.set_aside = ""
+        trouble = self._ledger.trouble
+        if bool(trouble) != bool(self._trouble):
+            text = f"deliveries are kept in memory: {trouble}" if trouble else "deliveries are on disk again"
+            self._log.warning("ledger_in_memory" if trouble else "ledger_on_disk", why=trouble)
+            self._reports.put_nowait((ReportKind.LEDGER, "notifier", text, bool(trouble), False))
+        self._trouble = trouble
+
+    def _tell_set_aside(self, where: str) -> None:
+        if where:
+            self._log.error("ledger_set_aside", where=where)
+            text = f"the delivery ledger was set aside: {where}"
+            self._reports.put_nowait((ReportKind.LEDGER, "notifier", text, True, True))
+
+
+def _channel_plans(plan: NotifyPlan) -> tuple[object, ...]:
+    return plan.email, plan.webhook
