@@ -82,6 +82,8 @@ def translated() -> Iterator[None]:
 
 def open_writer(path: Path) -> sqlite3.Connection:
     """The writer's connection; makes the file when there is none. Raises HistoryBroken, HistoryDamaged."""
+    if not path.exists():
+        remove(path)  # A WAL that was left behind would be taken for the new file's.
     with translated():
         connection = _connect(path, "mode=rwc")
         try:

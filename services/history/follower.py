@@ -47,6 +47,7 @@ class Follower:
         place = tally.place
         ids = self._reader.log_ids()
         before = self._reader.first_seq() - 1
+        tally.folded_to = self._reader.folded_to()
         if not place.log_id:
             if before > place.site_seq:
                 tally.resume(Place("", before), "")

@@ -25,10 +25,15 @@ class Growing:
         except BaseException:
             self.follower.close()
             raise
-        self.tally = self.keeper.tally(self.follower.reader.ruleset)
-        self.follower.begin(self.tally)
+        self.begin_again()
         self._flushed_at = monotonic()
         self._owed = False
+
+    def begin_again(self, *, skip_before: int = 0) -> None:
+        """Where the file ends; frames of minutes before ``skip_before`` are in it already."""
+        self.tally = self.keeper.tally(self.follower.reader.ruleset)
+        self.tally.skip_before = skip_before
+        self.follower.begin(self.tally)
 
     def close(self) -> None:
         self.follower.close()

@@ -7,6 +7,7 @@ a day (a guard that kept its frames, a clock that was set) is joined to it the s
 Limits: a day of 1,320 points takes a second or two, in pieces of 128 points that need some 15 MiB.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from services.history.book import Book
 from services.history.database import KEY_BITS, open_writer, transaction, translated
+from services.history.earlier import copy_earlier
 from services.history.minutes import Minute, young_columns
 from services.history.packing import Ints
 from services.history.rolls import DAY_MINUTES, Rolls, hours, merged, pack_rolls, unpack_rolls
@@ -36,7 +38,16 @@ class Keeper:
     """Holds the file while it is written. Raises HistoryBroken, HistoryDamaged."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = open_writer(path)
+        self._inode = path.stat().st_ino
+
+    def is_current(self) -> bool:
+        """False when somebody took the file away, or put another in its place."""
+        try:
+            return self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         self._connection.close()
@@ -71,6 +82,16 @@ class Keeper:
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (STATE, tally.state()))
         self._book.written()
         tally.flushed()
+
+    def take_over(self, old: sqlite3.Connection, day: int, first_seq: int) -> int:
+        """From an old history: roll-ups up to ``day``, records before ``first_seq``; gives how many days."""
+        with translated():
+            return copy_earlier(old, self._connection, day, first_seq)
+
+    def settle(self) -> None:
+        """Everything into the one file."""
+        with translated():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def forget_places(self, folded_to: int) -> None:
         """Frames up to here are gone from the log: their minutes are no longer looked for there."""

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from services.history.database import FILE, HistoryBroken, HistoryDamaged, remove
 from services.history.growing import Growing
-from shared.domain.errors import LogError, WireError
+from services.history.rebuild import adopt, held, is_ready
+from shared.domain.errors import Busy, LogError, WireError
 from shared.log.store import DATABASE
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
@@ -53,6 +54,15 @@ class Process:
     def run(self) -> None:
         """Until INT or TERM."""
         while not self._signals.ended.is_set():
+            try:
+                with held(self._directory):
+                    self._run()
+            except (Busy, HistoryBroken) as fault:
+                self._tell(str(fault))
+                self._signals.ended.wait(TROUBLE_S)
+
+    def _run(self) -> None:
+        while not self._signals.ended.is_set():
             self._signals.ended.wait(TURN_S if self.turn() else TROUBLE_S)
         self.end()
 
@@ -81,7 +91,10 @@ class Process:
         if self._growing is not None and not self._growing.follower.is_current():
             self._growing.flush()
             self._close()
+        if self._growing is not None and (is_ready(self._directory) or not self._growing.keeper.is_current()):
+            self._close()
         if self._growing is None:
+            adopt(self._directory)
             self._growing = Growing(self._directory, self._file)
             settle()
         self._growing.step(is_over=self._signals.ended.is_set)

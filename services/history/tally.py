@@ -68,6 +68,10 @@ class Tally:
         self.holes: list[tuple[object, ...]] = []
         self.rules: list[tuple[object, ...]] = []
         self.frames = 0
+        self.skip_before = 0
+        """Frames of earlier minutes are rolled up already, by a history that this one was grown beside."""
+        self.folded_to = 0
+        """Up to here the log has deleted frames on purpose: no hole."""
         self._hole_due = ""
         if known.get("version"):
             self._use(known["version"])
@@ -106,7 +110,8 @@ class Tally:
     def _input(self, row: InputRow) -> None:
         gap = row.site_seq - self.place.site_seq - 1
         if gap > 0 or self._hole_due:
-            reason = self._hole_due or ("lost" if self.place.log_id else "")
+            is_folded = row.site_seq <= self.folded_to
+            reason = self._hole_due or ("lost" if self.place.log_id and not is_folded else "")
             if reason:
                 self._hole(self.place.site_seq + 1, row.site_seq - 1, reason)
             self._hole_due = ""
@@ -153,9 +158,11 @@ class Tally:
         if known is None or not 0 <= frame.sampled_at_ms <= AT_MS_MAX:
             return
         self.frames += 1
-        scan = known.decoder.decode(frame)
         minute = frame.sampled_at_ms // MINUTE_MS
+        if minute < self.skip_before:
+            return
         key = (minute, known.layout)
+        scan = known.decoder.decode(frame)
         sums = self.minutes.get(key)
         if sums is None:
             sums = self.minutes[key] = self._stored(minute, known.layout) or Minute(len(scan.values))
