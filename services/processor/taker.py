@@ -137,11 +137,12 @@ class Taker:
 
     def _note_events(self, taken: Taken, events: list[Event], log_id: str) -> None:
         seq = events[0].site_seq
+        new = tuple.__new__  # As EventRow(...) does it, in half the time: 30,000 events a second count.
         taken.rows += [
-            EventRow(seq, ordinal, event.room, event.room_no, event.type, encode_event(event))
+            new(EventRow, (seq, ordinal, event.room, event.room_no, event.type, encode_event(event)))
             for ordinal, event in enumerate(events)
         ]
-        taken.cursors += [Cursor(log_id, seq, ordinal) for ordinal in range(len(events))]
+        taken.cursors += [new(Cursor, (log_id, seq, ordinal)) for ordinal in range(len(events))]
         taken.events += events
         taken.is_urgent = taken.is_urgent or any(event.type in URGENT for event in events)
 

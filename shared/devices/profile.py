@@ -23,7 +23,7 @@ class Table(StrEnum):
 
     @property
     def is_bits(self) -> bool:
-        return self in (Table.COIL, Table.DISCRETE)
+        return self is Table.COIL or self is Table.DISCRETE
 
 
 class ValueType(StrEnum):

@@ -20,7 +20,7 @@ import numpy as np
 from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN, RowKind, over
 from shared.domain.index import Index
 from shared.domain.inputs import Scan
-from shared.domain.layout import GroupLayout, ScanLayout, Taken
+from shared.domain.layout import GroupLayout, RowsLayout, ScanLayout, Taken
 from shared.domain.plan import NONE, Mode
 from shared.domain.units import NoData, round_div
 
@@ -124,8 +124,12 @@ class Columns:
             if row.kind is RowKind.DEVIATION and self.index.plan.deviations[row.at].group == g
         ]
         places = np.array([self.index.rows[r].point for r in rows], np.int64)
+        return GroupLayout(np.array(self.index.plan.groups[g], np.int64), self._rows(rows), places)
+
+    def _rows(self, rows: list[int]) -> RowsLayout:
         start = rows[0] if rows else 0
-        return GroupLayout(np.array(self.index.plan.groups[g], np.int64), start, start + len(rows), places)
+        part = slice(start, start + len(rows))
+        return RowsLayout(start, self.x[part], self.hi[part], self.lo[part])
 
     def _scan(self, s: int) -> ScanLayout:
         plan, index = self.index.plan, self.index
@@ -138,15 +142,19 @@ class Columns:
         ]
         places = np.array([index.rows[r].point - scan.first for r in rows], np.int64)
         shift = np.array([0 if self._high[r] else scan.count for r in rows], np.int64)
-        start = rows[0] if rows else 0
+        part, both = slice(scan.first, end), np.zeros(2 * scan.count, np.int64)
         return ScanLayout(
             first=scan.first,
             end=end,
-            start=start,
-            stop=start + len(rows),
+            values=self.values[part],
+            reasons=self.reasons[part],
+            good_ms=self.good_ms[part],
+            at_ms=self.at_ms[part],
+            rows=self._rows(rows),
             sources=places + shift,
             places=places,
-            both=np.zeros(2 * scan.count, np.int64),
+            both=both,
+            negative=both[scan.count :],
             groups=tuple(g for g, group in enumerate(plan.groups) if any(scan.first <= p < end for p in group)),
             differences=np.array(
                 [i for i, d in enumerate(plan.differences) if scan.first <= d.a < end or scan.first <= d.b < end],
@@ -229,31 +237,30 @@ class Columns:
     def take(self, s: int, scan: Scan, now_ms: int) -> Taken:
         """Store a scan's values and say which rows must be looked at."""
         c = self._scans[s]
-        part = slice(c.first, c.end)
         restored: list[int] = []
         worsened = False
         good: Flags | None = None
         self._medians.clear()
         if scan.outcome == _PRESENT and not np.count_nonzero(scan.reasons):
-            self.values[part] = scan.values
+            c.values[:] = scan.values
             if self.bad[s]:
                 restored = self._restore(c, np.ones(c.end - c.first, np.bool_))
-                self.reasons[part] = _PRESENT
+                c.reasons.fill(_PRESENT)
                 self.bad[s] = 0
-            self.good_ms[part] = now_ms
-            self.at_ms[part] = scan.sampled_at_ms
+            c.good_ms.fill(now_ms)
+            c.at_ms.fill(scan.sampled_at_ms)
         else:
             reasons = scan.reasons
             if scan.outcome != NoData.PRESENT:
                 reasons = np.where(reasons == NoData.PRESENT, np.int8(scan.outcome), reasons)
             good = reasons == NoData.PRESENT
-            worsened = bool((~good & (self.reasons[part] == NoData.PRESENT)).any())
-            self.values[part][good] = scan.values[good]
+            worsened = bool((~good & (c.reasons == NoData.PRESENT)).any())
+            c.values[good] = scan.values[good]
             restored = self._restore(c, good)
-            self.reasons[part] = reasons
+            c.reasons[:] = reasons
             self.bad[s] = 1
-            self.good_ms[part][good] = now_ms
-            self.at_ms[part][good] = scan.sampled_at_ms
+            c.good_ms[good] = now_ms
+            c.at_ms[good] = scan.sampled_at_ms
         if c.warmths.size:
             self._warm(c, good)
         rows: list[tuple[int, int]] = []
@@ -271,32 +278,30 @@ class Columns:
         return [int(p) + c.first for p in back]
 
     def _limits(self, c: ScanLayout, good: "Flags | None", rows: list[tuple[int, int]]) -> bool:
-        count = c.end - c.first
-        values = self.values[c.first : c.end]
-        c.both[:count] = values
-        np.negative(values, out=c.both[count:])
-        x = self.x[c.start : c.stop]
+        start, x, hi, lo = c.rows
+        c.both[: c.end - c.first] = c.values
+        np.negative(c.values, out=c.negative)
         c.both.take(c.sources, out=x, mode="clip")
-        act = x >= self.hi[c.start : c.stop]
-        act |= x <= self.lo[c.start : c.stop]
+        act = x >= hi
+        act |= x <= lo
         if good is not None:
             act &= good.take(c.places)
-        return self._collect(act.nonzero()[0] + c.start, rows)
+        return self._collect(act.nonzero()[0] + start, rows)
 
     def _deviations(self, g: int, rows: list[tuple[int, int]]) -> bool:
         group = self._groups[g]
         median, count = self.median(g)
         if count < 3:
             return False
-        x = self.x[group.start : group.stop]
+        start, x, hi, lo = group.rows
         self.values.take(group.places, out=x, mode="clip")
         x -= median
         np.abs(x, out=x)
-        act = x >= self.hi[group.start : group.stop]
-        act |= x <= self.lo[group.start : group.stop]
+        act = x >= hi
+        act |= x <= lo
         if 1 in self.bad:
             act &= self.reasons.take(group.places) == _PRESENT
-        return self._collect(act.nonzero()[0] + group.start, rows)
+        return self._collect(act.nonzero()[0] + start, rows)
 
     def _differences(self, touched: "Ints", rows: list[tuple[int, int]]) -> bool:
         a, b = self._a.take(touched), self._b.take(touched)
@@ -310,23 +315,23 @@ class Columns:
 
     def _collect(self, at: "Ints", rows: list[tuple[int, int]]) -> bool:
         """Add the rows at these places with their raws; those that only become known are done here."""
-        if not at.size:
-            return False
-        known = False
+        left = self._learn(at) if at.size >= _BULK else at
+        x, on_at, off_at = self.x.item, self.on_at.item, self.off_at.item
+        for row in left.tolist():
+            value = x(row)
+            rows.append((row, TRUE if value >= on_at(row) else FALSE if value <= off_at(row) else KEEP))
+        return left.size < at.size
+
+    def _learn(self, at: "Ints") -> "Ints":
+        """Do the rows that only become known as columns, and give those that are left."""
         x, on_at = self.x.take(at), self.on_at.take(at)
-        if at.size >= _BULK:
-            calm = (self.cond_view.take(at) == UNKNOWN) & (self.pend_view.take(at) == PENDING_NONE) & (x < on_at)
-            learnt = at[calm]
-            if learnt.size:
-                known = True
-                self.cond_view[learnt] = FALSE
-                self.hi[learnt] = self.on_at[learnt]
-                self.lo[learnt] = LOW
-                at, x, on_at = at[~calm], x[~calm], on_at[~calm]
-        off_at = self.off_at.take(at)
-        raws = np.where(x >= on_at, TRUE, np.where(x <= off_at, FALSE, KEEP))
-        rows += zip(at.tolist(), raws.tolist(), strict=True)
-        return known
+        calm = (self.cond_view.take(at) == UNKNOWN) & (self.pend_view.take(at) == PENDING_NONE) & (x < on_at)
+        learnt: Ints = at[calm]
+        left: Ints = at[~calm]
+        self.cond_view[learnt] = FALSE
+        self.hi[learnt] = self.on_at[learnt]
+        self.lo[learnt] = LOW
+        return left
 
     # Silence
 
@@ -378,9 +383,9 @@ class Columns:
             if count == 0:
                 known = (0, 0)
             elif count % 2:
-                known = (int(values[middle]), count)
+                known = (values.item(middle), count)
             else:
-                known = (round_div(int(values[middle - 1]) + int(values[middle]), 2), count)
+                known = (round_div(values.item(middle - 1) + values.item(middle), 2), count)
             self._medians[g] = known
         return known
 

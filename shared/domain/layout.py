@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from numpy import int64
+    from numpy import int8, int64
     from numpy.typing import NDArray
 
     Ints = NDArray[int64]
@@ -22,19 +22,33 @@ class Taken(NamedTuple):
     """Some point went from good to bad."""
 
 
+class RowsLayout(NamedTuple):
+    """Rows that follow one another from ``start`` on, as views of the columns that all rows share."""
+
+    start: int
+    x: "Ints"
+    hi: "Ints"
+    lo: "Ints"
+
+
 class ScanLayout(NamedTuple):
-    """One scan's columns: its points are first..end, its limit rows start..stop."""
+    """One scan's columns: its points are first..end, and ``values`` to ``at_ms`` are views of theirs."""
 
     first: int
     end: int
-    start: int
-    stop: int
+    values: "Ints"
+    reasons: "NDArray[int8]"
+    good_ms: "Ints"
+    at_ms: "Ints"
+    rows: RowsLayout
+    """Its limit rows."""
     sources: "Ints"
     """Where a row's value stands in the scan's values followed by their negatives."""
     places: "Ints"
     """The same, folded onto the scan's values: whose quality counts."""
     both: "Ints"
-    """Room for the values and their negatives."""
+    """Room for the values and their negatives: the second half is ``negative``."""
+    negative: "Ints"
     groups: tuple[int, ...]
     differences: "Ints"
     """Difference rows, counted from the first of them, that the scan touches."""
@@ -44,7 +58,6 @@ class ScanLayout(NamedTuple):
 
 class GroupLayout(NamedTuple):
     members: "Ints"
-    start: int
-    stop: int
+    rows: RowsLayout
     places: "Ints"
-    """Points of the rows start..stop."""
+    """Points of the rows."""

@@ -40,7 +40,8 @@ def _of_point(state: RoomState, point: int, value: int, limit: int | None) -> Me
     shown_limit = "" if limit is None else _shown(limit, decimals)
     if state.columns.reasons.item(point):
         return Measured("", unit, shown_limit, _BAD)
-    return Measured(_shown(value, decimals), unit, shown_limit, _GOOD)
+    # As Measured(...) does it, in half the time.
+    return tuple.__new__(Measured, (_shown(value, decimals), unit, shown_limit, _GOOD))
 
 
 _GOOD, _BAD = Quality.GOOD.value, Quality.BAD.value

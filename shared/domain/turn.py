@@ -91,6 +91,7 @@ class Turn:
         plan = room.plan
         room.room_no = room_no = room.room_no + 1
         ordinal = len(events)
+        value, unit, limit, quality = measured
         if self._begun is None:
             self._begun = event_id_begun(entry.log_id, entry.site_seq, plan.id)
         # As Event(...) does it, but without handing over so many arguments twice.
@@ -113,7 +114,10 @@ class Turn:
                 rule,
                 severity,
                 state,
-                *measured,
+                value,
+                unit,
+                limit,
+                quality,
                 reason,
                 actor,
                 until_ms,

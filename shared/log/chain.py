@@ -11,6 +11,7 @@ the log (shared.log.headfile) and the heads that leave the box.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from struct import Struct
 from zlib import crc32
 
@@ -35,8 +36,9 @@ class Link:
 
 def root(records: Iterable[bytes]) -> bytes:
     """SHA-256 over the records in order, each behind its length."""
-    pack = _LENGTH.pack
-    return sha256(b"".join([part for record in records for part in (pack(len(record)), record)])).digest()
+    parts = list(records)
+    lengths = map(_LENGTH.pack, map(len, parts))
+    return sha256(b"".join(chain.from_iterable(zip(lengths, parts, strict=True)))).digest()
 
 
 def link(previous: bytes, inputs: Iterable[InputRow], events: Iterable[EventRow]) -> Link:

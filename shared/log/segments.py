@@ -47,17 +47,18 @@ class Unpacked(NamedTuple):
 
 def encode(links: list[int], inputs: Sequence[InputRow], events: Sequence[EventRow]) -> bytes:
     """The inside of a young row."""
+    taken, made = [row.data for row in inputs], [row.data for row in events]
     return encode_packed(
         Packed(
             links,
             [row.site_seq for row in inputs],
             [row.kind for row in inputs],
-            [checksum(row.data) for row in inputs],
-            [row.data for row in inputs],
+            list(map(checksum, taken)),
+            taken,
             [row.site_seq for row in events],
             [row.ordinal for row in events],
-            [checksum(row.data) for row in events],
-            [row.data for row in events],
+            list(map(checksum, made)),
+            made,
         )
     )
 

@@ -160,7 +160,7 @@ def encode_input(log_id: str, site_seq: int, tick_ms: int, at_ms: int, body: Wir
     except (TypeError, ValueError, OverflowError, AttributeError) as fault:
         raise WireError(f"{type(body).__name__} cannot be written: {fault}") from fault
     if isinstance(body, Frame):
-        return b"".join((header, b"\n", *(block.words for block in body.blocks)))
+        return b"".join([header, b"\n", *[block.words for block in body.blocks]])
     return header + b"\n"
 
 
@@ -171,7 +171,7 @@ _Place = tuple[int, str, int, int, int]
 def _header(place: _Place, body: WireBody) -> _Header:
     match body:
         case Frame():
-            blocks = [(block.table, block.address, block.size) for block in body.blocks]
+            blocks = [block[:3] for block in body.blocks]
             fields: tuple[Any, ...] = (*body[:-1], blocks)
             return _Frame(*place, *fields)
         case Command():
