@@ -54,6 +54,7 @@ _HIDING = {
 }
 _SHOWING = {EventType.ALARM_UNSHELVED, EventType.ALARM_UNSUPPRESSED, EventType.ALARM_IN_SERVICE}
 _CLOSING = {EventType.ALARM_CLEARED, EventType.ALARM_SUPERSEDED, EventType.ALARM_RETIRED}
+_ACTIVE = "BC"
 _UNACKED = "BDE"
 _STANDING = "BE"
 """Unacked, and the condition or its latch still stands."""
@@ -195,12 +196,16 @@ def _announced(turn: Turn, found: Open, item: Item) -> None:
 
 
 def _shown(turn: Turn, found: Open, item: Item) -> None:
-    """A shelving, suppression or out-of-service ends. What is active the core announces itself, in the next event."""
+    """A shelving, suppression or out-of-service ends. What is active the core announces itself, in the next event: until
+    then it stays hidden."""
+    is_latched = found.state == "E" and item.event.type != EventType.ALARM_UNSUPPRESSED
+    if found.state in _ACTIVE or is_latched:
+        return
     found.hidden = ""
     if found.over is not None:
         over, found.over = found.over, None
         _over(turn, found, over)
-    elif item.event.type == EventType.ALARM_UNSUPPRESSED and found.state == "E" and found.missed is not None:
+    elif found.state == "E" and found.missed is not None:
         found.event = item.event
         _announce(turn, found, item)
 
