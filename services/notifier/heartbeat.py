@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from services.notifier.network import Resolve, resolve
-from services.notifier.reach import Reach, Unreached, read_target
+from services.notifier.reach import Reach, Unreached, read_target, target_faults
 from shared.domain.notify_plan import HeartbeatPlan
 from shared.runtime.clocks import Clock
 
@@ -45,11 +45,7 @@ class Signs:
 
 def faults(plan: HeartbeatPlan) -> list[str]:
     """What is wrong with it, sentence by sentence; nothing is opened."""
-    try:
-        read_target(plan.url, plan.allow)
-    except ValueError as found:
-        return str(found).split("; ")
-    return []
+    return target_faults(plan.url, plan.allow)
 
 
 async def run(

@@ -2,9 +2,10 @@
 
 Promises: the name is resolved once a request and the connection goes to exactly one of the addresses that were judged,
 so that a second answer of the resolver cannot lead elsewhere; Host and the TLS name stay those of the URL, and the
-certificate is checked against them. An address that is not public is reached only when ``allow`` names its network or the host. No
-redirect is followed, no proxy of the environment and no cookie is used, no connection is kept. A request ends within
-its time, also when bytes come one by one. Path and query of the URL often hold a secret: no sentence quotes them.
+certificate is checked against them. An address that is not public is reached only when ``allow`` names its network or
+the host. No redirect is followed, no proxy of the environment and no cookie is used, no connection is kept. A request
+ends within its time, also when bytes come one by one. Path and query of the URL often hold a secret: no sentence quotes
+them.
 
 Limits: an answer's head of 100 KiB (the library's), of its body 16 KiB in 1 s are read and thrown away, so that a
 polite server can end its answer; four addresses of a name are tried, each for its share of the time.
@@ -74,28 +75,26 @@ class Target:
         return is_public(address) or self.host in self.hosts or is_within(address, self.networks)
 
 
-def read_target(url: str, allow: Sequence[str]) -> Target:
-    """ValueError has one sentence for each thing that is wrong with it, never with what stands after the host."""
-    found: list[str] = []
-    networks: list[IpNetwork] = []
-    hosts: set[str] = set()
+def target_faults(url: str, allow: Sequence[str]) -> list[str]:
+    """What is wrong with them, a sentence each, never with what stands after the host."""
+    found = [_url_fault(url)] if _url_fault(url) else []
     for entry in allow:
-        name = _host_name(entry)
-        try:
-            networks.append(ipaddress.ip_network(entry))
-        except ValueError:
-            if name and not name.replace(".", "").isdigit():
-                hosts.add(name)
-            else:
-                said = (
-                    f"allow: {one_line(entry, 60)!r} is no network and no host, as in 10.0.0.0/8 or hooks.example.org"
-                )
-                found.append(said)
-    parsed = _parsed(url, found)
+        if _network(entry) is None and not _host_name(entry):
+            shown = repr(one_line(entry, 60))
+            found.append(f"allow: {shown} is no network and no host, as in 10.0.0.0/8 or hooks.example.org")
+    return found
+
+
+def read_target(url: str, allow: Sequence[str]) -> Target:
+    """ValueError when :func:`target_faults` finds any."""
+    found = target_faults(url, allow)
     if found:
         raise ValueError("; ".join(found))
-    port = parsed.port or _PORTS[parsed.scheme]
-    return Target(parsed, parsed.raw_host.decode("ascii").strip("[]").lower(), port, tuple(networks), frozenset(hosts))
+    parsed = httpx.URL(url).copy_with(fragment=None)
+    networks = tuple(network for entry in allow if (network := _network(entry)) is not None)
+    hosts = frozenset(_host_name(entry) for entry in allow if _network(entry) is None)
+    host = parsed.raw_host.decode("ascii").strip("[]").lower()
+    return Target(parsed, host, parsed.port or _PORTS[parsed.scheme], networks, hosts)
 
 
 class Reach:
@@ -227,31 +226,34 @@ def _words(trouble: BaseException) -> str:
     return why(trouble)
 
 
+def _network(entry: str) -> IpNetwork | None:
+    try:
+        return ipaddress.ip_network(entry)
+    except ValueError:
+        return None
+
+
 def _host_name(entry: str) -> str:
     """In its ASCII form and small letters; "" when it is none."""
     try:
         name = entry.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return ""
-    return name if name and all(each.isalnum() or each in "-._" for each in name) else ""
+    is_name = all(each.isalnum() or each in "-._" for each in name) and not name.replace(".", "").isdigit()
+    return name if is_name else ""
 
 
-def _parsed(url: str, found: list[str]) -> httpx.URL:
-    nowhere = httpx.URL("http://nowhere.invalid")
+def _url_fault(url: str) -> str:
     if not url.isprintable() or " " in url or len(url) > _URL_CHARACTERS_MAX:
-        found.append(
-            f"url: it is one word of at most {_URL_CHARACTERS_MAX} characters, as in https://hooks.example.org/x"
-        )
-        return nowhere
+        return f"url: it is one word of at most {_URL_CHARACTERS_MAX} characters, as in https://hooks.example.org/x"
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
-        found.append("url: it cannot be read; it looks like https://hooks.example.org/x")
-        return nowhere
+        return "url: it cannot be read, it looks like https://hooks.example.org/x"
     if parsed.scheme not in _PORTS or not parsed.raw_host:
-        found.append("url: it begins with https:// or http:// and names a host, as in https://hooks.example.org/x")
-        return nowhere
+        return "url: it begins with https:// or http:// and names a host, as in https://hooks.example.org/x"
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        return "url: its port is a number from 1 to 65535"
     if parsed.userinfo:
-        found.append("url: no user and no password stand in it; whoever reads it checks the signature (secret_file)")
-        return nowhere
-    return parsed.copy_with(fragment=None)
+        return "url: no user and no password stand in it, the signature (secret_file) says who sends"
+    return ""

@@ -2,9 +2,9 @@
 
 The body is a CloudEvent. A message that tells of one event for the first time is that event, with its own id, type and
 data; every other one (several events at once, a repeat of what is still open, a test) is ``ampward.message.v1`` with
-the message's id. In both, ``data.message`` has the words for the person and ``data.message.repeat`` says that it may
-have been sent before; ``data.events`` has the events of an ``ampward.message.v1``. ``webhook-id`` is the message's id, the same at
-every attempt: a receiver that keeps the ids it has seen drops every repeat.
+the message's id, and its events are in ``data.events``. In both, ``data.message`` has the words for the person, and
+``data.message.repeat`` says that it may have been sent before. ``webhook-id`` is the message's id, the same at every
+attempt: a receiver that keeps the ids it has seen drops every repeat.
 
 Promises: signed with ``v1`` (HMAC-SHA256 over id, time of the attempt and body) with each secret of the secret file,
 which is read at each send; within the bounds of services.notifier.reach. The same message is the same body.
@@ -27,7 +27,7 @@ from pathlib import Path
 from services.notifier.network import Resolve, resolve, why
 from services.notifier.plain import lines, one_line
 from services.notifier.ports import Channel, Failed, Outcome, Outgoing, Refused, Sent
-from services.notifier.reach import Reach, Unreached, read_target
+from services.notifier.reach import Reach, Unreached, read_target, target_faults
 from shared.domain.errors import ConfigError
 from shared.domain.notify_plan import WebhookPlan
 from shared.runtime.clocks import Clock
@@ -53,11 +53,7 @@ def make(plan: WebhookPlan, *, site: str, clock: Clock, timeout_s: float = TIMEO
 
 def faults(plan: WebhookPlan) -> list[str]:
     """What is wrong with it, sentence by sentence; nothing is opened."""
-    try:
-        read_target(plan.url, plan.allow)
-    except ValueError as found:
-        return str(found).split("; ")
-    return []
+    return target_faults(plan.url, plan.allow)
 
 
 class WebhookChannel:
@@ -169,11 +165,13 @@ def read_secrets(path: Path) -> tuple[bytes, ...] | str:
     found = []
     for word in words:
         try:
-            secret = base64.b64decode(word.removeprefix(_PREFIX), validate=True)
+            letters = word.removeprefix(_PREFIX)
+            secret = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
         except (binascii.Error, ValueError):
             secret = b""
         if not secret:
-            return f"secret_file {path} must hold {_PREFIX} and base64, as `echo {_PREFIX}$(openssl rand -base64 24)` makes"
+            made_by = f"as `echo {_PREFIX}$(openssl rand -base64 24)` makes it"
+            return f"secret_file {path} must hold {_PREFIX} and base64, {made_by}"
         found.append(secret)
     return tuple(found)
 

@@ -57,6 +57,8 @@ class Request:
     at: float
     """time.monotonic() when its last byte had been read."""
     answered: bool = False
+    status: int = 0
+    """What a whole answer said; 0 while there is none."""
 
 
 class HttpSink:
@@ -111,7 +113,7 @@ class HttpSink:
             while await self._one(reader, writer):
                 pass
             writer.close()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             self._lines.discard(writer)
@@ -119,7 +121,7 @@ class HttpSink:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Serve one request; False when the line ends after it."""
         how = self.plan(len(self.requests)) if self.plan is not None else self.manner
-        await self._misbehave(how, "head", writer)
+        await self._misbehave(how, "head", reader, writer)
         head = await reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _version = first.split(" ", 2)
@@ -128,15 +130,18 @@ class HttpSink:
         assert size <= BODY_BYTES_MAX, "a test asks for more than this sink takes"
         request = Request(method, target, headers, await reader.readexactly(size), time.monotonic())
         self.requests.append(request)
-        await self._misbehave(how, "answer", writer)
+        await self._misbehave(how, "answer", reader, writer)
         await self._answer(how, writer)
         request.answered = True
+        request.status = how.status
         return headers.get("connection", "").lower() != "close" and not how.raw
 
-    async def _misbehave(self, how: Answer, step: str, writer: asyncio.StreamWriter) -> None:
-        if how.hang_at == step:
-            await asyncio.sleep(3600)
-        if how.drop_at == step:
+    async def _misbehave(
+        self, how: Answer, step: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while how.hang_at == step and await reader.read(65536):
+            pass  # Until the client has had enough.
+        if step in (how.drop_at, how.hang_at):
             writer.transport.abort()
             raise ConnectionResetError
 
