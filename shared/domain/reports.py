@@ -70,4 +70,5 @@ def _deliver(turn: Turn, report: Report) -> None:
         report.subject,
         thread if is_known else "",
         reason=said if is_known else report.detail,
+        actor=report.subject.rpartition("/")[2],
     )

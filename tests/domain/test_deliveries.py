@@ -20,7 +20,7 @@ def test_a_delivery_is_an_event_with_its_thread(what: str) -> None:
     """Who was told by which channel, of which occurrence, at which attempt, and what the other side said."""
     (made,) = deliver(f"delivery_{what}", f"{MESSAGE} {THREAD} 3 451 try later")
     assert made.type == f"ampward.delivery.{what}.v1"
-    assert (made.subject, made.occurrence) == (LANE, THREAD)
+    assert (made.subject, made.occurrence, made.actor) == (LANE, THREAD, "anna")
     assert made.reason == f"message {MESSAGE}, attempt 3: 451 try later"
 
 

@@ -90,7 +90,12 @@ class World:
 
     def take(self, *events: Event, undurable: bool = False, late: bool = False) -> list[str]:
         """The pipeline takes these and looks at the time."""
-        return self._turn(lambda turn: [pipeline.take(turn, one, undurable=undurable, late=late) for one in events])
+
+        def act(turn: Turn) -> None:
+            for one in events:
+                pipeline.take(turn, one, undurable=undurable, late=late)
+
+        return self._turn(act)
 
     def wait(self, seconds: float) -> list[str]:
         """Time passes, second by second; everything that it brings."""
