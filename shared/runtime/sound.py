@@ -80,7 +80,7 @@ def _leave_out(data: Any, document: Document, model: type[BaseModel], error: Val
         place = _place(document, loc[:-1] if detail["type"] == "missing" else loc, gaps)
         unknown = detail["type"] == "extra_forbidden"
         victims[place] = victims.get(place, True) and unknown
-        if unknown:
+        if unknown and place:
             _meant(document, model, place, gaps)
         elif not place:
             gaps.broken.add((str(loc[0]),) if loc else ())
