@@ -10,7 +10,7 @@ FAILURE_RETRY_MS.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.actuator import watch as watching
@@ -126,19 +126,23 @@ class Card:
             while await self._work():
                 pass
 
-    async def write_safe(self) -> None:
-        """A clean end: every coil at its output's safe value, tried once and read back."""
+    async def write_safe(self, held: Collection[OutputId] = ()) -> None:
+        """A clean end: every coil at its output's safe value, those that are held on, tried once and read back."""
         for output, coil in self.coils.items():
-            self._wants[output] = Want(coil.output.safe_on)
-            if self.watches[output].coil != coil.output.safe_on:
-                await self._write(output, coil.output.safe_on)
+            on = coil.output.safe_on or output in held
+            self._wants[output] = Want(on)
+            if self.watches[output].coil != on:
+                await self._write(output, on)
                 await self._read(output)
 
-    def adopt(self, other: "Card") -> None:
-        """Go on from what another card of the same module knew (a new plan)."""
-        for output in self.watches.keys() & other.watches.keys():
-            if self.coils[output].channel == other.coils[output].channel:
-                self.watches[output] = other.watches[output]
+    def adopt(self, other: "Card", renamed: Mapping[OutputId, OutputId]) -> None:
+        """Go on from what another card of the same module knew (a new plan); ``renamed`` has the old ids of outputs."""
+        if (self.device.bus, self.device.unit) != (other.device.bus, other.device.unit):
+            return
+        for output, coil in self.coils.items():
+            was = output if output in other.coils else renamed.get(output, output)
+            if was in other.coils and coil.channel == other.coils[was].channel:
+                self.watches[output] = other.watches[was]
         self.was_asked = other.was_asked
         self.contact = other.contact
         self._due.watchdog_ms = other._due.watchdog_ms

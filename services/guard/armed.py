@@ -1,8 +1,8 @@
 """Is an output armed? Derived from the commissioning record, and only from it: DIR/commission.json.
 
 A proof counts for the output exactly as it was proven: bus address, unit, coil, sense of the coil, safe value,
-watchdog, airflow contact. Any of these changed in the plan and the output is unarmed until it is commissioned again;
-limits and causes may change. An unarmed output is switched all the same, and says so.
+watchdog, airflow contact with the address of its own device. Any of these changed in the plan and the output is unarmed
+until it is commissioned again; limits and causes may change. An unarmed output is switched all the same, and says so.
 """
 
 from hashlib import sha256
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from services.guard.binding import Binding, BoundOutput
+from services.guard.binding import Binding, BoundOutput, Source
 from services.guard.locks import bus_address
 from shared.devices.plan import SitePlan
+from shared.devices.profile import DevicePlan
 from shared.domain.ids import OutputId
 from shared.runtime import places
 
@@ -44,22 +45,32 @@ class Record(msgspec.Struct, frozen=True):
 
 def output_hash(site: SitePlan, bound: BoundOutput) -> str:
     """Names everything about an output that a proof depends on."""
-    bus = next(bus for bus in site.buses if bus.id == bound.device.bus)
-    airflow = bound.airflow
-    sensor = "" if airflow is None else next(d for d in site.decision.devices if d.id == airflow.device)
     parts = [
         bound.plan.id,
         bound.plan.kind,
-        bus_address(bus) or bus.simulated,
+        _address(site, bound.device),
         bound.device.unit,
         [bound.channel.table, bound.channel.address, bound.channel.on],
         bound.plan.safe_on,
         bound.plan.wiring_safe,
         bound.device.watchdog,
         bound.plan.run_up_ms,
-        None if airflow is None or isinstance(sensor, str) else [sensor.bus, sensor.unit, airflow.channel],
+        _sensor(site, bound.airflow),
     ]
     return sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _sensor(site: SitePlan, airflow: Source | None) -> list[object] | None:
+    """Where the airflow is read: another box under the same name proves nothing."""
+    if airflow is None:
+        return None
+    device = next(device for device in site.decision.devices if device.id == airflow.device)
+    return [_address(site, device), device.unit, airflow.channel]
+
+
+def _address(site: SitePlan, device: DevicePlan) -> str:
+    bus = next(bus for bus in site.buses if bus.id == device.bus)
+    return bus_address(bus) or bus.simulated
 
 
 def read_record(data: Path) -> Record:

@@ -31,6 +31,8 @@ class BoundDetector:
     """Role and source of each point that the detector has."""
     run_on_ms: int
     """The longest of the outputs that it drives."""
+    was: str = ""
+    """The id that it had before it was renamed, as its alarms know it."""
 
     @property
     def devices(self) -> frozenset[DeviceId]:
@@ -47,6 +49,8 @@ class BoundOutput:
     """What may trip it: kind and index into Binding.detectors."""
     airflow: Source | None
     override: Source | None
+    was: str = ""
+    """The id that it had before it was renamed, as its alarms know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def _bind_detector(room: RoomPlan, index: int, detector: DetectorPlan, devices: 
     if not sources:
         raise ConfigError(f"{detector.id}: a detector without a point")
     driven = [output.run_on_ms for output in room.outputs if any(_is_cause(room, index, c) for c in output.causes)]
-    return BoundDetector(detector, sources, max(driven, default=0))
+    return BoundDetector(detector, sources, max(driven, default=0), _was(room, detector.id))
 
 
 def _bind_output(room: RoomPlan, output: OutputPlan, first: int, devices: dict[str, DevicePlan]) -> BoundOutput:
@@ -113,7 +117,13 @@ def _bind_output(room: RoomPlan, output: OutputPlan, first: int, devices: dict[s
         causes,
         _source(room, output.airflow, devices) if output.airflow != NONE else None,
         _source(room, output.override, devices) if output.override != NONE else None,
+        _was(room, output.id),
     )
+
+
+def _was(room: RoomPlan, subject: str) -> str:
+    """What a detector or an output was called before; an alarm's old id ends with its rule, as its new one does."""
+    return next((a.was.rpartition("/")[0] for a in room.alarms if a.was and a.subject == subject), "")
 
 
 def _is_cause(room: RoomPlan, detector: int, cause: CausePlan) -> bool:

@@ -22,7 +22,7 @@ from services.actuator.tell import Teller
 from services.guard.binding import Binding, BoundDetector, BoundOutput, Source, stricter
 from shared.devices.decoder import decode_channel
 from shared.devices.frame import Frame
-from shared.domain.ids import OutputId
+from shared.domain.ids import OutputId, PointId
 from shared.domain.inputs import ReportKind
 from shared.domain.plan import DetectorPlan, OutputKind, OutputPlan
 from shared.domain.trip import TripSample, TripState, advance, demand, drives, restart
@@ -218,16 +218,16 @@ class Control:
             detector.plan = detector.bound.plan
 
     def adopt(self, other: "Control") -> None:
-        """Go on from the control of the plan before, by ids."""
+        """Go on from the control of the plan before, by ids, or by those that were had before a rename."""
         states = {detector.bound.plan.id: detector for detector in other._detectors}
         for detector in self._detectors:
-            before = states.get(detector.bound.plan.id)
+            before = states.get(detector.bound.plan.id, states.get(PointId(detector.bound.was)))
             if before is not None and before.bound.sources == detector.bound.sources:
                 detector.state, detector.values = before.state, before.values
             elif before is not None:
                 detector.state = restart(before.state, self._clock.monotonic_ms())
         for output_id, output in self.outputs.items():
-            was = other.outputs.get(output_id)
+            was = other.outputs.get(output_id, other.outputs.get(OutputId(output.bound.was)))
             if was is not None:
                 output.held_on, output.held_from_ms = was.held_on, was.held_from_ms
                 output.found, output.found_ms = was.found, was.found_ms
@@ -240,6 +240,15 @@ class Control:
                     output.override = was.override
         self.lease, self._first_lease_ms = other.lease, other._first_lease_ms
         self._past, self._started_ms = other._past, other._started_ms
+
+    def held_at_stop(self) -> frozenset[OutputId]:
+        """Outputs that are on and that something local demands: a clean end switches none of them off."""
+        now_ms = self._clock.monotonic_ms()
+        return frozenset(
+            output_id
+            for output_id, output in self.outputs.items()
+            if output.wanted.on and (self._trips(output, now_ms) or self._own(output, now_ms))
+        )
 
     # What comes out
 
@@ -257,11 +266,7 @@ class Control:
 
     def _decide(self, output: _Output, now_ms: int) -> None:
         trips = () if self._is_heard(output, now_ms) else self._trips(output, now_ms)
-        own = (
-            *(("standby",) if output.has_standby_demand else ()),
-            *(("unexplained",) if now_ms < output.unexplained_until_ms else ()),
-            *(("start",) if output.is_unexplained else ()),
-        )
+        own = self._own(output, now_ms)
         test = ("test",) if now_ms < output.test_until_ms else ()
         output.wanted = wanted(
             output.plan, self.lease, (*trips, *own, *test),
@@ -279,6 +284,14 @@ class Control:
         """A buzzer is the site's while its lease lives, so that a person can silence it. Nothing else can be."""
         is_leased = leases.is_alive(self.lease, now_ms) and output.plan.id in self.lease.demands
         return is_leased and output.plan.kind is OutputKind.BUZZER
+
+    def _own(self, output: _Output, now_ms: int) -> tuple[str, ...]:
+        """What demands it beside the detectors."""
+        return (
+            *(("standby",) if output.has_standby_demand else ()),
+            *(("unexplained",) if now_ms < output.unexplained_until_ms else ()),
+            *(("start",) if output.is_unexplained else ()),
+        )
 
     def _trips(self, output: _Output, now_ms: int) -> tuple[str, ...]:
         """What its detectors demand; a standby fan waits for the failure of one before it."""

@@ -93,8 +93,15 @@ class Engine:
                 self._make_card(DeviceId(device.id))
         if before is not None:
             self.control.adopt(before.control)
-            for name in self.cards.keys() & before.cards.keys():
-                self.cards[name].adopt(before.cards[name])
+            for name, card in self.cards.items():
+                renamed = {
+                    bound.plan.id: OutputId(bound.was)
+                    for bound in self.plan.binding.outputs
+                    if bound.plan.device == name and OutputId(bound.was) in before._card_of
+                }
+                known = before.cards.get(name) or next((before._card_of[was] for was in renamed.values()), None)
+                if known is not None:
+                    card.adopt(known, renamed)
         self.control.decide()
         if any(device.blocks for device in devices):
             timeouts_ms = {bus.id: bus.timeout_ms for bus in self.plan.site.buses}
@@ -119,14 +126,17 @@ class Engine:
         self._buses = {}
 
     async def stop_safe(self) -> None:
-        """A clean end: every output at its safe value, then the lines are given back."""
+        """A clean end: every output at its safe value, but on while a local trip holds it on; then the lines are given
+        back."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         for part in (DECIDE, *detector_devices(self.plan.binding.detectors)):
             self.pulse.beat(part)
-        await asyncio.gather(*(card.write_safe() for card in self.cards.values()))
+        self.control.decide()
+        held = self.control.held_at_stop()
+        await asyncio.gather(*(card.write_safe(held) for card in self.cards.values()))
         await self.stop()
 
     def is_stuck(self) -> bool:

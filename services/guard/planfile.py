@@ -1,6 +1,6 @@
 """DIR/guard.json: the plan that guard reads once at start, with the hash of the bytes it was made from.
 
-``{"hash": ..., "plan": {...}, ...}``: the hash is the SHA-256 of the plan's bytes (shared.wire.plans.encode_site) as
+``{"hash": ..., "plan": {...}, ...}``: the hash is the SHA-256 of the plan's bytes (shared.wire.plans.encode_guard) as
 they stand in the file; other keys are for the parent and are not looked at. Refuses (ConfigError): a file that is not
 that, a plan whose hash differs, a plan that names what is not there.
 """
@@ -15,7 +15,7 @@ from services.guard.binding import Binding, bind
 from shared.devices.plan import SitePlan
 from shared.domain.errors import ConfigError, WireError
 from shared.runtime import places
-from shared.wire.plans import decode_site, encode_site
+from shared.wire.plans import decode_site, encode_guard
 
 
 class _File(msgspec.Struct):
@@ -60,7 +60,7 @@ def read_plan(path: Path) -> GuardPlan:
 
 def write_plan(data: Path, site: SitePlan) -> str:
     """Write DIR/guard.json for a plan and give its hash."""
-    body = encode_site(site)
+    body = encode_guard(site)
     name = plan_hash(body)
     places.write_file(data, places.GUARD_PLAN, b'{"hash":"%s","plan":%s}\n' % (name.encode(), body))
     return name

@@ -1,9 +1,9 @@
 """A new rule set: what is still in the plan keeps its state by id, or by the id that it had before.
 
-Points, scans, detectors, batteries and outputs keep theirs by id; detectors and batteries that were renamed by their
-alarms, which know it; a condition row by its alarm, its kind and its place among the alarm's rows of that kind. An open
-alarm whose rule is gone is closed as retired. A condition that was TRUE stays TRUE until a good value says otherwise,
-whatever its rule was before. A renamed room takes the state of the old one and counts its events anew.
+Points, scans, detectors, batteries and outputs keep theirs by id; detectors, batteries and outputs that were renamed by
+their alarms, which know it; a condition row by its alarm, its kind and its place among the alarm's rows of that kind.
+An open alarm whose rule is gone is closed as retired. A condition that was TRUE stays TRUE until a good value says
+otherwise, whatever its rule was before. A renamed room takes the state of the old one and counts its events anew.
 """
 
 from collections import defaultdict
@@ -45,7 +45,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     for o, n in batteries.items():
         new.batteries[n] = old.batteries[o]
         modes.apply_limits(new, n)
-    outputs = _pairs((x.id for x in old.plan.outputs), (before(x.id) for x in plan.outputs))
+    outputs = _kept_outputs(old.plan, plan, kept, before)
     for o, n in outputs:
         new.outputs[n] = old.outputs[o]
     point_of = dict(points)
@@ -57,7 +57,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     turn.emit(EventType.RULES_CHANGED, f"{plan.site}/{plan.id}", reason=rules.version, actor=rules.actor)
     _carry_rows(old, new, kept)
     _carry_records(turn, old, kept)
-    _release(turn, old, {o for o, _ in outputs})
+    _release(turn, old, outputs)
     _tell_late(turn, old, {o for o, _ in scans})
     timers.set_all(new)
     alarms.suppress_open(turn)
@@ -101,6 +101,16 @@ def _kept_batteries(old: RoomPlan, new: RoomPlan, kept: dict[int, int], before: 
         if NONE not in (old.alarms[o].battery, new.alarms[n].battery)
     }
     return {**renamed, **dict(_pairs((b.id for b in old.batteries), (before(b.id) for b in new.batteries)))}
+
+
+def _kept_outputs(
+    old: RoomPlan, new: RoomPlan, kept: dict[int, int], before: Callable[[str], str]
+) -> list[tuple[int, int]]:
+    """Positions of outputs in both plans: by id, else by an alarm of theirs that knows a rename."""
+    known = {output.id for output in old.outputs}
+    renamed = {new.alarms[n].subject: old.alarms[o].subject for o, n in kept.items()}
+    names = [before(x.id) if before(x.id) in known else renamed.get(x.id, x.id) for x in new.outputs]
+    return _pairs((x.id for x in old.outputs), names)
 
 
 def _carry_detectors(turn: Turn, old: RoomState, new: RoomState, kept: dict[int, int]) -> None:
@@ -179,13 +189,17 @@ def _carry_records(turn: Turn, old: RoomState, alarm_of: dict[int, int]) -> None
             )
 
 
-def _release(turn: Turn, old: RoomState, kept: set[int]) -> None:
-    """Outputs that are gone are demanded no more."""
+def _release(turn: Turn, old: RoomState, kept: list[tuple[int, int]]) -> None:
+    """Outputs that are gone are demanded no more; those that were renamed in their room are demanded by the new name."""
+    places = dict(kept)
     for o, output in enumerate(old.outputs):
-        if output.on and o not in kept:
-            turn.emit(
-                EventType.OUTPUT_RELEASED, old.plan.outputs[o].id, state="off", reason="it is no longer in the plan"
-            )
+        was = old.plan.outputs[o].id
+        now = turn.state.plan.outputs[places[o]].id if o in places else ""
+        if output.on and now != was and (not now or turn.state.plan.id == old.plan.id):
+            reason = f"it is called {now} now" if now else "it is no longer in the plan"
+            turn.emit(EventType.OUTPUT_RELEASED, was, state="off", reason=reason)
+            if now:
+                turn.emit(EventType.OUTPUT_DEMANDED, now, state="on", reason=", ".join(output.by))
 
 
 def _tell_late(turn: Turn, old: RoomState, kept: set[int]) -> None:

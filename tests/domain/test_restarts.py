@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from shared.domain.ids import PointId
-from shared.domain.inputs import Rules, What
+from shared.domain.ids import DeviceId, PointId
+from shared.domain.inputs import ReportKind, Rules, What
 from shared.domain.plan import NONE, DetectorPlan, LimitRow, MedianFactorRow, Mode, RoomPlan, Severity
 from shared.domain.units import NoData
 from tests.domain.driver import Room, told
-from tests.domain.plans import ALARM, FAULT, HIGH, PREALARM, alarm, battery_room, gas_room, limit_room
+from tests.domain.plans import ALARM, FAN, FAULT, HIGH, PREALARM, alarm, battery_room, gas_room, limit_room
 
 
 def _renamed(plan: RoomPlan) -> RoomPlan:
@@ -146,6 +146,33 @@ def test_a_renamed_battery_keeps_its_mode_and_the_run_on_of_its_boost() -> None:
         made.scan("io1", 0, after_ms=1_000)
         assert made.on()
     made.scan("io1", 0, after_ms=1_000)
+    assert not made.on()
+
+
+def test_a_renamed_relay_module_keeps_the_local_trip_and_its_run_on() -> None:
+    """guard's trip by gas was on the fan of io1; as io9 the fan runs on for it, and both names are told."""
+    plan = gas_room(run_on_ms=60_000)
+    made = Room(plan)
+    for _ in range(3):
+        made.scan("gas1", 0, after_ms=500)
+    made.report(ReportKind.LOCAL_TRIP, FAN, detail="gas_1 s/r/gas1-h2")
+    made.report(ReportKind.LOCAL_TRIP, FAN, on=False, after_ms=500)
+    io9 = FAN.replace("io1", "io9")
+    alarms = tuple(
+        replace(x, id=x.id.replace("io1", "io9"), subject=x.subject.replace("io1", "io9"), was=x.id)  # type: ignore[arg-type]
+        if "io1" in x.id
+        else x
+        for x in plan.alarms
+    )
+    outputs = tuple(replace(x, id=x.id.replace("io1", "io9")) for x in plan.outputs)  # type: ignore[arg-type]
+    scans = (plan.scans[0], replace(plan.scans[1], device=DeviceId("io9")))
+    events = made.put(Rules("v2", replace(plan, alarms=alarms, outputs=outputs, scans=scans), "file"))
+    assert [x for x in told(events) if "output" in x] == ["output.released io1-do0 off", "output.demanded io9-do0 on"]
+    assert [e.reason for e in events if e.type == "ampward.output.released.v1"] == [f"it is called {io9} now"]
+    for _ in range(59):
+        made.scan("gas1", 0, after_ms=1_000)
+    assert made.on()
+    made.scan("gas1", 0, after_ms=1_000)
     assert not made.on()
 
 

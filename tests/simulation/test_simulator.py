@@ -14,8 +14,11 @@ NOT_HERE = {
     EventType.LOG_RESYNCED,
     EventType.INPUT_UNDECODABLE,
     EventType.OUTPUT_CONTESTED,
+    EventType.DELIVERY_SENT,
+    EventType.DELIVERY_FAILED,
+    EventType.DELIVERY_RECEIPTED,
 }
-"""Need a damaged log or a foreign hand at the relay: they have tests of their own."""
+"""Need a damaged log, a foreign hand at the relay or somebody who sends messages: they have tests of their own."""
 
 
 _run = cache(lambda seed: run(seed, STEPS))

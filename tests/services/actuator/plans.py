@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from shared.devices.plan import BusPlan, DecisionPlan, MqttPlan, SitePlan
 from shared.devices.profile import BlockPlan, Channel, DevicePlan, Table, ValueType, Watchdog
-from shared.domain.ids import DeviceId, OutputId, PointId, RoomId
+from shared.domain.ids import AlarmId, DeviceId, OutputId, PointId, RoomId, RuleId
 from shared.domain.plan import (
     NONE,
+    AlarmPlan,
     CauseKind,
     CausePlan,
     DetectorPlan,
@@ -15,6 +16,7 @@ from shared.domain.plan import (
     PointPlan,
     RoomPlan,
     ScanPlan,
+    Severity,
 )
 from shared.domain.units import Unit
 from shared.domain.version import CORE_VERSION
@@ -113,3 +115,24 @@ def with_outputs(plan: SitePlan, **changes: object) -> SitePlan:
     first = replace(the_room.outputs[0], **changes)  # type: ignore[arg-type]
     the_room = replace(the_room, outputs=(first, *the_room.outputs[1:]))
     return replace(plan, decision=replace(plan.decision, rooms=(the_room,)))
+
+
+def renamed_module(plan: SitePlan, now: str) -> SitePlan:
+    """The same site with its relay module under another name, which its alarms know."""
+    the_room, (gas, relay) = plan.decision.rooms[0], plan.decision.devices
+
+    def named(id_: str) -> str:
+        return id_.replace("io1", now)
+
+    the_room = replace(
+        the_room,
+        scans=(the_room.scans[0], replace(the_room.scans[1], device=DeviceId(now))),
+        points=tuple(replace(x, id=PointId(named(x.id))) for x in the_room.points),
+        alarms=tuple(
+            AlarmPlan(AlarmId(f"{named(x.id)}/rule"), RuleId("rule"), named(x.id), Severity.ALARM, was=f"{x.id}/rule")
+            for x in the_room.outputs
+        ),
+        outputs=tuple(replace(x, id=OutputId(named(x.id)), device=DeviceId(now)) for x in the_room.outputs),
+    )
+    devices = (gas, replace(relay, id=now))
+    return replace(plan, decision=replace(plan.decision, devices=devices, rooms=(the_room,)))

@@ -1,15 +1,18 @@
 """Commissioning on a real Modbus TCP plant, and what ``armed`` is derived from."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from services.guard.armed import read_record, unarmed
+from services.guard.armed import output_hash, read_record, unarmed
 from services.guard.binding import bind
 from services.guard.commission import Outcome, commission
-from shared.devices.plan import SitePlan
+from shared.devices.plan import BusPlan, SitePlan
 from shared.domain.errors import Busy, ConfigError
+from shared.domain.ids import DeviceId
+from shared.domain.plan import ScanPlan
 from shared.runtime.clocks import SystemClock
 from tests.services.actuator.plans import BUZZER, CHARGER, FAN, relay_module, room, site, with_outputs
 from tests.services.guard.conftest import StartGuard, StartPeer
@@ -75,6 +78,24 @@ def test_what_a_proof_depends_on_unarms_when_it_changes(plant: Plant, tmp_path: 
         site("127.0.0.1:9", room(airflow=True)),
     ):
         assert unarmed(changed, bind(changed), record)[FAN] == "changed since it was commissioned"
+
+
+def test_the_airflow_of_another_box_is_another_proof() -> None:
+    """The sensor's bus keeps its name and gets another address: what was proven was the air at the old one."""
+    the_room = room(airflow=True)
+    scans = (*the_room.scans[:1], replace(the_room.scans[1], count=4), ScanPlan(DeviceId("air"), "b2", 5, 2, 200))
+    io1 = relay_module()
+    relay = replace(io1, channels=io1.channels[:4])
+    air = replace(io1, id="air", bus="b2", unit=7, channels=io1.channels[4:], watchdog=None)
+    plan = site("127.0.0.1:1", replace(the_room, scans=scans), relay=relay)
+    plan = replace(plan, decision=replace(plan.decision, devices=(*plan.decision.devices, air)))
+
+    def at(address: str) -> str:
+        sited = replace(plan, buses=(*plan.buses, BusPlan("b2", address, "", "", 300)))
+        return output_hash(sited, bind(sited).outputs[0])
+
+    assert at("10.0.0.1:502") == at("10.0.0.1:502")
+    assert at("10.0.0.1:502") != at("10.0.0.2:502")
 
 
 def test_a_fan_without_air_is_not_armed_and_loses_an_older_proof(plant: Plant, tmp_path: Path) -> None:

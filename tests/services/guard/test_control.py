@@ -14,9 +14,9 @@ from services.guard.control import EXPLAIN_MS, Control, Explanation, Past
 from shared.devices.frame import Block, Frame
 from shared.devices.profile import Table
 from shared.domain.errors import ConfigError
-from shared.domain.ids import OutputId
+from shared.domain.ids import AlarmId, OutputId, PointId, RuleId
 from shared.domain.inputs import Report, ReportKind
-from shared.domain.plan import OutputKind, RoomPlan
+from shared.domain.plan import AlarmPlan, OutputKind, RoomPlan, Severity
 from shared.domain.units import NoData
 from shared.runtime.clocks import ManualClock
 from tests.services.actuator.plans import BUZZER, CHARGER, FAN, LIMIT_1, STANDBY, gas_head, room, site
@@ -310,6 +310,62 @@ def test_a_new_plan_goes_on_from_the_old_ones_state() -> None:
     assert later.wants[FAN]
     assert later.wants[CHARGER] is False
     assert later.control.lease.number == bench.control.lease.number
+
+
+def _renamed(the_room: RoomPlan, was: str, now: str) -> RoomPlan:
+    """The same room with a device of another name, which its alarms know."""
+
+    def alarm(subject: str, rule: str) -> AlarmPlan:
+        id_ = AlarmId(f"{subject.replace(was, now)}/{rule}")
+        return AlarmPlan(id_, RuleId(rule), subject.replace(was, now), Severity.ALARM, was=f"{subject}/{rule}")
+
+    ids = [x.id for x in (*the_room.detectors, *the_room.outputs) if was in x.id]
+    return replace(
+        the_room,
+        alarms=tuple(alarm(name, "some_rule") for name in ids),
+        detectors=tuple(replace(x, id=PointId(x.id.replace(was, now))) for x in the_room.detectors),
+        outputs=tuple(replace(x, id=OutputId(x.id.replace(was, now))) for x in the_room.outputs),
+    )
+
+
+def test_a_renamed_gas_head_keeps_its_run_on() -> None:
+    """As head9 it starts up anew, and the gas that it saw as gas1 holds the fan for its run-on."""
+    bench = quiet(room(run_on_ms=60_000))
+    bench.gas(12)
+    bench.gas(3)
+    later = Bench(_renamed(room(run_on_ms=60_000), "gas1", "head9"))
+    later.clock = later.control._clock = bench.clock
+    later.number = bench.number
+    later.control.adopt(bench.control)
+    for n in range(299):
+        later.lease(ALL_OFF)
+        later.gas(3)
+        assert later.wants[FAN], n
+    for _ in range(2):
+        later.lease(ALL_OFF)
+        later.gas(3)
+    assert later.wants[FAN] is False
+
+
+def test_a_renamed_relay_keeps_what_was_unexplained() -> None:
+    """Found on at start without a reason: its hold goes on under the new name."""
+    bench = Bench(room(run_on_ms=60_000))
+    bench.control.find(CHARGER, on=True)
+    bench.control.explain(Past(away_ms=100, items={}))
+    later = Bench(_renamed(room(run_on_ms=60_000), "io1", "io9"))
+    later.clock = later.control._clock = bench.clock
+    later.control.adopt(bench.control)
+    io9 = OutputId(CHARGER.replace("io1", "io9"))
+    assert later.control.outputs[io9].unexplained_until_ms == bench.control.outputs[CHARGER].unexplained_until_ms > 0
+
+
+def test_a_clean_end_holds_on_what_something_local_demands() -> None:
+    """Gas at 2 %: fan and charger inhibit. A lease alone holds nothing on, nor does what is off already."""
+    bench = quiet()
+    bench.lease({FAN: False, CHARGER: True, BUZZER: True})
+    assert bench.control.held_at_stop() == frozenset()
+    bench.gas(25)
+    assert bench.control.held_at_stop() == {FAN, CHARGER}
 
 
 def test_a_detector_that_is_read_otherwise_keeps_its_gas() -> None:

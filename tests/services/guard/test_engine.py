@@ -14,13 +14,14 @@ from services.guard.planfile import make_plan, plan_hash
 from shared.devices.frame import Frame
 from shared.devices.plan import BusPlan
 from shared.devices.profile import Table
-from shared.domain.inputs import Report
+from shared.domain.ids import DeviceId, OutputId
+from shared.domain.inputs import Report, ReportKind
 from shared.fieldbus.device_side import Answer, Request
 from shared.fieldbus.port import BusFailure, Line
 from shared.fieldbus.simulated import SimulatedBus
 from shared.runtime.clocks import SystemClock
 from shared.wire.plans import encode_site
-from tests.services.actuator.plans import FAN, GAS_UNIT, site
+from tests.services.actuator.plans import CHARGER, FAN, GAS_UNIT, renamed_module, site
 from tests.services.guard.plant import Plant
 
 
@@ -90,6 +91,42 @@ async def test_a_line_that_hangs_silences_its_modules_and_is_opened_anew(monkeyp
     assert len(bench.plant.writes) == written
     assert later.control.outputs[FAN].found is True
     await later.stop_safe()
+
+
+async def test_a_clean_stop_leaves_on_what_gas_demands() -> None:
+    """At 2 % the charger stays inhibited when guard is stopped, though its safe value is off; else it is released."""
+    for gas, charger in ((25, True), (3, False)):
+        bench = Bench()
+        bench.plant.gas = gas
+        bench.plant.watchdog_ms = 60_000
+        engine = Engine(bench.plan, bench.world)
+        await engine.start()
+        await until(lambda engine=engine: engine.has_begun(), "begun")  # type: ignore[misc]
+        engine.control.test(CHARGER, 60_000)
+        await until(lambda bench=bench: bench.plant.coil(1), "the charger inhibited")  # type: ignore[misc]
+        await engine.stop_safe()
+        assert (bench.plant.coil(0), bench.plant.coil(1)) == (True, charger)
+
+
+async def test_a_renamed_module_is_not_met_anew() -> None:
+    """Its coils are those that the card under the old name knew: nothing is found, nothing is written."""
+    bench = Bench()
+    engine = Engine(bench.plan, bench.world)
+    await engine.start()
+    await until(engine.has_begun, "begun")
+    await until(lambda: bool(engine.cards[DeviceId("io1")].watches[FAN].coil), "read")
+    await engine.stop()
+    written, known = len(bench.plant.writes), engine.cards[DeviceId("io1")].watches
+    bench.reports.clear()
+    data = encode_site(renamed_module(site(), "io9"))
+    later = Engine(make_plan(plan_hash(data), data), bench.world)
+    await later.start(engine)
+    io9 = OutputId(FAN.replace("io1", "io9"))
+    assert later.cards[DeviceId("io9")].watches[io9] == known[FAN]
+    await asyncio.sleep(0.3)
+    await later.stop()
+    assert len(bench.plant.writes) == written
+    assert not [report for report in bench.reports if report.kind == ReportKind.COILS_AT_START]
 
 
 async def test_frames_are_counted_on_over_a_new_plan() -> None:
