@@ -13,16 +13,16 @@ from pathlib import Path
 from services.site.start import DEMO_PORT, DEMO_PTY, START, Start, guard_file
 from shared.devices.plan import SitePlan
 from shared.runtime import places
-from shared.wire.plans import encode_site
+from shared.wire.plans import encode_guard, encode_site
 
 CANDIDATE = "site.next.json"
 """A checked plan that is not in force yet."""
 
 
 def adopt(data: Path, plan: SitePlan, source: Path, sources: dict[str, str]) -> str:
-    """``sources`` are the files it was made from, with their hashes as they were read. Gives the plan's hash."""
-    body = encode_site(plan)
-    version = sha256(body).hexdigest()
+    """``sources`` are the files it was made from, with their hashes as they were read. Gives guard's plan's hash."""
+    body, guards = encode_site(plan), encode_guard(plan)
+    version = sha256(guards).hexdigest()
     start = Start(
         hash=version,
         source=str(source.resolve()),
@@ -32,9 +32,10 @@ def adopt(data: Path, plan: SitePlan, source: Path, sources: dict[str, str]) -> 
         mqtt=plan.mqtt.url,
         simulate=plan.simulate,
         demo=plan.demo,
+        site_hash=sha256(body).hexdigest(),
         environment={name: os.environ[name] for name in (DEMO_PORT, DEMO_PTY) if name in os.environ},
     )
-    places.write_file(data, places.GUARD_PLAN, guard_file(version, body))
+    places.write_file(data, places.GUARD_PLAN, guard_file(version, guards))
     places.write_file(data, places.SITE_PLAN, body)
     places.write_file(data, START, json.dumps(asdict(start), indent=1).encode() + b"\n")
     return version

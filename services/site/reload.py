@@ -2,7 +2,8 @@
 
     check (a process of its own) --bad--> the old configuration stays; a line a fault, a config_rejected Report
                                  --same--> nothing
-                                 --good--> guard takes the plan (lower of both limits) --refused--> as bad
+                                 --people--> in force at once; neither guard nor the log has to do with it
+                 --good--> guard takes the plan (lower of both limits) --refused--> as bad
                                            -> RuleSet committed -> guard told plan_committed -> DIR/guard.json
 
 A crash between any two steps leaves the old files in place: the next start checks the site file again.
@@ -28,7 +29,7 @@ from shared.domain.inputs import ReportKind
 from shared.runtime import places
 from shared.runtime.lifecycle import PARENT
 from shared.runtime.logging import logger
-from shared.wire.plans import decode_site, encode_site
+from shared.wire.plans import decode_site, encode_guard, encode_site
 
 CHECK_WAIT_S = 120.0
 GUARD_WAIT_S = 5.0
@@ -61,15 +62,18 @@ class Reloader:
                 log.warning("config_fault", fault=fault)
             return self._reject("; ".join(faults) or "the check did not end")
         body = places.find_file(self.data, CANDIDATE).read_bytes()
-        plan, version = decode_site(body), sha256(body).hexdigest()
+        plan = decode_site(body)
+        guards = encode_guard(plan)
+        version = sha256(guards).hexdigest()
         if body == encode_site(self.plan) and self.link.state.plan in ("", version):
             log.info("config_unchanged")
             return True
-        why = fixed_parts(self.plan, plan) or self._tell_guard(version, body)
-        if why:
-            return self._reject(why)
-        self._commit(plan.decision, actor)
-        self.link.plan_committed(version)
+        if guards != encode_guard(self.plan) or self.link.state.plan not in ("", version):
+            why = fixed_parts(self.plan, plan) or self._tell_guard(version, guards)
+            if why:
+                return self._reject(why)
+            self._commit(plan.decision, actor)
+            self.link.plan_committed(version)
         self.plan = plan
         adopt(self.data, plan, self.source, dict(answer["sources"]))
         self.adopted(plan)
@@ -78,7 +82,7 @@ class Reloader:
 
     def agree_with_guard(self) -> None:
         """After a start: a guard that lived with another plan gets the one that the log goes by now."""
-        body = encode_site(self.plan)
+        body = encode_guard(self.plan)
         version = sha256(body).hexdigest()
         state = self.link.state
         if state.connected and state.plan not in ("", version) and not self._tell_guard(version, body):

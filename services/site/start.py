@@ -20,6 +20,7 @@ class Start:
     """What the parent needs of the plan."""
 
     hash: str
+    """Of guard's plan."""
     source: str
     sources: dict[str, str]
     site: str
@@ -27,6 +28,8 @@ class Start:
     mqtt: str
     simulate: str
     demo: bool
+    site_hash: str
+    """Of DIR/site.json, which has more than guard's plan: whom to tell."""
     environment: dict[str, str]
     """Of the demo: where its simulated devices stand."""
 
@@ -45,7 +48,9 @@ def read_start(data: Path) -> Start | None:
         guards = places.find_file(data, places.GUARD_PLAN).read_bytes()
     except (OSError, ValueError, TypeError):
         return None
-    is_whole = sha256(body).hexdigest() == made.hash and guards == guard_file(made.hash, body)
+    guards_plan = guards[len(guard_file(made.hash, b"")) - 2 : -2]
+    is_guards = sha256(guards_plan).hexdigest() == made.hash and guards == guard_file(made.hash, guards_plan)
+    is_whole = is_guards and sha256(body).hexdigest() == made.site_hash
     return made if is_whole else None
 
 

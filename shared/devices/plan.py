@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from shared.devices.profile import DevicePlan
+from shared.domain.notify_plan import NotifyPlan
 from shared.domain.plan import RoomPlan
 
 
@@ -68,3 +69,5 @@ class SitePlan:
     simulate: str
     """Path of the devices file that the demo starts, or empty."""
     log: LogLimits = field(default_factory=LogLimits)
+    notify: NotifyPlan = field(default_factory=NotifyPlan)
+    """Who is told what. guard never gets it: its plan does not change with people."""

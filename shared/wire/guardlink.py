@@ -194,7 +194,7 @@ class Explain(Message, frozen=True, tag="explain"):
 
 
 class PlanSent(Message, frozen=True, tag="plan"):
-    """A new plan; the tail is its bytes (shared.wire.plans.encode_site). Until plan_committed guard trips at the lower
+    """A new plan; the tail is its bytes (shared.wire.plans.encode_guard). Until plan_committed guard trips at the lower
     of both limits."""
 
     has_tail: ClassVar[bool] = True

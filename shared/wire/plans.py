@@ -6,6 +6,7 @@ Refuses (WireError): unknown enumeration values, wrong types, a plan for another
 decides by it compares ``core_version``.
 """
 
+from dataclasses import replace
 from hashlib import sha256
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from shared.devices.plan import DecisionPlan, SitePlan
 from shared.domain.errors import WireError
 from shared.domain.ids import DecisionVersion
+from shared.domain.notify_plan import NotifyPlan
 
 _encoder = msgspec.json.Encoder()
 _decision = msgspec.json.Decoder(DecisionPlan)
@@ -39,6 +41,11 @@ def decision_version(data: bytes) -> DecisionVersion:
 
 def encode_site(plan: SitePlan) -> bytes:
     return _encoder.encode(plan)
+
+
+def encode_guard(plan: SitePlan) -> bytes:
+    """The site's plan as guard gets it: without people. Its SHA-256 names the plan between guard and the site."""
+    return _encoder.encode(replace(plan, notify=NotifyPlan()))
 
 
 def decode_site(data: bytes) -> SitePlan:
