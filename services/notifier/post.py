@@ -144,9 +144,9 @@ class Post:
     def _start(self) -> None:
         now = self._desk.steady_ms()
         busy: dict[str, int] = {}
-        for ident in self._under_way:
-            channel = self._rows[ident].message.lane.channel
-            busy[channel] = busy.get(channel, 0) + 1
+        for row in map(self._rows.get, self._under_way):
+            if row is not None:  # A settled one only reports what became of it.
+                busy[row.message.lane.channel] = busy.get(row.message.lane.channel, 0) + 1
         due = [row for row in self._rows.values() if row.due_ms <= now and row.message.id not in self._under_way]
         due.sort(key=lambda row: (not row.message.urgent, row.message.at_ms))
         for row in due:
