@@ -190,7 +190,7 @@ def _carry_records(turn: Turn, old: RoomState, alarm_of: dict[int, int]) -> None
 
 
 def _release(turn: Turn, old: RoomState, kept: list[tuple[int, int]]) -> None:
-    """Outputs that are gone are demanded no more; those that were renamed in their room are demanded by the new name."""
+    """Outputs that are gone are demanded no more; those renamed within their room are demanded by the new name."""
     places = dict(kept)
     for o, output in enumerate(old.outputs):
         was = old.plan.outputs[o].id

@@ -238,6 +238,7 @@ class RoomChecks:
         self.decimals(model.temperature_c, Unit.CELSIUS, (*place, "temperature_c"))
         self.windows(battery)
         self.hold(battery)
+        self.runaway(battery)
         jars = [jar for string in battery.strings for jar in string.jars]
         blind = [jar for jar in jars if "resistance" in jar.points and baseline_of(battery, jar) is None]
         if blind and battery.table["jar_resistance_alarm"].limit is None:
@@ -249,6 +250,20 @@ class RoomChecks:
                 if string.model.levels is not None:
                     what = "sealed cells have no electrolyte level: only the temperatures are judged"
                     self.source.warn((*string.place, "levels"), what, "leave it out, or type: vented_lead")
+
+    def runaway(self, battery: Battery) -> None:
+        """thermal_runaway needs the room's temperature and the string's current; else only great heat counts."""
+        hot = format_value(battery.table["thermal_runaway"].limit or 0, Unit.CELSIUS)
+        warm = [s for s in battery.strings if any("temperature" in p for jar in s.jars for p in jar.points)]
+        if warm and battery.model.ambient is None:
+            what = f"thermal_runaway sees only a jar at {hot} °C: nothing measures the temperature of the room"
+            place = (*battery.place, "ambient")
+            self.source.warn(battery.place, what, "ambient: device.point", needs=[place])
+        for string in warm:
+            if string.model.current is None:
+                what = f"thermal_runaway sees only a jar at {hot} °C: nothing measures the current of the string"
+                needs: list[Place] = [(*string.place, "current"), (*string.place, "device")]
+                self.source.warn(string.place, what, "current: device.point", needs=needs)
 
     def volts(self, battery: Battery) -> list[Place]:
         """What float and boost hang on."""
