@@ -8,17 +8,12 @@ then kind.
 
 from enum import IntEnum
 from heapq import heappush
-from typing import TYPE_CHECKING
-
 from shared.domain.conditions import NOTHING_MEASURED, Measured
 from shared.domain.events import Event
-from shared.domain.ids import event_id_after, event_id_begun, occurrence_id
+from shared.domain.ids import event_id_begun, occurrence_id
 from shared.domain.inputs import Entry
 from shared.domain.state import RoomState
 from shared.domain.trip import FAR_MS
-
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
 
 
 class Wake(IntEnum):
@@ -55,8 +50,8 @@ class Turn:
         self.suppress_dirty: set[int] = set()
         """Alarms whose suppression by design must be looked at once all conditions of the moment are known."""
         self.outputs_dirty = False
-        self._begun: Hash | None = None
-        """What the ids of the events share, once there is one."""
+        self._begun = ""
+        """What the ids of the events begin with, once there is one."""
         state.tick_ms = self.now
         state.site_seq = entry.site_seq
         state.log_id = entry.log_id
@@ -64,7 +59,7 @@ class Turn:
     def replace(self, state: RoomState) -> None:
         """Go on with another state of the room."""
         self.state = state
-        self._begun = None
+        self._begun = ""
 
     def wake(self, kind: Wake, index: int, due_ms: int) -> None:
         """Ask to be woken; a wake that comes earlier already stands."""
@@ -92,14 +87,14 @@ class Turn:
         room.room_no = room_no = room.room_no + 1
         ordinal = len(events)
         value, unit, limit, quality = measured
-        if self._begun is None:
+        if not self._begun:
             self._begun = event_id_begun(entry.log_id, entry.site_seq, plan.id)
         # As Event(...) does it, but without handing over so many arguments twice.
         event = tuple.__new__(
             Event,
             (
                 str(kind),
-                event_id_after(self._begun, ordinal),
+                f"{self._begun}{ordinal:04x}",
                 plan.site,
                 plan.id,
                 room_no,
