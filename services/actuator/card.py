@@ -10,7 +10,7 @@ FAILURE_RETRY_MS.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.actuator import watch as watching
@@ -134,6 +134,15 @@ class Card:
             if self.watches[output].coil != on:
                 await self._write(output, on)
                 await self._read(output)
+
+    async def let_go(self, outputs: Iterable[OutputId]) -> None:
+        """Nobody will say anything for these outputs from now on: their safe values, tried once, on a module that is
+        in reach."""
+        for output in outputs:
+            safe_on = self.coils[output].output.safe_on
+            if not self.contact and self.watches[output].coil != safe_on:
+                self._wants[output] = Want(safe_on)
+                await self._write(output, safe_on)
 
     def adopt(self, other: "Card", renamed: Mapping[OutputId, OutputId]) -> None:
         """Go on from what another card of the same module knew (a new plan); ``renamed`` has the old ids of outputs."""

@@ -5,13 +5,14 @@
 
 The loop itself is the only sender: every read and write of a supervised relay module passes the gate, and the gate asks
 the pulse, which the frames of each detector's device and the decision tick keep beating. Promises: a frame is decided
-upon in the call that brought it; a new plan takes over the coils as they are, without a write of its own. Limits: the
-decision tick is TICK_MS; a task that ends by an error ends guard (the modules fall to their safe values, the parent
-starts another).
+upon in the call that brought it; a new plan takes over its coils as they are, without a write of its own, and a coil
+that it does not have gets its safe value before. Limits: the decision tick is TICK_MS; a task that ends by an error
+ends guard (the modules fall to their safe values, the parent starts another).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from services.actuator.card import AFTER_WRITE, BEFORE_WRITE, Card
@@ -21,6 +22,7 @@ from services.actuator.tell import Teller
 from services.collector.collector import Collector
 from services.guard.armed import Record, unarmed
 from services.guard.control import Control, detector_devices
+from services.guard.locks import bus_address
 from services.guard.outbox import Outbox
 from services.guard.planfile import GuardPlan
 from shared.devices.frame import Frame
@@ -35,6 +37,7 @@ TICK_MS = 100
 DECIDE = "decide"
 STUCK_MS = 20_000
 CLOSE_S = 2.0
+LET_GO_S = 1.0
 BEFORE_KEEPING = "guard before keeping"
 MID_CHANGE = "guard mid change"
 LABELS = (BEFORE_KEEPING, BEFORE_WRITE, AFTER_WRITE, MID_CHANGE)
@@ -56,6 +59,15 @@ class World:
     step: Step = no_step
     seqs: dict[str, int] = field(default_factory=dict)
     """Last device_seq of each device in this boot: it goes on over a reload, or the log would take frames for late."""
+
+
+def coils_of(plan: GuardPlan) -> dict[OutputId, tuple[str, int, int]]:
+    """Where each output is switched: line, unit and coil, whatever their names."""
+    buses = {bus.id: bus_address(bus) or bus.id for bus in plan.site.buses}
+    return {
+        bound.plan.id: (buses[bound.device.bus], bound.device.unit, bound.channel.address)
+        for bound in plan.binding.outputs
+    }
 
 
 class Engine:
@@ -116,10 +128,7 @@ class Engine:
 
     async def stop(self) -> None:
         """End all parts and give the lines back; nothing is written."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await self._end_tasks()
         closing = [asyncio.create_task(bus.close()) for bus in self._buses.values()]
         if closing:
             await asyncio.wait(closing, timeout=CLOSE_S)
@@ -128,16 +137,33 @@ class Engine:
     async def stop_safe(self) -> None:
         """A clean end: every output at its safe value, but on while a local trip holds it on; then the lines are given
         back."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await self._end_tasks()
         for part in (DECIDE, *detector_devices(self.plan.binding.detectors)):
             self.pulse.beat(part)
         self.control.decide()
         held = self.control.held_at_stop()
         await asyncio.gather(*(card.write_safe(held) for card in self.cards.values()))
         await self.stop()
+
+    async def stop_for(self, plan: GuardPlan) -> None:
+        """The end before another plan: a coil that it does not have gets its safe value, within LET_GO_S; nothing else
+        is written."""
+        kept = coils_of(plan)
+        gone = [output for output, coil in coils_of(self.plan).items() if coil not in kept.values()]
+        await self._end_tasks()
+        for part in (DECIDE, *detector_devices(self.plan.binding.detectors)):
+            self.pulse.beat(part)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LET_GO_S):
+                for card in self.cards.values():
+                    await card.let_go([output for output in gone if self._card_of[output] is card])
+        await self.stop()
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
 
     def is_stuck(self) -> bool:
         """A detector's frames have stayed away for long while this loop went round: its line has to be opened anew."""

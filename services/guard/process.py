@@ -222,13 +222,14 @@ class Guard:
             self._broken.set_exception(fault)
 
     async def _change(self, plan: GuardPlan) -> None:
-        """Put a plan in force: the old engine ends without a write, the new one takes over the coils as they are."""
+        """Put a plan in force: the old engine lets go of coils that it does not have, the new one takes over the
+        others as they are."""
         async with self._changing:
             if self._ended.is_set():
                 return
             before = self._engine
             engine = Engine(plan, self._world)
-            await before.stop()
+            await before.stop_for(plan)
             self._world.step(MID_CHANGE)
             self._engine = engine
             await engine.start(before)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ from shared.fieldbus.port import BusFailure, Line
 from shared.fieldbus.simulated import SimulatedBus
 from shared.runtime.clocks import SystemClock
 from shared.wire.plans import encode_site
-from tests.services.actuator.plans import CHARGER, FAN, GAS_UNIT, renamed_module, site
+from tests.services.actuator.plans import CHARGER, FAN, GAS_UNIT, STANDBY, renamed_module, site
 from tests.services.guard.plant import Plant
 
 
@@ -127,6 +128,30 @@ async def test_a_renamed_module_is_not_met_anew() -> None:
     await later.stop()
     assert len(bench.plant.writes) == written
     assert not [report for report in bench.reports if report.kind == ReportKind.COILS_AT_START]
+
+
+async def test_a_coil_that_leaves_the_plan_gets_its_safe_value() -> None:
+    """The inhibit of the charger moves from one coil to another while it is on: the old coil is released, and a fan
+    that is kept is not touched."""
+    bench = Bench()
+    bench.plant.watchdog_ms = 60_000
+    bench.plant.gas = 25
+    engine = Engine(bench.plan, bench.world)
+    await engine.start()
+    await until(lambda: bench.plant.coil(0) and bench.plant.coil(1), "fan and inhibit on")
+    written = len(bench.plant.writes)
+    the_room = site().decision.rooms[0]
+    fan, charger, buzzer = the_room.outputs
+    moved = replace(charger, id=STANDBY, channel="do3")
+    data = encode_site(site(the_room=replace(the_room, outputs=(fan, moved, buzzer))))
+    plan = make_plan(plan_hash(data), data)
+    await engine.stop_for(plan)
+    assert [(coil, on) for _, coil, on in bench.plant.writes[written:]] == [(1, False)]
+    later = Engine(plan, bench.world)
+    await later.start(engine)
+    await until(lambda: bench.plant.coil(3), "the inhibit on at its new coil")
+    assert (bench.plant.coil(0), bench.plant.coil(1)) == (True, False)
+    await later.stop()
 
 
 async def test_frames_are_counted_on_over_a_new_plan() -> None:
