@@ -1,4 +1,4 @@
-"""A small real site for the tests of its life: two libmodbus devices, one room, a log with a small ballast."""
+"""A small real site for the black-box tests: two libmodbus devices, one room, a log with a small ballast."""
 
 import json
 import os
@@ -21,7 +21,8 @@ points:
 IO = """\
 points:
   do0: {table: coil, address: 0, on: 1, safe: on}
-  do1: {table: coil, address: 1, on: 1, safe: on}
+  do1: {table: coil, address: 1, on: 1, safe: off}
+  do2: {table: coil, address: 2, on: 1, safe: on}
   di2: {table: discrete, address: 2, closed: 1}
 watchdog: none
 """
@@ -45,30 +46,34 @@ rules: {{h2_prealarm: {{limit: {limit}, off_delay: 500ms}}, h2_alarm: {{off_dela
 log: {{ballast_mib: 1, disk_low_mib: 1}}
 {more}
 """
-FAN, BUZZER = 0, 1
-
-
-def _blow(device: ForeignDevice, address: int, value: int) -> None:
-    if address == FAN:
-        device.set("d", 2, value)
+MORE_OUTPUTS = """\
+    charger_inhibit: {output: io1.do1}
+    buzzer: {output: io1.do2}
+"""
+FAN, INHIBIT, BUZZER = 0, 1, 2
 
 
 class Depot:
-    """Devices and files; the airflow contact follows the fan's coil."""
+    """Devices and files; the airflow contact follows the fan's coil unless the fan has failed."""
 
     def __init__(self, folder: Path, data: Path | None = None) -> None:
         program = build_device(folder)
+        self.fan_works = True
         self.gas = ForeignDevice(program)
-        self.io = ForeignDevice(program, _blow)
+        self.io = ForeignDevice(program, self._blow)
         (folder / "gas.yaml").write_text(GAS)
         (folder / "io.yaml").write_text(IO)
         self.site_file = folder / "site.yaml"
         self.write()
         self.data = data or folder / "data"
 
-    def write(self, limit: str = "1.0", more: str = "", buzzer: bool = False) -> None:
-        """The site file, with another pre-alarm limit, a buzzer or more keys."""
-        room = "    buzzer: {output: io1.do1}" if buzzer else ""
+    def _blow(self, device: ForeignDevice, address: int, value: int) -> None:
+        if address == FAN:
+            device.set("d", 2, value if self.fan_works else 0)
+
+    def write(self, limit: str = "1.0", more: str = "", *, all_outputs: bool = False) -> None:
+        """The site file, with another pre-alarm limit, charger inhibit and buzzer beside the fan, or more keys."""
+        room = MORE_OUTPUTS if all_outputs else ""
         self.site_file.write_text(SITE.format(gas=self.gas.port, io=self.io.port, limit=limit, room=room, more=more))
 
     def h2(self, tenths_percent: int) -> None:

@@ -9,83 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.foreign import ForeignDevice, Site, ampward, build_device, running, wait_for
-
-GAS = """\
-points:
-  h2: {table: holding, address: 0, type: u16, scale: "0.1", unit: "%vol", no_data: [65535]}
-"""
-IO = """\
-points:
-  do0: {table: coil, address: 0, on: 1, safe: on}
-  do1: {table: coil, address: 1, on: 1, safe: off}
-  do2: {table: coil, address: 2, on: 1, safe: on}
-  di2: {table: discrete, address: 2, closed: 1}
-watchdog: none
-"""
-SITE = """\
-version: 1
-site: {{id: depot, name: Depot, time_zone: Europe/Berlin, language: en}}
-buses:
-  b1: {{modbus_tcp: "127.0.0.1:{gas}", timeout: 300ms}}
-  b2: {{modbus_tcp: "127.0.0.1:{io}", timeout: 300ms}}
-devices:
-  gas1: {{bus: b1, unit: 1, profile: ./gas.yaml, every: 200ms, room: r1}}
-  io1:  {{bus: b2, unit: 1, profile: ./io.yaml, every: 200ms, room: r1}}
-rooms:
-  r1:
-    volume_m3: 50
-    gas: [{{h2: gas1.h2, warm_up: 1s}}]
-    fan:
-      - {{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s,
-          wiring: fan_on_when_deenergised}}
-    charger_inhibit: {{output: io1.do1}}
-    buzzer: {{output: io1.do2}}
-rules: {{h2_prealarm: {{off_delay: 500ms}}}}
-"""
-FAN, INHIBIT, BUZZER = 0, 1, 2
-
-
-class Depot:
-    """Two libmodbus devices and the room's physics: the airflow contact follows the fan's coil unless it has failed."""
-
-    def __init__(self, folder: Path) -> None:
-        program = build_device(folder)
-        self.fan_works = True
-        self.gas = ForeignDevice(program)
-        self.io = ForeignDevice(program, self._blow)
-        (folder / "gas.yaml").write_text(GAS)
-        (folder / "io.yaml").write_text(IO)
-        self.site_file = folder / "site.yaml"
-        self.site_file.write_text(SITE.format(gas=self.gas.port, io=self.io.port))
-        self.data = folder / "data"
-
-    def _blow(self, device: ForeignDevice, address: int, value: int) -> None:
-        if address == FAN:
-            device.set("d", 2, value if self.fan_works else 0)
-
-    def h2(self, tenths_percent: int) -> None:
-        self.gas.set("h", 0, tenths_percent)  # The register counts tenths of a per cent.
-
-    def fan(self) -> int | None:
-        return self.io.coils.get(FAN)
-
-    def close(self) -> None:
-        self.gas.close()
-        self.io.close()
+from tests.e2e.depot import FAN, INHIBIT, Depot, open_depot
+from tests.e2e.foreign import Site, ampward, running, wait_for
 
 
 @pytest.fixture
 def depot(tmp_path: Path) -> Iterator[Depot]:
-    made = Depot(tmp_path)
-    yield made
-    made.close()
+    with open_depot(tmp_path) as made:
+        made.write(all_outputs=True)
+        yield made
 
 
 def settled(depot: Depot, site: Site) -> None:
     """Past power-up: the fan ran, three good samples came, nothing is demanded."""
-    wait_for("the start-up demand to run the fan", lambda: depot.fan() == 1)
-    wait_for("the start-up demand to end", lambda: depot.fan() == 0)
+    depot.settle()
     assert site.alarms().get("h2_prealarm") is None
 
 
@@ -201,8 +138,7 @@ def test_a_reload_under_gas_loses_no_device_and_no_fan(depot: Depot) -> None:
         settled(depot, site)
         depot.h2(12)
         wait_for("the pre-alarm", lambda: site.alarms().get("h2_prealarm"))
-        text = depot.site_file.read_text()
-        depot.site_file.write_text(text.replace("off_delay: 500ms", "off_delay: 500ms, limit: 1.1, deadband: 0.1"))
+        depot.write(limit="1.1, deadband: 0.1", all_outputs=True)
         site.process.send_signal(signal.SIGHUP)
         wait_for("the new rules", lambda: "the new site file is in force" in site.printed())
         depot.h2(0)

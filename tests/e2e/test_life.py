@@ -128,7 +128,7 @@ def test_a_second_run_goes_on_from_its_log(depot: Depot) -> None:
 
 def test_safe_values_of_a_clean_stop_are_no_alarm_at_the_next_start(depot: Depot) -> None:
     """Fan and buzzer stand on because the stop wrote it: they go off again, nothing is unexplained, nothing runs on."""
-    depot.write(buzzer=True)
+    depot.write(all_outputs=True)
     with running(depot.site_file, depot.data) as site:
         depot.settle()
         assert not depot.buzzer()

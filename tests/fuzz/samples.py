@@ -1,27 +1,18 @@
 """Good samples of everything that is parsed, to be made bad."""
 
-from shared.devices.frame import Block, Frame
+from shared.devices.frame import Block
 from shared.devices.profile import Table
-from shared.domain.events import Event, EventType
 from shared.domain.inputs import Command, Report, Resync, Start, Tick, Undecodable, What
 from shared.domain.plan import Severity
 from shared.domain.units import NoData
-from shared.wire.events import encode_event
 from shared.wire.inputs import RuleSet, WireBody, encode_input
+from tests.contract.rows import event, frame
 
-FRAME = Frame(
-    device="gas1",
-    boot="b00t",
-    device_seq=7,
-    sampled_at_ms=1_767_225_600_123,
-    age_ms=12,
-    synced=True,
-    outcome=NoData.PRESENT,
-    detail="",
+FRAME = frame(7)._replace(
     blocks=(
         Block(Table.HOLDING, 0, 4, bytes.fromhex("000a000000010002")),
         Block(Table.DISCRETE, 3, 9, bytes.fromhex("ff01")),
-    ),
+    )
 )
 BODIES: tuple[WireBody, ...] = (
     FRAME,
@@ -40,32 +31,4 @@ BODIES: tuple[WireBody, ...] = (
 INPUTS = tuple(
     encode_input("log1", 41 + number, 1000 * number, 1_767_225_600_000, body) for number, body in enumerate(BODIES)
 )
-EVENTS = (
-    encode_event(
-        Event(
-            type=EventType.ALARM_RAISED,
-            id="1" * 32,
-            site="demo",
-            room="r1",
-            room_no=5,
-            log_id="log1",
-            site_seq=41,
-            ordinal=0,
-            tick_ms=1000,
-            at_ms=1_767_225_600_000,
-            version="ab" * 16,
-            subject="demo/r1/gas1-h2/h2_alarm",
-            occurrence="2" * 32,
-            rule="h2_alarm",
-            severity="critical",
-            state="B",
-            value="2.1",
-            unit="%vol",
-            limit="2",
-            quality="good",
-            reason="",
-            actor="",
-            until_ms=0,
-        )
-    ),
-)
+EVENTS = (event(41, 0, 5).data,)

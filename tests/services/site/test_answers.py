@@ -1,5 +1,7 @@
 """Commands by id: the same answer to the same question, over restarts too."""
 
+from typing import Any
+
 from services.gateway.views import CommandState
 from services.processor.repeats import Answer, content, decode_answer, encode_answer
 from services.site.answers import KEPT_MAX, Answers, stored_answer
@@ -12,7 +14,7 @@ def command(number: int, reason: str = "seen") -> Command:
 
 
 def refusal(reason: str) -> Event:
-    blank = dict.fromkeys(Event._fields, "")
+    blank: dict[str, Any] = dict.fromkeys(Event._fields, "")
     numbers = dict.fromkeys(("room_no", "site_seq", "ordinal", "tick_ms", "at_ms", "until_ms"), 0)
     return Event(
         **{

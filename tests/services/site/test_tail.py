@@ -1,6 +1,7 @@
 """Events for those who follow: from memory, from the log, over the seam between both."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from services.gateway.views import CursorGone, EventItem
 from services.site import tail as tail_module
@@ -14,7 +15,7 @@ LOG = "log-2"
 
 
 def event(seq: int) -> Event:
-    blank = dict.fromkeys(Event._fields, "")
+    blank: dict[str, Any] = dict.fromkeys(Event._fields, "")
     numbers = dict.fromkeys(("room_no", "ordinal", "tick_ms", "at_ms", "until_ms"), 0)
     return Event(
         **{**blank, **numbers, "type": EventType.ALARM_RAISED, "id": f"e{seq}", "site_seq": seq, "log_id": LOG}

@@ -22,7 +22,7 @@ ALARM = {
     "value": "2.1",
     "unit": "%vol",
 }
-STATUS = {
+STATUS: dict[str, Any] = {
     "name": "Demo",
     "ready": True,
     "armed": False,
@@ -30,7 +30,7 @@ STATUS = {
     "mqtt": "mqtt://127.0.0.1:1883: connected",
     "checks": {"armed": {"ok": False, "detail": "io1-do0: never commissioned"}},
 }
-POINTS = {
+POINTS: dict[str, dict[str, Any]] = {
     "demo/r1/gas1-h2": {"value": "2.1", "unit": "%vol", "quality": "good", "no_data": ""},
     "demo/r1/gas2-h2": {"value": None, "unit": "%vol", "quality": "bad", "no_data": "timeout"},
     "demo/r1/bacs1-s1_current": {"value": "20", "unit": "A", "quality": "good", "no_data": ""},
