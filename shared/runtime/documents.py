@@ -32,6 +32,8 @@ _TAG = "tag:yaml.org,2002:"
 _NESTING = re.compile(r"[\[\]{}]")
 _LISTS = re.compile(r"^ {200}|([-?][ \t]+){41}", re.MULTILINE)
 _TOO_DEEP = ("is nested too deeply", f"at most {DEPTH_MAX} levels")
+_LOGIN = re.compile(r"//.*@")
+"""A name and a password inside an address: never repeated in a fault."""
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -342,7 +344,7 @@ def _fault(document: Document, detail: ErrorDetails, model: Any, at: Place) -> F
     if isinstance(cause, Refused):
         return document.fault(place, cause.what, cause.allowed)
     message = detail["msg"].removeprefix("Value error, ")
-    given = repr(detail["input"])
+    given = _LOGIN.sub("//...@", repr(detail["input"]))
     what = f"{given} is wrong" if len(given) <= 60 and not isinstance(detail["input"], dict | list) else "is wrong"
     return document.fault(place, what, message[:1].lower() + message[1:])
 
