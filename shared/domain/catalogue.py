@@ -312,6 +312,7 @@ _BOX = (
     Rule("disk_low", _A, Scope.BOX, off_delay_ms=MINUTE),
     Rule("clock_step", _A, Scope.BOX, off_delay_ms=MINUTE),
     Rule("replay_differs", _A, Scope.BOX),
+    Rule("delivery_failing", _A, Scope.BOX),
 )
 
 RULES: dict[str, Rule] = {

@@ -180,6 +180,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The wall clock jumped. No decision depends on it, but stamps around this moment are not to be trusted.",
         "Check the time service of this box.",
     ),
+    "delivery_failing": (
+        "Messages do not arrive by this channel. They are tried again and go by other channels where there are any.",
+        "Check network, address and credentials of the channel; `ampward test-channel` sends a test message.",
+    ),
     "replay_differs": (
         "The nightly replay derived other events from the same inputs.",
         "Keep the data folder and send the report of `ampward replay` to the maker: this must not happen.",

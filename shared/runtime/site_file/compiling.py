@@ -3,6 +3,7 @@
 Promises: the same file makes the same plan; every rule of the catalogue that the plant has a place for is in it.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from shared.devices.blocks import plan_device
@@ -16,6 +17,7 @@ from shared.runtime.site_file.batteries import BatteryTables
 from shared.runtime.site_file.binding import OwnRule, Room
 from shared.runtime.site_file.figures import Figures, Table, built_in, overlay
 from shared.runtime.site_file.loading import Source
+from shared.runtime.site_file.messages import configured, notify_plan
 from shared.runtime.site_file.models import RuleModel
 from shared.runtime.site_file.names import Found, Names
 from shared.runtime.site_file.outputs import OutputTables, add_detector, judged
@@ -68,7 +70,7 @@ def compile_site(names: Names, rooms: list[Room], devices: tuple[DevicePlan, ...
         time_zone=site.time_zone,
         language=site.language,
         demo=site.demo,
-        decision=DecisionPlan(CORE_VERSION, site.id, devices, (*plans, box_room(site.id, table))),
+        decision=DecisionPlan(CORE_VERSION, site.id, devices, (*plans, box_room(site.id, table, configured(source)))),
         buses=buses(source),
         mqtt=mqtt(source),
         http=model.http,
@@ -79,6 +81,7 @@ def compile_site(names: Names, rooms: list[Room], devices: tuple[DevicePlan, ...
             keep_around_alarm_ms=model.log.around_alarm,
             disk_low_mib=model.log.disk_low_mib,
         ),
+        notify=notify_plan(source),
     )
 
 
@@ -118,11 +121,11 @@ def mqtt(source: Source) -> MqttPlan:
     )
 
 
-def box_room(site: str, table: Table) -> RoomPlan:
-    """The pseudo-room with the alarms of the box itself."""
+def box_room(site: str, table: Table, channels: Iterable[str] = ()) -> RoomPlan:
+    """The pseudo-room with the alarms of the box itself, and of each channel to people."""
     path = f"{site}/{SITE_ROOM}"
     tables = Tables(Subject(path, path))
-    for rule, part in BOX_RULES:
+    for rule, part in (*BOX_RULES, *(("delivery_failing", channel) for channel in channels)):
         subject = tables.room / part
         alarm = tables.alarm(subject, table[rule])
         tables.reports.append(ReportRow(alarm, rule, subject.path, table[rule].severity))

@@ -15,8 +15,8 @@ from shared.runtime.documents import Document, Fault, Place, load_document
 from shared.runtime.site_file.models import ChannelsModel, IncludedFile, SiteFile
 from shared.runtime.sound import Gaps, sound_part
 
-_TABLES = ("buses", "devices", "rooms", "rules", "matrix", "people")
-_SINGLES = ("mqtt", "http", "simulate", "log", "uplink", "northbound")
+_TABLES = ("buses", "devices", "rooms", "rules", "matrix", "people", "schedules")
+_SINGLES = ("mqtt", "http", "heartbeat", "daily_test", "simulate", "log", "uplink", "northbound")
 
 
 @dataclass

@@ -18,12 +18,14 @@ from shared.runtime.site_file.values import (
     Delay,
     Duration,
     Flag,
+    HoursText,
     Id,
     Number,
     OneOrMany,
     Positive,
     RoomRef,
     Text,
+    TimeOfDay,
     Whole,
     Words,
 )
@@ -234,12 +236,17 @@ class PersonModel(Model):
     name: Text = ""
     email: Text = ""
     phone: Text = ""
-    language: Annotated[str, Field(pattern="^[a-z]{2}$")] = "en"
+    language: Literal["en", "de"] | None = None
+    """Of messages; the site's when not given."""
+    quiet: Annotated[list[HoursText], Words] = []
+    """Hours in which nothing below critical is sent, as in "22:00-06:00"; at their end comes one message."""
 
 
 class MatchModel(Model):
     severity: Literal["warning", "alarm", "critical"] | None = None
-    room: Annotated[list[Id], Words] = []
+    """This or graver."""
+    room: Annotated[list[RoomRef], Words] = []
+    """``site`` is the box itself; every room and the box when not given."""
     rule: Annotated[list[str], Words] = []
 
 
@@ -248,7 +255,13 @@ class NotifyModel(Model):
     to: Annotated[list[Id], Words, Field(min_length=1)]
     by: Annotated[list[str], Words, Field(min_length=1)]
     repeat: Duration | None = None
+    """Told again so often until somebody acknowledges; critical alarms at least every 5min in any case."""
     escalate_after: Duration | None = None
+    """Unacknowledged for so long it goes to the next people, one after the other."""
+    escalate_to: Annotated[list[Id], Words] = []
+    """The next people in their order; everybody else under people when not given."""
+    when: Id | None = None
+    """Only in the hours of this schedule."""
 
 
 class EmailModel(Model):
@@ -272,6 +285,14 @@ class ChannelsModel(Model):
     webhook: WebhookModel | None = None
     sms: dict[str, Any] | None = None
     """Comes with a later version."""
+
+
+class HeartbeatModel(Model):
+    """A sign of life to an outsider, who notices when it stays away."""
+
+    url: Annotated[str, Field(pattern="^https?://")]
+    every: Duration = MINUTE
+    allow: Annotated[list[str], Words] = []
 
 
 class MqttModel(Model):
@@ -304,6 +325,11 @@ class Sections(Model):
     matrix: dict[Id, MatrixModel] = {}
     people: dict[Id, PersonModel] = {}
     notify: list[NotifyModel] = []
+    schedules: dict[Id, Annotated[list[HoursText], Words, Field(min_length=1)]] = {}
+    """Hours by name, for ``when:`` of a rule for people."""
+    heartbeat: HeartbeatModel | None = None
+    daily_test: TimeOfDay | None = None
+    """Once a day at this time a test message goes to each person by each channel."""
     channels: ChannelsModel = ChannelsModel()
     mqtt: MqttModel | None = None
     http: str = "127.0.0.1:8080"

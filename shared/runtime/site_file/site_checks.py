@@ -1,7 +1,6 @@
 """Checks of the site as a whole: its lines, devices, files and names, and what this version does not do yet."""
 
 import ipaddress
-import re
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -10,13 +9,13 @@ from shared.runtime.documents import Place
 from shared.runtime.durations import format_duration
 from shared.runtime.site_file.binding import Room
 from shared.runtime.site_file.loading import Source
+from shared.runtime.site_file.messages import check_file, check_people
 from shared.runtime.site_file.models import BusModel, DeviceModel
 from shared.runtime.site_file.names import Found, Names, listing, near
 
 BAUDS = (1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 TIMEOUT_ADVISED_MS = (100, 2_000)
 EVERY_ADVISED_MAX_MS = 60_000
-_PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{2,29}", re.ASCII)
 KINDS = ("modbus_tcp", "modbus_rtu", "simulated", "snmp")
 LATER = "comes with a later version: it does nothing in this one"
 
@@ -36,7 +35,7 @@ def check_site_wide(names: Names, rooms: list[Room]) -> None:
     for name, bus in source.model.buses.items():
         _bus(source, name, bus)
     _devices(source)
-    _people(source)
+    check_people(source)
     if not source.model.rooms and not source.is_broken(("rooms",)) and not source.is_partial:
         source.fault(("rooms",), "the site has no rooms", "at least one room")
     for room in rooms:
@@ -60,7 +59,7 @@ def _site(source: Source) -> None:
         _simulate(source)
     if model.mqtt is not None:
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
-            _file(source, ("mqtt", key), getattr(model.mqtt, key))
+            check_file(source, ("mqtt", key), getattr(model.mqtt, key))
 
 
 def _zone(source: Source, zone: str) -> None:
@@ -85,12 +84,7 @@ def _simulate(source: Source) -> None:
             place, "only a demo site has simulated devices", "site: {demo: true}, or leave it out", needs=needs
         )
     else:
-        _file(source, place, source.model.simulate)
-
-
-def _file(source: Source, place: Place, text: str) -> None:
-    if text and not (source.base(place) / text).is_file():
-        source.fault(place, f"there is no file {text}", "an existing file")
+        check_file(source, place, source.model.simulate)
 
 
 def _is_loopback(host: str) -> bool:
@@ -191,37 +185,6 @@ def _device(source: Source, name: str, device: DeviceModel) -> None:
         source.fault((*place, "room"), what, f"{listing(rooms, 'a room under rooms:')}, or site for every room")
     if device.every > EVERY_ADVISED_MAX_MS:
         source.warn((*place, "every"), f"{format_duration(device.every)} is long", "up to 60s is advised")
-
-
-def _people(source: Source) -> None:
-    model = source.model
-    for person, entry in model.people.items():
-        if entry.phone and _PHONE.fullmatch(entry.phone) is None:
-            what = f"{entry.phone[:40]!r} is no phone number"
-            source.warn(("people", person, "phone"), what, "as in +49 30 1234567")
-    channels = [name for name in ("email", "webhook", "sms") if getattr(model.channels, name, None) is not None]
-    for rule, (document, number) in zip(model.notify, source.notify, strict=True):
-        place: Place = ("notify", number)
-        for position, person in enumerate(rule.to):
-            if person not in model.people and not source.is_gone(("people", person)):
-                what = f"there is no person {person}{near(person, model.people)}"
-                allowed = listing(model.people, "a person under people:")
-                at = source.written(document, (*place, "to", position))
-                source.faults.append(document.fault(at, what, allowed))
-        for position, channel in enumerate(rule.by):
-            if channel not in channels and not source.is_gone(("channels", channel)):
-                what = f"there is no channel {channel}{near(channel, channels)}"
-                allowed = listing(channels, "a channel under channels:")
-                at = source.written(document, (*place, "by", position))
-                source.faults.append(document.fault(at, what, allowed))
-    if model.notify:
-        document, number = source.notify[0]
-        what = "messages are not sent by this version: only alarms on this box, its outputs and MQTT"
-        source.faults.append(
-            document.fault(
-                source.written(document, ("notify", number)), what, "keep it for a later version", severity="warning"
-            )
-        )
 
 
 def _paths(names: Names, room: Room) -> Iterator[tuple[str, str, Place]]:

@@ -4,6 +4,7 @@ Each refuses with what is wrong and what is allowed (shared.runtime.documents.Re
 Numbers are kept as Decimal: "1.0" %vol becomes 10000 exactly, and a decimal too many is a fault, never rounded away.
 """
 
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, NamedTuple
@@ -11,6 +12,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from shared.domain.ids import ID_ALLOWED, is_id
+from shared.domain.notify_plan import DAY_MINUTES, Hours
 from shared.domain.units import CEILING, DECIMALS, Unit
 from shared.runtime import durations
 from shared.runtime.documents import Refused
@@ -57,6 +59,52 @@ def _duration(least_ms: int) -> Callable[[object], int]:
         return ms
 
     return parse
+
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<begin>[0-9:]+) ?- ?(?P<end>[0-9:]+)")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+HOURS_ALLOWED = '"22:00-06:00", "mon-fri 07:30-16:00" or "sat,sun 00:00-24:00"'
+
+
+def _minute(text: str) -> int:
+    """Minutes after midnight of 07:30; -1 for what is no time of the day."""
+    found = _CLOCK.fullmatch(text)
+    minute = int(found[1]) * 60 + int(found[2]) if found is not None and int(found[2]) < 60 else -1
+    return minute if minute <= DAY_MINUTES else -1
+
+
+def _days(text: str) -> tuple[int, ...]:
+    """The days that are named, in order; empty when one is no day."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if first not in DAYS or (dash and last not in DAYS):
+            return ()
+        begin, end = DAYS.index(first), DAYS.index(last if dash else first)
+        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return tuple(sorted(found))
+
+
+def _hours(given: object) -> Hours:
+    """Hours of the day, on some days or on all."""
+    if isinstance(given, Hours):
+        return given
+    found = _HOURS.fullmatch(given.strip().lower()) if isinstance(given, str) else None
+    days = _days(found["days"] or "mon-sun") if found is not None else ()
+    begin, end = (_minute(found["begin"]), _minute(found["end"])) if found is not None else (-1, -1)
+    if not days or begin < 0 or end < 0 or begin == DAY_MINUTES:
+        raise Refused(f"{str(given)[:60]!r} is no time of the day", HOURS_ALLOWED)
+    if begin == end:
+        raise Refused(f"{str(given)[:60]!r} begins and ends at once", "00:00-24:00 for the whole day")
+    return Hours(days, begin, end)
+
+
+def _time_of_day(given: object) -> int:
+    minute = _minute(given.strip()) if isinstance(given, str) else -1
+    if not 0 <= minute < DAY_MINUTES:
+        raise Refused(f"{str(given)[:40]!r} is no time of the day", '"07:30"')
+    return minute
 
 
 def _decimal(given: object) -> Decimal:
@@ -116,6 +164,12 @@ Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pat
 RoomRef = Annotated[str, BeforeValidator(_room), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_-]{1,40}$"})]
 Duration = Annotated[int, BeforeValidator(_duration(DURATION_MIN_MS)), WithJsonSchema(_DURATION_SCHEMA)]
 Delay = Annotated[int, BeforeValidator(_duration(0)), WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": 0}]})]
+HoursText = Annotated[
+    Hours, BeforeValidator(_hours), WithJsonSchema({"type": "string", "examples": ["mon-fri 22:00-06:00"]})
+]
+TimeOfDay = Annotated[
+    int, BeforeValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"})
+]
 Number = Annotated[Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": ["number", "string"]})]
 Positive = Annotated[
     Decimal,

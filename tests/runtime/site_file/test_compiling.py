@@ -75,7 +75,7 @@ def test_rooms_stand_in_file_order_and_the_box_last(full: SitePlan) -> None:
 
 
 def test_the_box_has_its_own_alarms(full: SitePlan) -> None:
-    """The box's alarms are bound to reports about log, disk, clock and replay."""
+    """The box's alarms are bound to reports about log, disk, clock, replay and channels."""
     box = full.decision.rooms[-1]
     assert [one.id for one in box.alarms] == [
         "full/_site/log/log_undurable",
@@ -83,6 +83,8 @@ def test_the_box_has_its_own_alarms(full: SitePlan) -> None:
         "full/_site/disk/disk_low",
         "full/_site/clock/clock_step",
         "full/_site/replay/replay_differs",
+        "full/_site/email/delivery_failing",
+        "full/_site/webhook/delivery_failing",
     ]
     assert next((row.kind, row.subject) for row in box.reports) == ("log_undurable", "full/_site/log")
 
@@ -387,4 +389,4 @@ def test_the_example_of_the_interface_description_is_a_site() -> None:
     assert checked.errors == ()
     assert checked.plan is not None
     keys = {fault.key for fault in checked.faults}
-    assert {"buses.b3.snmp", "notify[0]", "uplink", "northbound"} <= keys
+    assert {"buses.b3.snmp", "uplink", "northbound"} <= keys
