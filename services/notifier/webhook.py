@@ -12,7 +12,7 @@ which is read at each send; within the bounds of services.notifier.reach. The sa
 What became of it: 2xx is Sent. 3xx (a captive portal or a moved receiver), 408, 425, 429, 5xx, no answer in time, a
 broken line or a file that cannot be read are Failed. Every other 4xx is Refused; 410 says that the receiver is gone.
 
-Limits: 500 events in a body (about 0.5 MiB; the rest is counted in ``data.left_out``), four secrets, 4 KiB of file.
+Limits: 500 events in a body (about 0.5 MiB; ``data.left_out`` counts the rest), four secrets, 4 KiB of file.
 """
 
 import asyncio
@@ -129,6 +129,7 @@ def body_of(message: Outgoing, site: str) -> bytes:
         own = event.get("data")
         document = {**event, "data": {**(own if isinstance(own, dict) else {}), "message": words}}
     else:
+        shown = [dict(each) for each in message.data[:EVENTS_MAX]]
         document = {
             "specversion": "1.0",
             "id": message.id,
@@ -139,8 +140,8 @@ def body_of(message: Outgoing, site: str) -> bytes:
             "datacontenttype": "application/json",
             "data": {
                 "message": words,
-                "events": [dict(each) for each in message.data[:EVENTS_MAX]],
-                "left_out": max(len(message.data) - EVENTS_MAX, 0),
+                "events": shown,
+                "left_out": len({*message.event_ids} - {each.get("id") for each in shown}),
             },
         }
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -35,9 +35,19 @@ GOALS: tuple[Goal, ...] = (
     Goal(
         "G5", "power-up: fan until warm-up and three good samples", "tests.soak.g05_power_up", few=3, full=60, batch=6
     ),
+    Goal("G6", "alarm -> first attempt to tell within 5 s", "tests.soak.g06_attempt", few=1, full=50, batch=2),
+    Goal("G7", "an unacked 2 % alarm is told again, escalated", "tests.soak.g07_again", few=1, full=15, batch=1),
     Goal("G9", "accepted inputs lost in kill -9 cycles: none", "tests.soak.g09_kill", few=5, full=1000, batch=50),
     Goal(
         "G10", "events missed or invented, against the oracle: none", "tests.soak.g10_oracle", few=2, full=100, batch=5
+    ),
+    Goal(
+        "G11",
+        "nobody missed, nobody told twice, whatever servers and kills do",
+        "tests.soak.g11_told",
+        few=1,
+        full=60,
+        batch=2,
     ),
     Goal("G12", "sends or writes during replay: none", "tests.soak.g12_replay", few=1, full=50, batch=5),
     Goal(
@@ -50,6 +60,7 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("G15", "a start folds one snapshot interval, no more", "tests.soak.g15_start", few=1, full=20, batch=20),
     Goal("G17", "the wall clock's steps decide nothing", "tests.soak.g17_clock", few=2, full=200, batch=10),
+    Goal("G18", "1,000 alarms in 10 s: grouped, each 2 % on its own", "tests.soak.g18_flood", few=1, full=20, batch=1),
     Goal("G20", "memory and descriptors do not grow", "tests.soak.g20_growth", few=1, full=180, batch=90),
     Goal(
         "invariants",

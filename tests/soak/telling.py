@@ -1,0 +1,337 @@
+"""Whether people were told: a notifier's process that is killed, servers that misbehave, and the account of it all.
+
+    with Telling(scale=60) as telling:
+        telling.start(crash_at="after send")
+        telling.put("raised", "r1/gas1/h2_alarm", "critical")
+        telling.kill()
+        telling.start()
+        telling.settled()
+        account = telling.account()
+
+The account is drawn up from what the servers really received; the ledger only says which events a mail was about.
+Every copy of a message after its first must be marked as a repeat, and must have a reason: a line that the server broke
+before its answer, or a kill while the ledger had it as under way.
+"""
+
+import base64
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from standardwebhooks import Webhook
+
+from services.notifier.ledger import OPEN
+from services.notifier.messages import FROM_EVENTS, Message
+from shared.domain.events import Event
+from shared.domain.notify_plan import Person, Route
+from shared.domain.plan import Severity
+from tests.services.notifier.lines import World
+from tests.soak.notify_worker import FastClock, TelledWorld
+from tests.testkit.http_sink import HttpSink
+from tests.testkit.process import wait_for
+from tests.testkit.smtp_server import SmtpServer
+
+ANNA = Person("anna", "Anna", email="anna@example.org", language="de")
+BEN = Person("ben", "Ben", email="ben@example.org")
+CARL = Person("carl", "Carl", email="carl@example.org")
+SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
+WALL_MS = 1_767_225_600_000
+SETTLED_S = 90.0
+
+
+TOLD = ("raised", "returned")
+"""Events that everybody in line is told of."""
+
+
+def what(event: Event) -> str:
+    """``raised`` of ampward.alarm.raised.v1."""
+    return event.type.split(".")[2]
+
+
+def route(*to: Person, by: tuple[str, ...] = ("email", "webhook"), escalate_after_ms: int = 0,
+          escalate_to: tuple[str, ...] = (), repeat_ms: int = 0) -> Route:  # fmt: skip
+    """Everything to these people."""
+    names = tuple(person.id for person in to)
+    return Route(1, Severity.WARNING, (), (), names, by, repeat_ms, escalate_after_ms, escalate_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One message as it arrived, once."""
+
+    id: str
+    channel: str
+    person: str
+    at_ms: int
+    """When, by the run's own clock."""
+    is_repeat: bool
+    answered: bool
+
+
+@dataclass(slots=True)
+class Account:
+    """What came of it."""
+
+    missed: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    """Without a reason, or without the mark."""
+    excused: int = 0
+    """Copies that have a reason and the mark."""
+    faults: list[str] = field(default_factory=list)
+
+
+class Telling:
+    """One run. Everything is in a folder of its own, which goes at the end."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        people: tuple[Person, ...] = (ANNA, BEN),
+        routes: tuple[Route, ...] = (),
+        timeout_s: float = 2.0,
+    ) -> None:
+        self._scale = scale
+        self._people = people
+        self._routes = routes or (route(*people),)
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self.kills = 0
+        self.under_way: Counter[str] = Counter()
+        """How often a kill found a message under way."""
+
+    def __enter__(self) -> Self:
+        self._temporary = tempfile.TemporaryDirectory(prefix="ampward-telling-")
+        self.folder = Path(self._temporary.name)
+        self.smtp = SmtpServer().__enter__()
+        self.sink = HttpSink().__enter__()
+        secret = self.folder / "secret"
+        secret.write_text(SECRET, encoding="ascii")
+        begun_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+        self._told = TelledWorld(
+            self.smtp.port, self.sink.port, str(secret), self._scale, begun_ms, WALL_MS,
+            self._timeout_s, self._people, self._routes,
+        )  # fmt: skip
+        self.clock: FastClock = self._told.clock()
+        (self.folder / "world.json").write_bytes(msgspec.json.encode(self._told))
+        self._file = (self.folder / "events.jsonl").open("ab", buffering=0)
+        self._errors = (self.folder / "errors").open("ab", buffering=0)
+        self._began_monotonic = time.monotonic() - self.clock.monotonic_ms() / self._scale / 1000
+        self.world = World(self._told.setting(), wall_ms=WALL_MS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._file.close()
+        self._errors.close()
+        self.sink.__exit__(kind, error, trace)
+        self.smtp.__exit__(kind, error, trace)
+        self._temporary.cleanup()
+
+    # The process
+
+    def start(self, crash_at: str = "") -> None:
+        """A notifier on this folder; it may end by itself at a labelled step."""
+        assert self._process is None, "one at a time"
+        environment = {**os.environ, "AMPWARD_CRASH_AT": crash_at} if crash_at else None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.soak.notify_worker", str(self.folder)], stderr=self._errors, env=environment
+        )
+
+    def kill(self) -> None:
+        """kill -9, wherever it is; also picks up one that ended at its label."""
+        assert self._process is not None, "start first"
+        self._process.kill()
+        self._collect()
+
+    def is_running(self) -> bool:
+        """Whether this process has come so far that it can be stopped."""
+        path = self.folder / "running"
+        return self._process is not None and path.exists() and path.read_text("ascii") == str(self._process.pid)
+
+    def died_by_itself(self) -> bool:
+        """Whether it reached its label."""
+        return self._process is not None and self._process.poll() is not None
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for its end."""
+        assert self._process is not None, "start first"
+        wait_for(self.is_running, within_s=SETTLED_S, name="the notifier runs")
+        self._process.terminate()
+        code = self._process.wait(30)
+        assert code == 0, f"ended with {code}: {self.errors()}"
+        self._process = None
+
+    def errors(self) -> str:
+        """What the notifier's processes wrote last."""
+        return (self.folder / "errors").read_text(encoding="utf-8")[-2000:]
+
+    def _collect(self) -> None:
+        assert self._process is not None, "start first"
+        code = self._process.wait()
+        assert code == -signal.SIGKILL, f"ended with {code}: {self.errors()}"
+        self._process = None
+        self.kills += 1
+        self.under_way.update(ident for ident, state in self._rows() if state == "sending")
+
+    # Events
+
+    def put(self, verb: str, alarm: str, severity: str = "warning", *, value: str = "") -> Event:
+        """One more event of the log, now."""
+        self.world.now_ms = self.clock.monotonic_ms()
+        event = self.world.event(verb, alarm, severity, value=value)
+        self._file.write(msgspec.json.encode(event) + b"\n")
+        return event
+
+    def ack_all(self) -> None:
+        """Nobody needs to be reminded of anything any more."""
+        last: dict[str, Event] = {event.subject: event for event in self.world.events}
+        for event in list(last.values()):
+            if what(event) in TOLD:
+                self.put("acked", event.subject.partition("/")[2], event.severity)
+
+    def settled(self, within_s: float = SETTLED_S) -> None:
+        """Wait until all is told: every event is in a message, nothing is held back and no message is open.
+
+        What is not so in time is left to the account to name.
+        """
+        end = time.monotonic() + within_s
+        while not self._is_settled() and time.monotonic() < end:
+            time.sleep(0.1)
+
+    def _is_settled(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise AssertionError(f"the notifier has ended: {self.errors()}")
+        if any(state in OPEN for _, state in self._rows()):
+            return False
+        with closing(self._ledger()) as db:
+            lanes = db.execute("SELECT value FROM record WHERE key LIKE 'lane/%'").fetchall()
+        if any(msgspec.json.decode(value).get("held") for (value,) in lanes):
+            return False
+        told = {item.event.id for message, _ in self.messages().values() for item in message.items}
+        return {event.id for event in self.world.events if what(event) in TOLD} <= told
+
+    def _ledger(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.folder / "notify.db", timeout=10)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """Id and state of every message; none while the ledger is not begun."""
+        if not (self.folder / "notify.db").exists():
+            return []
+        with closing(self._ledger()) as db:
+            has = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'message'").fetchone()
+            return db.execute("SELECT id, state FROM message").fetchall() if has else []
+
+    # The account
+
+    def messages(self) -> dict[str, tuple[Message, str]]:
+        """Message and state by id, out of the ledger."""
+        if not self._rows():
+            return {}
+        with closing(self._ledger()) as db:
+            rows = db.execute("SELECT id, body, state FROM message").fetchall()
+        decode = msgspec.json.Decoder(Message).decode
+        return {ident: (decode(body), state) for ident, body, state in rows}
+
+    def copies(self) -> list[Copy]:
+        """Everything that arrived anywhere, in order for each channel."""
+        mails = [
+            Copy(mail.id.partition(".")[0], "email", mail.recipients[0].partition("@")[0], self._ms(mail.at),
+                 "Ampward-Repeat" in mail.message, mail.answered)
+            for mail in self.smtp.mails
+        ]  # fmt: skip
+        hooks = [
+            Copy(request.headers["webhook-id"], "webhook", words["person"], self._ms(request.at), words["repeat"],
+                 request.answered and 200 <= request.status < 300)
+            for request in self.sink.requests
+            for words in (msgspec.json.decode(request.body)["data"]["message"],)
+            if not request.answered or 200 <= request.status < 300
+        ]  # fmt: skip
+        return mails + hooks
+
+    def first_arrivals(self) -> dict[str, int]:
+        """When the first message about each event arrived anywhere, by the run's own clock."""
+        messages = self.messages()
+        found: dict[str, int] = {}
+        for copy in self.copies():
+            for item in messages[copy.id][0].items:
+                found[item.event.id] = min(copy.at_ms, found.get(item.event.id, copy.at_ms))
+        return found
+
+    def account(self, *, refused: frozenset[str] = frozenset()) -> Account:
+        """Compare what had to be told with what arrived; ``refused`` lanes (person/channel) must have got nothing."""
+        found = Account()
+        copies = self.copies()
+        messages = self.messages()
+        self._judge_copies(copies, found)
+        arrived = {copy.id for copy in copies}
+        told: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for ident, (message, state) in messages.items():
+            if state == "sent" and ident not in arrived:
+                found.faults.append(f"message {ident} stands as sent and never arrived")
+            if ident in arrived:
+                for item in message.items:
+                    if item.kind in FROM_EVENTS:
+                        told[item.event.id, message.lane.key].add(ident)
+        found.faults += [f"{copy.id} arrived and is in no ledger" for copy in copies if copy.id not in messages]
+        for event in self.world.events:
+            if what(event) not in TOLD:
+                continue
+            for lane in (f"{p.id}/{c}" for p in self._people for c in ("email", "webhook")):
+                self._judge_event(event, lane, told[event.id, lane], found, is_refused=lane in refused)
+        self._judge_bodies(messages, found)
+        return found
+
+    def _judge_copies(self, copies: list[Copy], found: Account) -> None:
+        seen: defaultdict[str, list[Copy]] = defaultdict(list)
+        for copy in copies:
+            seen[copy.id].append(copy)
+        for ident, group in seen.items():
+            extra = len(group) - 1
+            found.doubled += [f"{ident} came again without its mark" for copy in group[1:] if not copy.is_repeat]
+            reasons = sum(not copy.answered for copy in group) + self.under_way[ident]
+            if extra > reasons:
+                found.doubled += [f"{ident} came {len(group)} times, {reasons} reasons"] * (extra - reasons)
+            found.excused += min(extra, reasons)
+
+    def _judge_event(self, event: Event, lane: str, ids: set[str], found: Account, *, is_refused: bool) -> None:
+        if is_refused:
+            found.faults += [f"{lane} refuses and was told"] if ids else []
+        elif not ids:
+            found.missed.append(f"{lane}: {event.type} {event.subject}")
+        elif len(ids) > 1:
+            found.doubled.append(f"{lane}: {event.type} {event.subject} in {len(ids)} messages")
+
+    def _judge_bodies(self, messages: dict[str, tuple[Message, str]], found: Account) -> None:
+        """What arrived says what the ledger says it does, and is signed."""
+        for request in self.sink.requests:
+            body = Webhook(SECRET).verify(request.body, request.headers)
+            data = body["data"]
+            said = {event["id"] for event in data["events"]} if "events" in data else {body["id"]}
+            ident = request.headers["webhook-id"]
+            stands = {item.event.id for item in messages[ident][0].items} if ident in messages else said
+            if not said <= stands or len(stands - said) != data.get("left_out", 0):
+                found.faults.append(f"webhook {ident} does not say what it stands for")
+        for mail in self.smtp.mails:
+            text = str(mail.message.get_content())
+            message = messages.get(mail.id.partition(".")[0])
+            if message is not None and len(message[0].items) == 1 and message[0].items[0].event.subject not in text:
+                found.faults.append(f"mail {mail.id} does not say what it stands for")
+
+    def _ms(self, monotonic: float) -> int:
+        return round((monotonic - self._began_monotonic) * 1000 * self._scale)
