@@ -196,8 +196,8 @@ def _announced(turn: Turn, found: Open, item: Item) -> None:
 
 
 def _shown(turn: Turn, found: Open, item: Item) -> None:
-    """A shelving, suppression or out-of-service ends. What is active the core announces itself, in the next event: until
-    then it stays hidden."""
+    """A shelving, suppression or out-of-service ends. What is active the core announces itself, in the next event: it
+    stays hidden until then."""
     is_latched = found.state == "E" and item.event.type != EventType.ALARM_UNSUPPRESSED
     if found.state in _ACTIVE or is_latched:
         return

@@ -292,6 +292,7 @@ class Service:
             head_seq=head.site_seq,
             decision=self.runner.version,
             undurable=self.runner.undurable,
+            tick_ms=head.tick_ms,
             alarms=shown_parts.alarm_items(states, at_ms, head.tick_ms),
             points=shown_parts.point_items(states),
             outputs=shown_parts.output_views(states),

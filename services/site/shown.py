@@ -32,6 +32,8 @@ class Shown:
     head_seq: int
     decision: str
     undurable: bool
+    tick_ms: int = 0
+    """The log's own time."""
     alarms: tuple[AlarmItem, ...] = ()
     points: tuple[PointItem, ...] = ()
     outputs: tuple[OutputView, ...] = ()

@@ -1,0 +1,179 @@
+"""The running site as the notifier sees it, and the notifier's life beside the MQTT publisher.
+
+Everything read here is a value that the writer's thread has left. Nothing of the notifier is loaded before somebody is
+to be told; when it ends by a fault it is begun anew: what it had planned stands in its ledger.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from services.gateway.views import AlarmItem, CursorGone, Views
+from services.notifier.feed import Gone, News, OpenAlarm
+from services.notifier.routing import Setting
+from services.site.guard_link import GuardState
+from services.site.service import Service
+from shared.devices.plan import SitePlan
+from shared.domain.events import Event, EventType
+from shared.domain.inputs import ReportKind
+from shared.log.port import Cursor
+from shared.runtime.clocks import Clock
+from shared.runtime.logging import logger
+
+if TYPE_CHECKING:
+    from services.notifier.post import Counter
+
+AGAIN_S = 5.0
+SHOWN_WAIT_S = 5.0
+SHOWN_LOOK_S = 0.05
+SILENT_S = 10.0
+"""Writer and guard give a sign each second; after so long without one the site is not well."""
+LOOK_S = 1.0
+STANDING = "BCEF"
+"""Process states in which an alarm is open for people who were never told of it."""
+
+
+class SiteNews:
+    """Implements services.notifier.feed.Feed."""
+
+    def __init__(
+        self, service: Service, views: Views, plan: Callable[[], SitePlan], guard: Callable[[], GuardState]
+    ) -> None:
+        self._service = service
+        self._views = views
+        self._plan = plan
+        self._guard = guard
+        self._known: tuple[SitePlan, Setting] | None = None
+
+    def setting(self) -> Setting:
+        plan = self._plan()
+        if self._known is None or self._known[0] is not plan:
+            self._known = (plan, setting_of(plan))
+        return self._known[1]
+
+    def events_after(self, cursor: Cursor | None, limit: int) -> tuple[News, ...] | Gone:
+        found = self._views.events_after(cursor, limit)
+        if isinstance(found, CursorGone):
+            return Gone()
+        return tuple(News(item.cursor, item.event, "undurable" in item.extra) for item in found)
+
+    async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
+        return await self._views.wait_for_events(cursor, timeout_s)
+
+    async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
+        """What is shown may be a moment older than the last event: it is waited for."""
+        cursor = self._views.head()
+        end = monotonic() + SHOWN_WAIT_S
+        while cursor is not None and self._service.shown.head_seq < cursor.site_seq and monotonic() < end:
+            await asyncio.sleep(SHOWN_LOOK_S)
+        shown = self._service.shown
+        site = self._plan().decision.site
+        return cursor, tuple(
+            open_alarm(item, site, shown.tick_ms) for item in shown.alarms if item.occurrence and item.state in STANDING
+        )
+
+    def tick_ms(self) -> int:
+        return self._service.shown.tick_ms
+
+    def alive(self) -> bool:
+        guard, now = self._guard(), monotonic()
+        is_heard = guard.connected and now - guard.heard_at < SILENT_S
+        return is_heard and now - self._service.counts.alive_at < SILENT_S
+
+    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
+        """In a thread: a writer that is stuck in the disk does not hold up who asks."""
+        await asyncio.to_thread(self._service.report, kind, part, detail, on=on, pulse=pulse)
+
+
+def setting_of(plan: SitePlan) -> Setting:
+    """What the notifier decides by."""
+    return Setting(
+        plan=plan.notify,
+        zone=ZoneInfo(plan.time_zone),
+        site=plan.decision.site,
+        name=plan.name,
+        language=plan.language,
+        rooms={room.id: room.name for room in plan.decision.rooms if room.name},
+    )
+
+
+def open_alarm(item: AlarmItem, site: str, tick_ms: int) -> OpenAlarm:
+    """An alarm that stands, as the event that would have told of it; its id is the occurrence's."""
+    event = Event(
+        type=EventType.ALARM_RAISED,
+        id=item.occurrence,
+        site=site,
+        room=item.id.split("/")[1],
+        room_no=0,
+        log_id="",
+        site_seq=0,
+        ordinal=0,
+        tick_ms=tick_ms,
+        at_ms=item.since_at_ms,
+        version="",
+        subject=item.id,
+        occurrence=item.occurrence,
+        rule=item.rule,
+        severity=item.severity,
+        state=item.state,
+        value=item.value,
+        unit=item.unit,
+        limit="",
+        quality="",
+        reason="",
+        actor="",
+        until_ms=0,
+    )
+    hidden = "" if item.override == "none" or item.severity == "critical" else item.override
+    return OpenAlarm(event, hidden)
+
+
+class Telling:
+    """The notifier and the heartbeat for as long as the site shows itself."""
+
+    def __init__(self, feed: SiteNews, folder: Path, clock: Clock) -> None:
+        self._feed = feed
+        self._folder = folder
+        self._clock = clock
+        self.counts: Counter | None = None
+        """Attempts, once somebody is to be told."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._again(self._notify, stop), name="notifier")
+            group.create_task(self._again(self._beat, stop), name="heartbeat")
+
+    async def _again(self, part: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await part(stop)
+            except Exception as fault:
+                logger(part="notifier").error("notifier_failed", fault=repr(fault))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S):
+                    await stop.wait()
+
+    async def _notify(self, stop: asyncio.Event) -> None:
+        while not self._feed.setting().plan.routes:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await stop.wait()
+            if stop.is_set():
+                return
+        from services.notifier.outside import make_channels
+        from services.notifier.service import Notifier
+
+        feed, clock = self._feed, self._clock
+        notifier = Notifier(feed, self._folder, clock, lambda _: make_channels(feed.setting(), clock))
+        self.counts = notifier.post.counts
+        await notifier.run(stop)
+
+    async def _beat(self, stop: asyncio.Event) -> None:
+        from services.notifier.outside import beat
+
+        await beat(self._feed, self._clock, stop)
