@@ -1,4 +1,4 @@
-"""What the site shows outside, in one event loop of its own thread: the HTTP interface and the MQTT publisher.
+"""What the site shows and tells outside, in one event loop of its own thread: HTTP, MQTT, and messages to people.
 
 Their libraries are loaded here, in this thread, when guard is already served.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.site.notify import Telling
 from services.site.views import SiteViews
 from shared.devices.plan import MqttPlan
 from shared.domain.errors import ConfigError
@@ -37,11 +38,13 @@ class Outside:
 class Faces(threading.Thread):
     """``mqtt_state`` is one sentence for people. ``feed`` is made in this thread, for it reads the log here."""
 
-    def __init__(self, views: SiteViews, make_feed: "Callable[[], Feed]", outside: Outside) -> None:
+    def __init__(self, views: SiteViews, make_feed: "Callable[[], Feed]", outside: Outside,
+                 telling: Telling) -> None:  # fmt: skip
         super().__init__(name="faces", daemon=True)
         self._views = views
         self._make_feed = make_feed
         self._outside = outside
+        self._telling = telling
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
         self._begun = threading.Event()
@@ -63,8 +66,9 @@ class Faces(threading.Thread):
         await gateway.start()
         self._begun.set()
         publishing = asyncio.create_task(self._publish(), name="mqtt")
+        telling = asyncio.create_task(self._telling.run(self._ending), name="telling")
         await self._ending.wait()
-        await publishing
+        await asyncio.gather(publishing, telling)
         await gateway.stop()
 
     async def _publish(self) -> None:

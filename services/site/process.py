@@ -25,6 +25,7 @@ from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
 from services.site.log_time import LogTime
 from services.site.loss_mark import LossMark
+from services.site.notify import SiteNews, Telling
 from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
@@ -164,7 +165,11 @@ class Process:
             boot=self._boot,
             started_at_ms=self._clock.wall_ms(),
         )
-        self._faces = Faces(SiteViews(parts), self._feed, outside)
+        views = SiteViews(parts)
+        telling = Telling(
+            SiteNews(service, views, lambda: self.plan, lambda: self._link.state), self._data, self._clock
+        )
+        self._faces = Faces(views, self._feed, outside, telling)
         self._faces.start()
         self._clean_up.callback(self._faces.end)
 
