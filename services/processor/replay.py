@@ -45,6 +45,8 @@ class Replayed:
 
     inputs: int = 0
     events: int = 0
+    begins_after: int = 0
+    """Frames up to this record are gone (``verify`` says why), or were not asked for: nothing of them is derived."""
     not_comparable: int = 0
     first_difference: Difference | None = None
     alarms: list[Change] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Replayed:
             "inputs": self.inputs,
             "events": self.events,
             "equal": self.equal,
+            "begins_after": self.begins_after,
             "not_comparable": self.not_comparable,
             "first_difference": difference,
             "alarms": [change.data() for change in self.alarms],
@@ -155,7 +158,7 @@ class _Run:
             raise LogDamaged(site_seq, "the snapshot to begin with is missing")
         self._must_change = self._body is not None
         self.fold.restore(snapshot)
-        self._begin = site_seq
+        self._begin = self.result.begins_after = site_seq
 
     def take(self, stretch: Stretch) -> None:
         """Derive the stretch's events again, and compare."""

@@ -2,7 +2,8 @@
 
 Kept for ever: commands, rule sets, Starts, Reports, Resyncs, undecodables, and every event. Frames and Ticks go, but
 for 15 minutes around each raised or escalated alarm (shared.devices.plan.LogLimits.keep_around_alarm_ms), also of the
-intervals beside. Only whole intervals between two snapshots are folded, oldest first, one at a time.
+intervals beside. Only whole intervals between two snapshots are folded, oldest first, one at a time, never the newest.
+When there is no other space ``strip`` takes what was kept around alarms, too. services.processor.keeping says when.
 """
 
 import json
@@ -21,6 +22,9 @@ from shared.wire.inputs import decode_input, report
 PASSING = {"frame", "tick"}
 RAISES = {EventType.ALARM_RAISED.value, EventType.ALARM_ESCALATED.value}
 
+AGE = "age"
+"""Why an interval goes whose frames are older than the retention; other reasons begin with ``space``."""
+
 
 class Told(NamedTuple):
     """What the Report of a folding says: its detail is this as JSON."""
@@ -33,6 +37,7 @@ class Told(NamedTuple):
     deleted: int
     root: str
     """Of what is kept (shared.log.chain.kept_root)."""
+    why: str = AGE
 
 
 def read_told(detail: str) -> Told | None:
@@ -51,8 +56,10 @@ class Due(NamedTuple):
     report: Report
 
 
-def due(reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, subject: str) -> Due | None:
-    """The oldest interval that is older than ``keep_ms``, or None.
+def due(
+    reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, subject: str, why: str = AGE
+) -> Due | None:
+    """The oldest interval that is older than ``keep_ms`` and ``around_ms``, or None.
 
     Raises LogDamaged when it is not what was written: what would show that is not deleted.
     """
@@ -77,14 +84,37 @@ def due(reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, sub
             else:
                 inputs.append(row)
         events += stretch.events
-    told = Told(first, last, digest.hex(), len(inputs), deleted, kept_root(inputs, events).hex())
-    folding = Folding(first, last, frozenset(row.site_seq for row in inputs))
+    told = Told(first, last, digest.hex(), len(inputs), deleted, kept_root(inputs, events).hex(), why)
+    return _due(told, inputs, subject)
+
+
+def strip(reading: Reading, after_seq: int, *, subject: str, why: str) -> Due | None:
+    """The oldest folded interval after ``after_seq`` that still has frames, without them; None when none has.
+
+    Raises LogDamaged when a record of it does not fit its checksum.
+    """
+    for stretch in reading.stretches(after_seq):
+        if not stretch.folded:
+            return None
+        if stretch.bad:
+            raise LogDamaged(stretch.bad, "the record's bytes are not its checksum's")
+        kept = [row for row in stretch.inputs if row.kind not in PASSING]
+        deleted = len(stretch.inputs) - len(kept)
+        if deleted:
+            root = kept_root(kept, stretch.events).hex()
+            place = (stretch.first_seq, stretch.last_seq, stretch.hash.hex())
+            return _due(Told(*place, len(kept), deleted, root, why), kept, subject)
+    return None
+
+
+def _due(told: Told, inputs: list[InputRow], subject: str) -> Due:
+    folding = Folding(told.first, told.last, frozenset(row.site_seq for row in inputs))
     return Due(folding, report(ReportKind.RETENTION, subject, pulse=True, detail=json.dumps(told._asdict())))
 
 
 def _oldest_end(reading: Reading, before_tick_ms: int) -> int | None:
-    """The site_seq of the oldest snapshot that ends an interval not folded yet, when it is old enough."""
-    for seq, _hash in reading.snapshots():
+    """The site_seq of the oldest snapshot (never the newest) that ends an interval not folded yet, when old enough."""
+    for seq, _hash in reading.snapshots()[:-1]:
         if seq <= reading.folded_to():
             continue
         row = next(reading.inputs(seq, 1), None)

@@ -17,15 +17,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from secrets import token_hex
 
-from services.processor import opening, retention
+from services.processor import opening
 from services.processor.committed import Committed, committed_from
 from services.processor.fold import Fold
+from services.processor.keeping import Keeping
 from services.processor.repeats import Repeats, decode_answer, encode_answer, place
 from services.processor.restore import CLOSED, restore
 from services.processor.taker import Offered, Taken, Taker, Unreadable
 from shared.devices.plan import DecisionPlan, LogLimits
 from shared.domain import core
-from shared.domain.errors import LogDamaged, LogError
+from shared.domain.errors import LogDamaged, LogError, LogFull
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, ReportKind, Start, Tick
 from shared.domain.state import RoomState
@@ -44,11 +45,9 @@ from shared.wire.plans import decision_version, encode_decision
 TICK_MS = 1_000
 SNAPSHOT_MS = 3_600_000
 SNAPSHOT_INPUTS = 20_000
-RETENTION_CHECK_MS = 3_600_000
 DISK_CHECK_MS = 10_000
 TIDY_MS = 1_000
 """20 ms of packing a second: half a MiB of records, 40 GiB a day."""
-DAY_MS = 86_400_000
 MIB = 1 << 20
 NOT_SYNCED = False
 
@@ -81,7 +80,7 @@ class Runner:
         self._aside: Callable[[Sequence[Group]], Log] | None = None
         self._last_input: dict[str, int] = {}
         self._since_snapshot = 0
-        self._next_snapshot = self._next_retention = self._next_disk = self._next_tidy = 0
+        self._next_snapshot = self._next_disk = self._next_tidy = 0
         self._disk_low = False
         self._is_damaged = False
         self._durable_seq = 0
@@ -104,7 +103,8 @@ class Runner:
         if opened.last is not None and opened.last is not opened.log:
             opened.last.close()
         log = opened.log if found.damage is None else None
-        self._journal = Journal(log, self._open_log, self._store.free_ballast)
+        self._journal = Journal(log, self._open_log, self._store)
+        self._keeping = Keeping(self._store, self._limits, self._subject("log"))
         self._journal.trouble = str(opened.trouble or "")
         now = self._now()
         self._sequencer = Sequencer.resume(found.start_after, found.anchor, now)
@@ -122,7 +122,7 @@ class Runner:
         self._store.take_ballast()
         self._write_head()
         tick = self._sequencer.tick_ms
-        self._next_snapshot, self._next_retention = tick + SNAPSHOT_MS, tick
+        self._next_snapshot = tick + SNAPSHOT_MS
         self._last_input = dict.fromkeys(self.states, tick)
         self._disk_low = self._is_told(ReportKind.DISK_LOW)
         if not self.undurable and self._is_told(ReportKind.LOG_UNDURABLE):
@@ -152,10 +152,10 @@ class Runner:
     def _aside_name(self) -> str:
         return "damaged-" + stamp(self._clock.wall_ms()).replace(":", "").replace(".", "")
 
-    def _open_log(self, groups: Sequence[Group]) -> Log:
+    def _open_log(self, groups: Sequence[Group], *, is_tight: bool = False) -> Log:
         """The log again, with these groups written; a damaged one is first set aside."""
         if self._aside is None:
-            return self._store.reopen(groups)
+            return self._store.reopen(groups, is_tight=is_tight)
         log = self._aside(groups)
         self._aside = None
         return log
@@ -278,16 +278,16 @@ class Runner:
         if log is None or self._is_damaged:
             return None
         try:
-            if tick_ms >= self._next_retention:
-                made = self._retain(log, tick_ms)
-                if made is None:
-                    self._next_retention = tick_ms + RETENTION_CHECK_MS
-                return made
+            due = self._keeping.due(log, tick_ms)
+            if due is not None:
+                return self._append([due.report], folding=due.folding)
             if tick_ms >= self._next_tidy:
                 self._next_tidy = tick_ms + TIDY_MS
                 log.tidy()
         except LogDamaged as damage:
             return self._leave_alone(damage)
+        except LogFull:
+            self._next_tidy = tick_ms + DISK_CHECK_MS
         except LogError:
             self._journal.suspect()
         return None
@@ -311,11 +311,6 @@ class Runner:
         made = self._append([body], snapshots=states)
         self._write_head()
         return made
-
-    def _retain(self, log: Log, tick_ms: int) -> Committed | None:
-        keep_ms, around_ms = self._limits.frames_days * DAY_MS, self._limits.keep_around_alarm_ms
-        due = retention.due(log, tick_ms, keep_ms=keep_ms, around_ms=around_ms, subject=self._subject("log"))
-        return None if due is None else self._append([due.report], folding=due.folding)
 
     def close(self) -> None:
         """A clean stop: the state is kept, so the next start has nothing to fold."""

@@ -30,6 +30,14 @@ Progress = Callable[[int, int], None]
 """Told (done, of all) now and then."""
 
 
+class Gone(NamedTuple):
+    """Records of which frames and Ticks are gone, and why: age, or one of the reasons of keeping.py."""
+
+    first: int
+    last: int
+    why: str
+
+
 class Verified(NamedTuple):
     """``bad_record`` is 0 when ok; ``replay_from`` the first input from which every event can be derived again."""
 
@@ -42,6 +50,8 @@ class Verified(NamedTuple):
     site_seq: int
     what: str
     """What is wrong with the bad record; "" when ok."""
+    gone: tuple[Gone, ...] = ()
+    """What is missing of a sound log, in order; neighbours of one reason as one."""
 
 
 @dataclass(slots=True)
@@ -60,6 +70,7 @@ class _Seen:
     folds: dict[int, Told] = field(default_factory=dict)
     """Retention Reports by the last number of their interval."""
     folded: list[Stretch] = field(default_factory=list)
+    gone: list[Gone] = field(default_factory=list)
     rulesets: dict[str, int] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
 
@@ -119,7 +130,8 @@ def verify_log(
 def _verdict(seen: _Seen, bad: LogDamaged | None, replay_from: int) -> Verified:
     record = 0 if bad is None else bad.record or seen.last + 1
     what = "" if bad is None else str(bad)
-    return Verified(seen.records, seen.head, bad is None, record, replay_from, seen.log_id, seen.last, what)
+    gone = () if bad else tuple(seen.gone)
+    return Verified(seen.records, seen.head, bad is None, record, replay_from, seen.log_id, seen.last, what, gone)
 
 
 def _replay_from(reading: Reading) -> int:
@@ -198,11 +210,21 @@ def _check_bodies(reading: Reading, seen: _Seen) -> None:
             _check_snapshot(reading, seq, stored, seen)
     reading.check()
     for stretch in seen.folded:
-        told = seen.folds.get(stretch.last_seq)
-        if told is None or (told.hash, told.first) != (stretch.hash.hex(), stretch.first_seq):
-            raise LogDamaged(stretch.first_seq, "no Report tells why the records from here on are gone")
-        if told.root != kept_root(stretch.inputs, stretch.events).hex():
-            raise LogDamaged(stretch.first_seq, "what was kept of the folded interval is not what its Report names")
+        _check_folded(stretch, seen)
+
+
+def _check_folded(stretch: Stretch, seen: _Seen) -> None:
+    """The newest Report of it tells why, and what is kept of it."""
+    told = seen.folds.get(stretch.last_seq)
+    if told is None or (told.hash, told.first) != (stretch.hash.hex(), stretch.first_seq):
+        raise LogDamaged(stretch.first_seq, "no Report tells why the records from here on are gone")
+    if told.root != kept_root(stretch.inputs, stretch.events).hex():
+        raise LogDamaged(stretch.first_seq, "what was kept of the folded interval is not what its Report names")
+    before = seen.gone[-1] if seen.gone else None
+    if before is not None and (before.why, before.last + 1) == (told.why, told.first):
+        seen.gone[-1] = before._replace(last=told.last)
+    else:
+        seen.gone.append(Gone(told.first, told.last, told.why))
 
 
 def _check_snapshot(reading: Reading, seq: int, stored: bytes, seen: _Seen) -> None:

@@ -1,7 +1,7 @@
 """The log behind a ring in memory: groups go on being taken while the disk takes none.
 
     append -> log.commit        durable
-                 | LogFull: free the ballast, once more
+                 | LogFull: free the ballast but for its last part, once more
                  | LogFull, LogBroken, LogDamaged
                  v
               the ring          undurable; tried again once a second, in order, before anything new
@@ -11,16 +11,19 @@ its fsync failed is not written twice. Raises LogDamaged when the log, opened ag
 the process ends, and its next start sets the log aside.
 Limits: 60 s or 32 MiB of groups [2,500 frames a second of 200 readings with their events: 3 s; a usual site: all 60 s].
 Beyond, the oldest go: frames and Ticks first, up to the next checkpoint, a group that holds a Resync of every room, so
-that replay starts again there; commands, Reports and events before it stay as evidence, at most 8 MiB of them.
+that replay starts again there; commands, Reports and events before it stay as evidence, at most 8 MiB of them. On a
+full disk this evidence is written at once, into the last part of the ballast: a person's act is not only in memory for
+longer than the ring is. From then on the ring is written only when the disk has room for all of it.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from shared.domain.errors import LogDamaged, LogError, LogFull
 from shared.log.port import EventRow, Group, InputRow, Log
+from shared.log.store import Store, write_groups
 
 RING_MS_MAX = 60_000
 RING_BYTES_MAX = 32 << 20
@@ -29,10 +32,18 @@ CHECKPOINT_MS = 20_000
 """A third of the ring: so much more than needed is lost at most."""
 CHECKPOINT_BYTES = RING_BYTES_MAX // 4
 RETRY_MS = 1_000
+ROOM_BYTES = 4 << 20
+"""A WAL as long as it gets between two checkpoints."""
 _REPLACEABLE = {"frame", "tick", "resync"}
 
-Open = Callable[[Sequence[Group]], Log]
-"""Opens the log again and writes these groups; raises LogError when it cannot yet."""
+
+class Open(Protocol):
+    def __call__(self, groups: Sequence[Group], *, is_tight: bool = False) -> Log:
+        """Opens the log again and writes these groups; raises LogError when it cannot yet.
+
+        ``is_tight``: no byte that is still free goes into anything else.
+        """
+        ...
 
 
 class _Held(NamedTuple):
@@ -45,16 +56,20 @@ class _Held(NamedTuple):
 class Journal:
     """One owner, the writer. ``log`` is None while the log cannot be written."""
 
-    def __init__(self, log: Log | None, open_log: Open, free_ballast: Callable[[], bool]) -> None:
+    def __init__(self, log: Log | None, open_log: Open, store: Store) -> None:
         self._log = log
         self._open = open_log
-        self._free_ballast = free_ballast
+        self._store = store
         self._ring: deque[_Held] = deque()
         self._tried_at_ms = -RETRY_MS
         self.trouble = ""
         """Why the log is undurable; "" while it is durable."""
         self.lost = 0
         """Inputs that fell out of the ring since it began."""
+        self.is_full = False
+        """The trouble is a full disk."""
+        self._is_last_out = False
+        """The last part of the ballast is given up."""
 
     @property
     def log(self) -> Log | None:
@@ -76,13 +91,14 @@ class Journal:
         try:
             self._log.commit(group)
         except LogFull as fault:
-            return (self._free_ballast() and self._commit(group)) or self._failed(fault)
+            return (self._store.free_ballast() and self._commit(group)) or self._failed(fault)
         except LogError as fault:
             return self._failed(fault)
         return True
 
     def _failed(self, fault: LogError) -> bool:
         self.trouble = f"{type(fault).__name__}: {fault}"
+        self.is_full = isinstance(fault, LogFull)
         self._log = None
         return False
 
@@ -91,20 +107,26 @@ class Journal:
         self._tried_at_ms = now_ms
         if not self._ring and self._log is not None:
             return True
+        if self._is_last_out and not self._has_room():
+            return False
         groups = [held.group for held in self._ring]
         try:
             self._log = self._open(groups)
         except LogDamaged:
             raise
         except LogFull as fault:
-            self._free_ballast()
-            return self._failed(fault)
+            return (self._store.free_ballast() and self.retry(now_ms)) or self._failed(fault)
         except LogError as fault:
             return self._failed(fault)
         self._ring.clear()
+        self.is_full = self._is_last_out = False
         self.trouble = ""
         self.lost = 0
         return True
+
+    def _has_room(self) -> bool:
+        """Enough for all that waits, so that what was kept for commands is not filled with frames."""
+        return self._store.free_bytes() >= ROOM_BYTES + sum(held.size for held in self._ring)
 
     def retry_due(self, now_ms: int) -> bool:
         return now_ms - self._tried_at_ms >= RETRY_MS
@@ -144,6 +166,25 @@ class Journal:
             merged = _merge(dropped, checkpoint.group)
             self.lost += sum(len(group.inputs) for group in (*dropped, checkpoint.group)) - len(merged.inputs)
             self._ring.appendleft(_Held(merged, checkpoint.at_ms, group_size(merged), is_checkpoint=True))
+            is_evidence = any(row.kind not in _REPLACEABLE for row in merged.inputs)
+            if self.is_full and is_evidence and len(self._ring) > 1:
+                self._keep_evidence(merged)
+
+    def _keep_evidence(self, merged: Group) -> None:
+        """What stays of the oldest goes to the disk, for which the last of the ballast was kept.
+
+        It is freed when the log is open: to close one moves as much of its WAL as there is room for.
+        """
+        try:
+            self._log = self._log or self._open((), is_tight=True)
+            self._is_last_out = self._store.free_last_ballast() or self._is_last_out
+            write_groups(self._log, [merged])
+        except LogDamaged:
+            raise
+        except LogError as fault:
+            self._failed(fault)
+            return
+        self._ring.popleft()
 
     def _is_over(self, now_ms: int) -> bool:
         total = sum(held.size for held in self._ring)

@@ -24,6 +24,8 @@ class MemoryLog:
         self.start_after = start_after
         """The last site_seq of the log before this one."""
         self.follows = follows
+        self.spare = 0
+        """What ``spare_bytes`` says."""
         self.fail: list[LogError] = []
         """Each commit takes the first of these and raises it."""
         self._inputs: dict[int, InputRow] = {}
@@ -138,6 +140,9 @@ class MemoryLog:
 
     def check(self) -> None:
         """Nothing changes behind the back of a dictionary."""
+
+    def spare_bytes(self) -> int:
+        return self.spare
 
     def tidy(self) -> bool:
         return False

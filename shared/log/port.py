@@ -169,6 +169,10 @@ class Log(Reading, Protocol):
         """Durable on return (fsync). Raises LogFull, LogBroken; then nothing of the group is in the log."""
         ...
 
+    def spare_bytes(self) -> int:
+        """What can be appended at least before the log takes more of the disk."""
+        ...
+
     def tidy(self) -> bool:
         """One bounded piece of housekeeping, at most about 30 ms of work; True while more waits."""
         ...

@@ -9,9 +9,10 @@ Limits: 4,096 inputs stay young; dead letters at most 1,000 and 16 MiB, the olde
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from shared.domain.errors import LogDamaged, WireError
+from shared.domain.errors import LogDamaged, LogFull, WireError
 from shared.log.chain import link, states_hash
 from shared.log.order import check_group
 from shared.log.port import Cursor, EventRow, Folding, Group, Head, InputRow, Snapshot, Stretch
@@ -47,6 +48,18 @@ class SqliteLog:
 
     def commit(self, group: Group) -> Head:
         try:
+            head = self._transact(group)
+        except LogFull:
+            if not self._begin_wal_anew():
+                raise
+            head = self._transact(group)
+        self._head = head
+        self._young += len(group.inputs)
+        self._step("after commit")
+        return head
+
+    def _transact(self, group: Group) -> Head:
+        try:
             self._connection.execute("BEGIN IMMEDIATE")
             head = self._write(group)
             self._step("before commit")
@@ -57,10 +70,24 @@ class SqliteLog:
         except BaseException:
             roll_back(self._connection)
             raise
-        self._head = head
-        self._young += len(group.inputs)
-        self._step("after commit")
         return head
+
+    def _begin_wal_anew(self) -> bool:
+        """On a full disk: the WAL's pages into the file, so that the next group goes over them and needs no new ones.
+
+        True when they could be moved: not when the file itself would have to grow for it.
+        """
+        with suppress(sqlite3.Error):
+            busy, pages, moved = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return not busy and pages > 0 and pages == moved
+        return False
+
+    def spare_bytes(self) -> int:
+        """The file's free pages: they are filled before it grows."""
+        with translated():
+            pages = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
+            size = self._connection.execute("PRAGMA page_size").fetchone()[0]
+        return int(pages) * int(size)
 
     def _write(self, group: Group) -> Head:
         head = self._head

@@ -1,7 +1,9 @@
 """The SQLite file of a site's log: its tables, how it is opened, and what its errors mean to us.
 
 WAL with synchronous=FULL: a commit that returned is on the disk, a torn tail after a kill or a power cut is rolled back
-by SQLite itself and is not damage. STRICT tables. One writer connection; each reader has its own.
+by SQLite itself and is not damage. Freed pages are not written with zeros, as some builds of SQLite would: to pack or
+fold a megabyte on a full disk takes some pages of the WAL and not as many as are freed. STRICT tables. One writer
+connection; each reader has its own.
 ``rows`` holds inputs, events and the chain, a row a group at the young end and packed behind it (shared.log.segments).
 """
 
@@ -44,6 +46,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_MAX}")
+        connection.execute("PRAGMA secure_delete=OFF")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA cache_size=-8192")
     except sqlite3.Error:

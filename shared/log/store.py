@@ -76,8 +76,11 @@ class Store(Protocol):
 
     def open(self) -> Opened: ...
 
-    def reopen(self, groups: Sequence[Group]) -> Log:
-        """The log again after trouble, with these groups written (those that landed after all are not doubled)."""
+    def reopen(self, groups: Sequence[Group], *, is_tight: bool = False) -> Log:
+        """The log again after trouble, with these groups written (those that landed after all are not doubled).
+
+        ``is_tight``: the last free bytes are for these groups, the file itself does not grow meanwhile.
+        """
         ...
 
     def replace(self, start_after: int, follows: bytes, name: str, groups: Sequence[Group]) -> Log:
@@ -86,7 +89,17 @@ class Store(Protocol):
 
     def free_bytes(self) -> int: ...
 
-    def free_ballast(self) -> bool: ...
+    def free_ballast(self) -> bool:
+        """Gives all of the ballast but its last part back; True when there was more."""
+        ...
+
+    def free_last_ballast(self) -> bool:
+        """Gives the last part back too; True when there was anything."""
+        ...
+
+    def has_ballast(self) -> bool:
+        """Whether ``free_ballast`` would give something back."""
+        ...
 
     def take_ballast(self) -> None: ...
 
@@ -107,7 +120,7 @@ class MemoryStore:
             return Opened(None, self.log, self.log.fail[0], None, None, "")
         return Opened(self.log, self.log, None, None, None, "")
 
-    def reopen(self, groups: Sequence[Group]) -> Log:
+    def reopen(self, groups: Sequence[Group], *, is_tight: bool = False) -> Log:  # noqa: ARG002
         write_groups(self.log, groups)
         return self.log
 
@@ -120,6 +133,12 @@ class MemoryStore:
         return self.free
 
     def free_ballast(self) -> bool:
+        return False
+
+    def free_last_ballast(self) -> bool:
+        return False
+
+    def has_ballast(self) -> bool:
         return False
 
     def take_ballast(self) -> None:
@@ -177,16 +196,19 @@ class SqliteStore:
             raise Busy(f"{self.path} is written by another process") from fault
         self._lock = handle
 
-    def _open_writer(self) -> SqliteLog:
+    def _open_writer(self, *, is_tight: bool = False) -> SqliteLog:
         with translated():
             connection = connect_writer(self.path)
             try:
+                if is_tight:
+                    connection.execute("PRAGMA wal_autocheckpoint=0")
                 if has_tables(connection):
                     read_meta(connection)
                     self._check(connection)
                 else:
                     create(connection, 0, GENESIS)
-                _probe(connection)
+                if not is_tight:
+                    _probe(connection)
                 self._log = SqliteLog(connection, self.path, self._step)
             except BaseException:
                 connection.close()
@@ -219,16 +241,17 @@ class SqliteStore:
                 return reader
         return None
 
-    def reopen(self, groups: Sequence[Group]) -> Log:
+    def reopen(self, groups: Sequence[Group], *, is_tight: bool = False) -> Log:
         self._close_log()
         self._take_lock()
         try:
             self._finish_replacement()
         except OSError as fault:
             raise LogBroken(str(fault)) from fault
-        log = self._open_writer()
-        with translated():
-            log.checkpoint()
+        log = self._open_writer(is_tight=is_tight)
+        if not is_tight:
+            with translated():
+                log.checkpoint()
         write_groups(log, groups)
         return log
 
@@ -279,6 +302,12 @@ class SqliteStore:
 
     def free_ballast(self) -> bool:
         return self._ballast.free()
+
+    def free_last_ballast(self) -> bool:
+        return self._ballast.free_last()
+
+    def has_ballast(self) -> bool:
+        return self._ballast.is_held()
 
     def take_ballast(self) -> None:
         self._ballast.take()

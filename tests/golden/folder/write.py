@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from unittest.mock import patch
 
-from services.processor import runner
+from services.processor import keeping, runner
 from services.processor.replay import replay
 from services.processor.runner import Unreadable
 from services.processor.verify import verify
@@ -33,9 +33,9 @@ LIMITS = LogLimits(frames_days=1, ballast_mib=0, disk_low_mib=0, keep_around_ala
 def write(folder: Path) -> None:
     """Ten minutes in the life of a site; an hour is one of them, a day four."""
     with (
-        patch.object(runner, "DAY_MS", 4 * MINUTE),
+        patch.object(keeping, "DAY_MS", 4 * MINUTE),
         patch.object(runner, "SNAPSHOT_MS", MINUTE),
-        patch.object(runner, "RETENTION_CHECK_MS", MINUTE),
+        patch.object(keeping, "AGE_CHECK_MS", MINUTE),
         patch.object(sqlite, "YOUNG_INPUTS", 64),
     ):
         _live(folder)

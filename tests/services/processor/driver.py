@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from services.processor import runner
+from services.processor import keeping, runner
 from services.processor.runner import Runner
 from shared.devices.plan import LogLimits
 from shared.log import sqlite
@@ -22,8 +22,8 @@ LIMITS = LogLimits(frames_days=1, ballast_mib=0, disk_low_mib=0, keep_around_ala
 
 def small() -> None:
     """Everything that happens once an hour or a day happens within a minute."""
-    runner.SNAPSHOT_MS = runner.RETENTION_CHECK_MS = 10 * PACE_MS
-    runner.DAY_MS = 20 * PACE_MS
+    runner.SNAPSHOT_MS = keeping.AGE_CHECK_MS = 10 * PACE_MS
+    keeping.DAY_MS = 20 * PACE_MS
     runner.TIDY_MS = PACE_MS
     sqlite.YOUNG_INPUTS = 16
 

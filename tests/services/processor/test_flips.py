@@ -9,7 +9,7 @@ from shutil import copytree
 
 import pytest
 
-from services.processor import runner
+from services.processor import keeping, runner
 from services.processor.runner import Unreadable
 from services.processor.verify import verify
 from shared.devices.plan import LogLimits
@@ -33,9 +33,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed log that has everything: folded, packed and young rows, two starts, a command, a dead letter."""
     folder = tmp_path_factory.mktemp("lived")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "DAY_MS", 4 * MINUTE)
+        patch.setattr(keeping, "DAY_MS", 4 * MINUTE)
         patch.setattr(runner, "SNAPSHOT_MS", MINUTE)
-        patch.setattr(runner, "RETENTION_CHECK_MS", MINUTE)
+        patch.setattr(keeping, "AGE_CHECK_MS", MINUTE)
         patch.setattr(sqlite, "YOUNG_INPUTS", 32)
         site = on_disk(folder, limits=LogLimits(frames_days=1, disk_low_mib=0, keep_around_alarm_ms=30_000))
         site.open()

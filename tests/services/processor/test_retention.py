@@ -10,7 +10,7 @@ from shutil import copytree
 
 import pytest
 
-from services.processor import opening, runner
+from services.processor import keeping, opening, runner
 from services.processor.replay import replay
 from services.processor.verify import verify
 from shared.devices.plan import LogLimits
@@ -33,9 +33,9 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose site has lived for three days with a scan each two seconds, and one alarm on the first."""
     folder = tmp_path_factory.mktemp("aged")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "DAY_MS", DAY)
+        patch.setattr(keeping, "DAY_MS", DAY)
         patch.setattr(runner, "SNAPSHOT_MS", MINUTE)
-        patch.setattr(runner, "RETENTION_CHECK_MS", MINUTE)
+        patch.setattr(keeping, "AGE_CHECK_MS", MINUTE)
         patch.setattr(sqlite, "YOUNG_INPUTS", 64)
         _live(folder)
     return folder
@@ -147,9 +147,9 @@ def _fold_silently(folder: Path) -> None:
 @pytest.mark.parametrize("kind", ["changed", "covered up", "torn"])
 def test_what_would_show_a_damage_is_not_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """An old interval that is not what was written stays as it is; the site says so once and goes on."""
-    monkeypatch.setattr(runner, "DAY_MS", DAY)
+    monkeypatch.setattr(keeping, "DAY_MS", DAY)
     monkeypatch.setattr(runner, "SNAPSHOT_MS", MINUTE)
-    monkeypatch.setattr(runner, "RETENTION_CHECK_MS", MINUTE)
+    monkeypatch.setattr(keeping, "AGE_CHECK_MS", MINUTE)
     monkeypatch.setattr(sqlite, "YOUNG_INPUTS", 64)
     monkeypatch.setattr(opening, "WHOLE_INPUTS", 1)
     site = on_disk(tmp_path, limits=LogLimits(frames_days=1, disk_low_mib=0, keep_around_alarm_ms=AROUND))
@@ -175,9 +175,9 @@ def test_verify_and_replay_go_on_while_the_site_packs_and_deletes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes while it is read is passed over; nothing is called damaged, nothing counted twice."""
-    monkeypatch.setattr(runner, "DAY_MS", 2 * MINUTE)
+    monkeypatch.setattr(keeping, "DAY_MS", 2 * MINUTE)
     monkeypatch.setattr(runner, "SNAPSHOT_MS", MINUTE)
-    monkeypatch.setattr(runner, "RETENTION_CHECK_MS", MINUTE)
+    monkeypatch.setattr(keeping, "AGE_CHECK_MS", MINUTE)
     monkeypatch.setattr(sqlite, "YOUNG_INPUTS", 64)
     site = on_disk(tmp_path, limits=LogLimits(frames_days=1, disk_low_mib=0, keep_around_alarm_ms=AROUND))
     site.open()
