@@ -16,6 +16,7 @@ from shared.log.port import Snapshot
 from shared.wire.inputs import Input, RuleSet
 
 INPUTS_MAX = 1_000
+_MORE_THAN_STATES = (Start, Resync, RuleSet)
 
 
 class Recent:
@@ -36,7 +37,7 @@ class Recent:
 
     def note(self, entry: Input) -> None:
         """Another input has been taken."""
-        if isinstance(entry.body, Start | Resync | RuleSet):
+        if isinstance(entry.body, _MORE_THAN_STATES):
             self._copy = None
         else:
             self._since.append(entry)

@@ -11,11 +11,11 @@ once and not with each poll.
 
 from shared.domain.alarm_machine import (
     ACTIVE,
+    TABLE,
     Override,
     OverrideTrigger,
     State,
     Trigger,
-    after,
     override_after,
 )
 from shared.domain.conditions import NOTHING_MEASURED, TRUE, UNKNOWN, Measured
@@ -31,6 +31,8 @@ from shared.domain.turn import Turn, Wake
 TRUST_MS = 60_000
 """Chattering is three announcements in a minute: with this no suppression ends more than once in one."""
 _LABELS = ("", *(severity.label for severity in sorted(Severity)))
+_LETTERS = {state: str(state) for state in State}
+"""As plain text, made once."""
 _RAISED = EventType.ALARM_RAISED.value
 _RETURNED = EventType.ALARM_RETURNED.value
 _SUPERSEDED = EventType.ALARM_SUPERSEDED.value
@@ -71,7 +73,7 @@ def move(turn: Turn, a: int, trigger: Trigger) -> bool:
     """Follow an arrow of the process region; False when there is none."""
     state = turn.state
     record = state.records[a]
-    then = after(record.state, trigger)
+    then = TABLE.get((record.state, trigger))
     if then is None:
         return False
     record.state = then
@@ -96,7 +98,7 @@ def tell(turn: Turn, a: int, kind: str, *, measured: Measured = NOTHING_MEASURED
         record.occurrence,
         plan.rule,
         _LABELS[record.severity],
-        str(record.state),
+        _LETTERS[record.state],
         measured,
         reason,
         actor,

@@ -71,7 +71,6 @@ def next_due_ms(state: RoomState) -> int:
 
 
 def _take(turn: Turn, body: Body) -> None:
-    room = f"{turn.state.plan.site}/{turn.state.plan.id}"
     if isinstance(body, Scan):
         scans.take(turn, body)
     elif isinstance(body, Tick | Start | Resync):
@@ -83,6 +82,7 @@ def _take(turn: Turn, body: Body) -> None:
     elif isinstance(body, Rules):
         migrate(turn, body)
     elif isinstance(body, Undecodable):
+        room = f"{turn.state.plan.site}/{turn.state.plan.id}"
         turn.emit(EventType.INPUT_UNDECODABLE, room, reason=f"{body.source}: {body.reason} ({body.sha256})")
     else:
         assert_never(body)
