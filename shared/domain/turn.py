@@ -8,6 +8,7 @@ then kind.
 
 from enum import IntEnum
 from heapq import heappush
+
 from shared.domain.conditions import NOTHING_MEASURED, Measured
 from shared.domain.events import Event
 from shared.domain.ids import event_id_begun, occurrence_id
