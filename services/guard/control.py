@@ -166,7 +166,7 @@ class Control:
         if self._first_lease_ms == NEVER_MS:
             output.held_on = on
         output.is_unexplained = on
-        if self._past is not None:
+        if on and self._past is not None:
             self._explain(output, self._past)
         self.decide()
 

@@ -250,6 +250,16 @@ def test_only_the_first_explanation_counts() -> None:
     assert bench.told(ReportKind.TRIP_UNEXPLAINED) == []
 
 
+def test_a_coil_found_off_needs_no_explanation() -> None:
+    """A coil that is read only after the site has explained, as with a module that was silent or an output that came
+    with a new plan: off is off, and nothing is told or held."""
+    bench = Bench(room(run_on_ms=60_000))
+    bench.control.explain(Past(0, {}))
+    bench.control.find(FAN, on=False)
+    assert bench.told(ReportKind.TRIP_UNEXPLAINED) == []
+    assert bench.control.outputs[FAN].unexplained_until_ms <= bench.clock.monotonic_ms()
+
+
 def test_the_standby_fan_takes_over_without_the_site_process() -> None:
     """No airflow within run-up: the next fan of the table is switched on at once."""
     bench = quiet(room(airflow=True, standby=True), coils=True)
