@@ -2,13 +2,17 @@
 
 A run is one kill -9 of a writing process, at a labelled step of the log or in the middle of whatever it does. The
 same log lives through all runs of a batch; at the end it is compared with all that was accepted, verified and replayed.
+A writer that comes to its end without having reached its label is no kill and not counted: another one is drawn. A
+label that was drawn and never reached is a fault.
 """
 
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,42 +22,56 @@ from shared.devices.frame import Frame
 from shared.log.sqlite_read import SqliteReader
 from shared.wire.inputs import Input, decode_input
 from tests.soak.outcome import Outcome
-from tests.soak.writer import digest
+from tests.soak.writer import ANYWHERE, DYING, digest
 
 LABELS = (
     "before append", "after inputs", "mid snapshot", "before commit", "after commit", "before acting",
-    "anywhere", "anywhere",
+    "mid packing", ANYWHERE, ANYWHERE,
 )  # fmt: skip
+ONCE = {"mid snapshot", "mid packing"}
+"""Steps that come seldom: the first time is taken."""
 CYCLE_S_MAX = 60
+WRITERS_A_KILL_MAX = 2
+"""So many writers are begun for one kill, on the average, before the batch gives up."""
 
 Accepted = tuple[str, int, int, str]
 
 
-def run(count: int, seed: int) -> Outcome:
+def run(count: int, seed: int, labels: Sequence[str] = LABELS) -> Outcome:
     """``count`` kills of writers on one log."""
     draw = random.Random(seed)
-    outcome = Outcome(runs=count)
+    outcome = Outcome()
+    drawn, reached = Counter[str](), Counter[str]()
     accepted: list[Accepted] = []
     with tempfile.TemporaryDirectory(prefix="ampward-g9-") as name:
         folder = Path(name)
-        for cycle in range(count):
-            label = draw.choice(LABELS)
-            number = 1 if label == "mid snapshot" else draw.randrange(1, 40)
+        for cycle in range(WRITERS_A_KILL_MAX * count):
+            label = draw.choice(labels)
+            number = 1 if label in ONCE else draw.randrange(1, 40)
             arguments = [str(folder), str(seed * 1000 + cycle), label, str(number)]
-            accepted += _killed(arguments, outcome)
+            told, is_killed = _killed(arguments, outcome)
+            accepted += told
+            drawn[label] += 1
+            reached[label] += is_killed
+            outcome.runs += is_killed
+            if outcome.runs == count:
+                break
         _compare(folder, accepted, outcome)
+    never = [label for label in drawn if not reached[label]]
+    outcome.faults += [f"the step {label!r} was never reached in {drawn[label]} runs" for label in never]
     outcome.faults = [f"seed {seed}: {fault}" for fault in outcome.faults]
     return outcome
 
 
-def _killed(arguments: list[str], outcome: Outcome) -> list[Accepted]:
-    """Run one writer to its death; what it said was accepted."""
+def _killed(arguments: list[str], outcome: Outcome) -> tuple[list[Accepted], bool]:
+    """Run one writer to its death: what it said was accepted, and whether it was killed where it was to be."""
     command = [sys.executable, "-m", "tests.soak.writer", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=CYCLE_S_MAX, check=False)
-    if done.returncode not in (-9, 0):
+    is_killed = done.returncode == -signal.SIGKILL
+    if done.returncode != 0 and (not is_killed or not done.stderr.endswith(f"{DYING} {arguments[2]}\n")):
         outcome.faults.append(f"writer {arguments[1:]} ended with {done.returncode}: {done.stderr[-300:]}")
     lines = [line.split() for line in done.stdout.splitlines(keepends=True) if line.endswith("\n")]
-    return [(log_id, int(first), int(last), text) for log_id, first, last, text in lines]
+    return [(log_id, int(first), int(last), text) for log_id, first, last, text in lines], is_killed
 
 
 def _compare(folder: Path, accepted: list[Accepted], outcome: Outcome) -> None:
