@@ -33,7 +33,7 @@ FOR_URGENT = 2
 SEND_S = 45.0
 """A channel has a time of its own, which is shorter."""
 FIRST_RETRY_MS = 5_000
-RETRY_MAX_MS = 900_000
+RETRY_MAX_MS = 300_000
 URGENT_RETRY_MAX_MS = 60_000
 ASKED_RETRY_MAX_MS = 3_600_000
 FAILING_TIMES = 3
@@ -264,6 +264,7 @@ class Post:
         elif row.state == "sent":
             self._health[channel] = Health()
             if channel in self._desk.picture.misc.failing:
+                self._hurry(channel)
                 await self._tell(channel, "")
         else:
             health.failures += 1
@@ -271,6 +272,14 @@ class Post:
             health.why = row.why
             if health.failures >= FAILING_TIMES:
                 await self._tell(channel, row.why)
+
+    def _hurry(self, channel: str) -> None:
+        """The channel works again: what waits for its next attempt need not."""
+        now = self._desk.steady_ms()
+        for ident, row in self._rows.items():
+            if row.message.lane.channel == channel and row.state == "failed" and ident not in self._under_way:
+                self._rows[ident] = replace(row, due_ms=now)
+        self._woken.set()
 
     async def _watch(self) -> None:
         for channel, health in list(self._health.items()):

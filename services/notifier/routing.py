@@ -14,6 +14,8 @@ from shared.domain.events import Event
 from shared.domain.notify_plan import REPEAT_MS_MAX, NotifyPlan, Person, Route
 from shared.domain.plan import Severity
 
+REPEAT_MARGIN_MS = 15_000
+"""A look and a send take their time: what must come every five minutes is planned so much sooner."""
 DELIVERY_FAILING = "delivery_failing"
 
 
@@ -80,13 +82,15 @@ def routes_for(setting: Setting, event: Event, moment: Moment) -> tuple[Route, .
 
 def recipients(setting: Setting, event: Event, moment: Moment) -> tuple[Recipient, ...]:
     """Every lane once for each step and route, in the order in which they would be told."""
-    found = [
-        Recipient(Lane(person, channel), route, step)
-        for route in routes_for(setting, event, moment)
-        for step, person in _in_line(route)
-        for channel in _channels(setting, route, person, event)
-    ]
+    found = [one for route in routes_for(setting, event, moment) for one in line_of(setting, route, event)]
     return tuple(sorted(found, key=lambda one: one.step * one.route.escalate_after_ms))
+
+
+def line_of(setting: Setting, route: Route, event: Event) -> Iterator[Recipient]:
+    """The lanes of one route, first those that are told at once."""
+    for step, person in _in_line(route):
+        for channel in _channels(setting, route, person, event):
+            yield Recipient(Lane(person, channel), route, step)
 
 
 def _in_line(route: Route) -> Iterator[tuple[int, str]]:
@@ -116,7 +120,8 @@ def repeat_ms(recipient: Recipient, severity: Severity) -> int:
     given = recipient.route.repeat_ms
     if severity is not Severity.CRITICAL:
         return given
-    return min(given or REPEAT_MS_MAX, REPEAT_MS_MAX)
+    most = REPEAT_MS_MAX - REPEAT_MARGIN_MS
+    return min(given or most, most)
 
 
 def daily_lanes(setting: Setting) -> tuple[Lane, ...]:

@@ -20,6 +20,7 @@ from services.site.service import Service
 from shared.devices.plan import SitePlan
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import ReportKind
+from shared.domain.plan import AlarmPlan
 from shared.log.port import Cursor
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
@@ -35,6 +36,13 @@ SILENT_S = 10.0
 LOOK_S = 1.0
 STANDING = "BCEF"
 """Process states in which an alarm is open for people who were never told of it."""
+
+NO_EVENT = Event(
+    type=EventType.ALARM_RAISED, id="", site="", room="", room_no=0, log_id="", site_seq=0, ordinal=0, tick_ms=0,
+    at_ms=0, version="", subject="", occurrence="", rule="", severity="", state="", value="", unit="", limit="",
+    quality="", reason="", actor="", until_ms=0,
+)  # fmt: skip
+"""An event of which nothing is known yet but that an alarm stands."""
 
 
 class SiteNews:
@@ -103,18 +111,12 @@ def setting_of(plan: SitePlan) -> Setting:
 
 def open_alarm(item: AlarmItem, site: str, tick_ms: int) -> OpenAlarm:
     """An alarm that stands, as the event that would have told of it; its id is the occurrence's."""
-    event = Event(
-        type=EventType.ALARM_RAISED,
+    event = NO_EVENT._replace(
         id=item.occurrence,
         site=site,
         room=item.id.split("/")[1],
-        room_no=0,
-        log_id="",
-        site_seq=0,
-        ordinal=0,
         tick_ms=tick_ms,
         at_ms=item.since_at_ms,
-        version="",
         subject=item.id,
         occurrence=item.occurrence,
         rule=item.rule,
@@ -122,14 +124,16 @@ def open_alarm(item: AlarmItem, site: str, tick_ms: int) -> OpenAlarm:
         state=item.state,
         value=item.value,
         unit=item.unit,
-        limit="",
-        quality="",
-        reason="",
-        actor="",
-        until_ms=0,
     )
     hidden = "" if item.override == "none" or item.severity == "critical" else item.override
     return OpenAlarm(event, hidden)
+
+
+def as_raised(site: str, room: str, alarm: AlarmPlan, at_ms: int) -> Event:
+    """An alarm of the plan as if it were raised now."""
+    return NO_EVENT._replace(
+        site=site, room=room, at_ms=at_ms, subject=alarm.id, rule=alarm.rule, severity=alarm.severity.label, state="B"
+    )
 
 
 class Telling:

@@ -1,0 +1,195 @@
+"""About messages to people: who would be told of an alarm, and a test of a channel."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.site.command.options import DATA, Data, Json
+from services.site.command.output import plain, table, write, write_json
+from services.site.command.trouble import Exit, Trouble
+
+PANEL = "People"
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--site", help="A site file, instead of the plan of the data folder.", exists=True, dir_okay=False),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Put these commands into the program."""
+    here: dict[str, Any] = {"rich_help_panel": PANEL}
+    app.command("route", **here)(route)
+    app.command("test-channel", **here)(test_channel)
+
+
+def route(
+    alarm: Annotated[str, typer.Argument(help="SITE/ROOM/POINT/RULE, or the end of it.")],
+    site: SiteOption = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> int:
+    """Say who would be told of an alarm if it were raised now, what, when and by what, escalation included.
+
+    Nothing is sent. Exit 0 when somebody would be told now, 1 when nobody would.
+
+    Example: ampward route demo/r1/gas1-h2/h2_alarm
+    """
+    from dataclasses import asdict
+
+    from services.notifier.explain import explain
+
+    plan = _plan(site, data)
+    setting = _setting(plan)
+    event, others = _event(plan, alarm)
+    steps = explain(setting, event, _moment())
+    code = Exit.DONE if any(step.now for step in steps) else Exit.NO
+    if as_json:
+        told = [asdict(step) for step in steps]
+        write_json({"alarm": event.subject, "rule": event.rule, "severity": event.severity, "told": told})
+        return code
+    write(f"{event.subject} ({event.severity})" + (f", one of {others} that match" if others > 1 else ""))
+    if not steps:
+        write("  nobody is told: no rule under notify: matches, or nobody can be reached")
+        return code
+    rows = [
+        (
+            f"  {'at once' if not step.after_ms else 'after ' + _time(step.after_ms)}",
+            step.person,
+            step.channel,
+            f"every {_time(step.repeat_ms)}" if step.repeat_ms else "once",
+            f"notify[{step.route - 1}]",
+            step.note if step.now else f"not now: {step.note or 'not in force'}",
+            step.subject,
+        )
+        for step in steps
+    ]
+    for line in table(("  when", "who", "by", "until acked", "rule", "note", "what"), rows):
+        write(line)
+    return code
+
+
+def test_channel(
+    channel: Annotated[str, typer.Argument(help="email or webhook")],
+    to: Annotated[str, typer.Option("--to", help="Only this person.")] = "",
+    site: SiteOption = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> int:
+    """Send a test message by a channel, from here and now, and say what the other side answered.
+
+    It goes to everybody whom a rule under notify: names for this channel, or to one person. Exit 0 when every message
+    was taken, 1 when one was not.
+
+    Example: ampward test-channel email --to anna
+    """
+    import asyncio
+
+    setting = _setting(_plan(site, data))
+    if channel not in setting.plan.channels:
+        allowed = ", ".join(setting.plan.channels) or "none is configured"
+        raise Trouble(f"{channel}: no such channel, allowed: {allowed}", Exit.USAGE)
+    people = _people(setting, channel, to)
+    answers = asyncio.run(_send(setting, channel, people))
+    if as_json:
+        write_json([{"person": person, "result": result, "why": why} for person, result, why in answers])
+    else:
+        for person, result, why in answers:
+            write(plain(f"{person}: {result}{': ' if why else ''}{why}"))
+    return Exit.DONE if all(result == "sent" for _, result, _ in answers) else Exit.NO
+
+
+def _people(setting: Any, channel: str, to: str) -> list[str]:
+    from services.notifier.routing import daily_lanes
+
+    if not to:
+        found = [lane.person for lane in daily_lanes(setting) if lane.channel == channel]
+        if not found:
+            raise Trouble(f"no rule under notify: sends by {channel}; allowed: --to PERSON", Exit.USAGE)
+        return found
+    if to not in setting.people:
+        raise Trouble(f"--to {to}: no such person, allowed: {', '.join(setting.people) or 'none'}", Exit.USAGE)
+    if not setting.reaches(channel, to):
+        raise Trouble(f"{to} has no address for {channel}", Exit.USAGE)
+    return [to]
+
+
+async def _send(setting: Any, channel: str, people: list[str]) -> list[tuple[str, str, str]]:
+    from secrets import token_hex
+
+    from services.notifier.compose import compose
+    from services.notifier.messages import Lane
+    from services.notifier.outside import make_channels
+    from services.notifier.pipeline import probe_message
+    from services.notifier.ports import Sent
+    from shared.runtime.clocks import SystemClock
+
+    made = make_channels(setting, SystemClock())
+    if channel not in made:
+        raise Trouble(f"the channel {channel} cannot be opened: the line above says why", Exit.NO)
+    answers = []
+    try:
+        for person in people:
+            message = probe_message(Lane(person, channel), token_hex(8), _moment())
+            outgoing = compose(message, setting, setting.people[person], repeat=False, fault=_raise)
+            outcome = await made[channel].send(outgoing)
+            said = outcome.receipt if isinstance(outcome, Sent) else outcome.why
+            answers.append((person, type(outcome).__name__.lower(), said))
+    finally:
+        for one in made.values():
+            await one.close()
+    return answers
+
+
+def _raise(fault: Exception) -> None:
+    raise fault
+
+
+def _plan(site: Path | None, data: Path) -> Any:
+    import os
+
+    from shared.runtime import places
+    from shared.runtime.site_file import check_site
+    from shared.wire.plans import decode_site
+
+    if site is not None:
+        checked = check_site(site, os.environ)
+        if checked.plan is None:
+            raise Trouble(f"{checked.errors[0]} (`ampward check {site}` shows all)", Exit.NO)
+        return checked.plan
+    path = places.find_file(data, places.SITE_PLAN)
+    if not path.is_file():
+        raise Trouble(f"{data} has no {places.SITE_PLAN}: no site has run there; allowed: --data or --site")
+    return decode_site(path.read_bytes())
+
+
+def _setting(plan: Any) -> Any:
+    from services.site.notify import setting_of
+
+    return setting_of(plan)
+
+
+def _moment() -> Any:
+    from services.notifier.moments import Moment
+    from shared.runtime.clocks import SystemClock
+
+    return Moment(0, SystemClock().wall_ms())
+
+
+def _event(plan: Any, alarm: str) -> tuple[Any, int]:
+    """The alarm as if it were raised now, and how many match what was given."""
+    from services.site.notify import as_raised
+
+    known = [(room.id, one) for room in plan.decision.rooms for one in room.alarms]
+    found = [(room, one) for room, one in known if one.id == alarm or one.id.endswith(f"/{alarm}")]
+    if not found:
+        some = ", ".join(one.id for _, one in known[:3])
+        raise Trouble(f"{alarm}: no such alarm, allowed: an alarm of this site, as in {some}", Exit.USAGE)
+    room, one = found[0]
+    return as_raised(plan.decision.site, room, one, _moment().wall_ms), len(found)
+
+
+def _time(ms: int) -> str:
+    from shared.runtime.durations import format_duration
+
+    return format_duration(ms)
