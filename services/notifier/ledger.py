@@ -40,9 +40,11 @@ CREATE TABLE IF NOT EXISTS record (key TEXT PRIMARY KEY, value BLOB NOT NULL) ST
 CREATE TABLE IF NOT EXISTS message (
     id TEXT PRIMARY KEY, person TEXT NOT NULL, channel TEXT NOT NULL, form TEXT NOT NULL, state TEXT NOT NULL,
     attempts INTEGER NOT NULL, due_ms INTEGER NOT NULL, planned_at_ms INTEGER NOT NULL,
-    changed_at_ms INTEGER NOT NULL, repeat INTEGER NOT NULL, why TEXT NOT NULL, body BLOB NOT NULL
+    changed_at_ms INTEGER NOT NULL, repeat INTEGER NOT NULL, reported INTEGER NOT NULL, why TEXT NOT NULL,
+    body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_open ON message (state) WHERE state IN ('planned', 'sending', 'failed');
+CREATE INDEX IF NOT EXISTS message_unreported ON message (reported) WHERE reported = 0;
 CREATE INDEX IF NOT EXISTS message_changed ON message (changed_at_ms);
 """
 _VERSION = 1
@@ -65,6 +67,8 @@ class Row:
     due_ms: int = 0
     """Steady time before which it is not tried again."""
     changed_at_ms: int = 0
+    reported: bool = False
+    """The log was told what became of it."""
     repeat: bool = False
     """It may have been taken before: the next attempt says so."""
     why: str = ""
@@ -105,7 +109,7 @@ class Found:
     """None: there was no ledger, or it could not be read."""
     records: Mapping[str, bytes]
     rows: tuple[Row, ...]
-    """Messages that are not settled, in the order in which they were planned."""
+    """Messages that are not settled, and those of whose fate the log was not told, in the order of their planning."""
     set_aside: str = ""
     """Where a damaged one went, and why."""
 
@@ -141,7 +145,7 @@ class Ledger:
                 found = Found(None, {}, (), self._put_aside(str(fault)))
                 self._connect_anew()
         self._records = dict(found.records)
-        self._open = {row.message.id: row for row in found.rows}
+        self._open = {row.message.id: row for row in found.rows if row.state in OPEN}
         self._stand = found.stand
         return found
 
@@ -218,10 +222,10 @@ class Ledger:
         said = db.execute("SELECT value FROM meta WHERE name = 'stand'").fetchone()
         records = {key: bytes(value) for key, value in db.execute("SELECT key, value FROM record")}
         rows = tuple(
-            Row(_decode(body), state, attempts, due_ms, changed_at_ms, bool(repeat), why)
-            for state, attempts, due_ms, changed_at_ms, repeat, why, body in db.execute(
-                "SELECT state, attempts, due_ms, changed_at_ms, repeat, why, body FROM message"
-                " WHERE state IN ('planned', 'sending', 'failed') ORDER BY planned_at_ms, id"
+            Row(_decode(body), state, attempts, due_ms, changed_at_ms, bool(reported), bool(repeat), why)
+            for state, attempts, due_ms, changed_at_ms, reported, repeat, why, body in db.execute(
+                "SELECT state, attempts, due_ms, changed_at_ms, reported, repeat, why, body FROM message"
+                " WHERE state IN ('planned', 'sending', 'failed') OR reported = 0 ORDER BY planned_at_ms, id"
             )
         )
         stand = None if said is None else msgspec.json.decode(said[0], type=Stand)
@@ -261,7 +265,7 @@ class Ledger:
             if change.stand is not None:
                 self._step("in plan")
             db.executemany(
-                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_columns(row) for row in change.rows.values()],
             )
 
@@ -317,6 +321,7 @@ def _columns(row: Row) -> tuple[object, ...]:
         message.at_ms,
         row.changed_at_ms,
         int(row.repeat),
+        int(row.reported),
         row.why,
         _encode(message),
     )

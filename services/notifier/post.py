@@ -53,6 +53,9 @@ class Desk(Protocol):
     async def report(
         self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False
     ) -> None: ...
+    async def record(self, row: Row) -> None:
+        """Tell the log what became of a message, or of its last attempt."""
+        ...
 
 
 def retry_ms(row: Row, asked_ms: int) -> int:
@@ -249,8 +252,7 @@ class Post:
         records = self._desk.picture.take_changed()
         await self._desk.commit(Change(records=records, rows={message.id: row}))
         if row.state != "failed" or row.why != before:
-            kind = ReportKind.DELIVERY_SENT if row.state == "sent" else ReportKind.DELIVERY_FAILED
-            await self._desk.report(kind, f"{message.lane.channel}/{message.lane.person}", detail_of(row), pulse=True)
+            await self._desk.record(row)
         return row
 
     # The channel's health
@@ -294,6 +296,12 @@ class Post:
         picture.fails(channel, why)
         await self._desk.commit(Change(records=picture.take_changed()))
         await self._desk.report(ReportKind.DELIVERY_FAILING, channel, why or "messages arrive again", on=bool(why))
+
+
+def report_of(row: Row) -> tuple[ReportKind, str, str]:
+    """Kind, part and detail of the Report about a message."""
+    kind = ReportKind.DELIVERY_SENT if row.state == "sent" else ReportKind.DELIVERY_FAILED
+    return kind, f"{row.message.lane.channel}/{row.message.lane.person}", detail_of(row)
 
 
 def detail_of(row: Row) -> str:

@@ -14,16 +14,18 @@ Limits: 200 events a turn, one look a second when nothing comes.
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from services.notifier import pipeline
 from services.notifier.feed import Feed, Gone, News
-from services.notifier.ledger import Change, Found, Ledger, Row, Stand
+from services.notifier.ledger import OPEN, Change, Found, Ledger, Row, Stand
 from services.notifier.moments import Moment
 from services.notifier.picture import Picture
 from services.notifier.pipeline import LATE_MS, Turn
 from services.notifier.ports import Channel
-from services.notifier.post import Post
+from services.notifier.post import Post, report_of
 from services.notifier.routing import Setting
 from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import NotifyPlan
@@ -46,6 +48,18 @@ REPORTS_MAX = 10_000
 MakeChannels = Callable[[NotifyPlan], Mapping[str, Channel]]
 
 
+class _Report(NamedTuple):
+    """On its way into the log."""
+
+    kind: ReportKind
+    part: str
+    detail: str
+    on: bool
+    pulse: bool
+    row: Row | None = None
+    """The message that it is about."""
+
+
 class Notifier:
     """One site's notifier. Implements services.notifier.post.Desk."""
 
@@ -66,7 +80,9 @@ class Notifier:
         self._steady_from = (0, 0)
         self._written_ms = self._tidied_ms = 0
         self._trouble = ""
-        self._reports: asyncio.Queue[tuple[ReportKind, str, str, bool, bool]] = asyncio.Queue(REPORTS_MAX)
+        self._reports: asyncio.Queue[_Report] = asyncio.Queue(REPORTS_MAX)
+        self._recorded: dict[str, Row] = {}
+        """Settled messages that the log was told of: the ledger learns it with the next change."""
         self._log = logger(part="notifier")
 
     # What the post asks for
@@ -92,6 +108,8 @@ class Notifier:
     async def commit(self, change: Change) -> None:
         """Into the ledger; after three seconds it goes on without having waited for the disk."""
         loop = asyncio.get_running_loop()
+        recorded, self._recorded = self._recorded, {}
+        change.rows = {**recorded, **change.rows}
         writing = loop.run_in_executor(self._thread, self._ledger.commit, change)
         done, _ = await asyncio.wait([writing], timeout=COMMIT_S)
         if not done:
@@ -105,7 +123,15 @@ class Notifier:
         if self._reports.full():
             self._log.error("report_dropped", kind=str(kind), detail=detail)
             return
-        self._reports.put_nowait((kind, part, detail, on, pulse))
+        self._reports.put_nowait(_Report(kind, part, detail, on, pulse))
+
+    async def record(self, row: Row) -> None:
+        """The same for what became of a message; the ledger remembers that the log was told."""
+        kind, part, detail = report_of(row)
+        if self._reports.full():
+            self._log.error("report_dropped", kind=str(kind), detail=detail)
+            return
+        self._reports.put_nowait(_Report(kind, part, detail, on=True, pulse=True, row=row))
 
     # Running
 
@@ -135,11 +161,10 @@ class Notifier:
         for channel in self._channels.values():
             await channel.close()
         while not self._reports.empty():
-            kind, part, detail, on, pulse = self._reports.get_nowait()
-            await self._feed.report(kind, part, detail, on=on, pulse=pulse)
+            await self._tell_log(self._reports.get_nowait())
         loop = asyncio.get_running_loop()
         stand = self._stand_now(self._stand.cursor, self._stand.durable)
-        change = Change(stand, self._picture.take_changed())
+        change = Change(stand, self._picture.take_changed(), self._recorded)
         await loop.run_in_executor(self._thread, self._ledger.commit, change)
         await loop.run_in_executor(self._thread, self._ledger.close)
         self._thread.shutdown(wait=False)
@@ -158,8 +183,12 @@ class Notifier:
 
     async def _report_on(self) -> None:
         while True:
-            kind, part, detail, on, pulse = await self._reports.get()
-            await self._feed.report(kind, part, detail, on=on, pulse=pulse)
+            await self._tell_log(await self._reports.get())
+
+    async def _tell_log(self, report: "_Report") -> None:
+        await self._feed.report(report.kind, report.part, report.detail, on=report.on, pulse=report.pulse)
+        if report.row is not None and report.row.state not in OPEN:
+            self._recorded[report.row.message.id] = replace(report.row, reported=True)
 
     # The beginning
 
@@ -176,7 +205,10 @@ class Notifier:
         away = max(0, min(self.wall_ms() - found.stand.wall_ms, AWAY_MS_MAX)) if found.stand else 0
         self._steady_from = ((found.stand.steady_ms if found.stand else 0) + away, self._clock.monotonic_ms())
         self._use(self._feed.setting())
-        self._post.put(found.rows)
+        self._post.put(row for row in found.rows if row.state in OPEN)
+        for row in found.rows:
+            if row.state not in OPEN:
+                await self.record(row)
         if found.stand is None:
             await self._begin_at_head()
         else:
@@ -239,6 +271,7 @@ class Notifier:
         moved = (cursor, durable) != (self._stand.cursor, self._stand.durable)
         self._stand = self._stand_now(cursor, durable)
         is_old = moved and now - self._written_ms >= CURSOR_MS
+        is_old = is_old or (bool(self._recorded) and now - self._written_ms >= CURSOR_MS)
         if turn.planned or self._picture.changed or is_old:
             rows = [Row(message, changed_at_ms=turn.moment.wall_ms) for message in turn.planned]
             change = Change(self._stand, self._picture.take_changed(), {row.message.id: row for row in rows})
@@ -284,14 +317,14 @@ class Notifier:
         if bool(trouble) != bool(self._trouble):
             text = f"deliveries are kept in memory: {trouble}" if trouble else "deliveries are on disk again"
             self._log.warning("ledger_in_memory" if trouble else "ledger_on_disk", why=trouble)
-            self._reports.put_nowait((ReportKind.LEDGER, "notifier", text, bool(trouble), False))
+            self._reports.put_nowait(_Report(ReportKind.LEDGER, "notifier", text, bool(trouble), pulse=False))
         self._trouble = trouble
 
     def _tell_set_aside(self, where: str) -> None:
         if where:
             self._log.error("ledger_set_aside", where=where)
             text = f"the delivery ledger was set aside: {where}"
-            self._reports.put_nowait((ReportKind.LEDGER, "notifier", text, True, True))
+            self._reports.put_nowait(_Report(ReportKind.LEDGER, "notifier", text, on=True, pulse=True))
 
 
 def _channel_plans(plan: NotifyPlan) -> tuple[object, ...]:

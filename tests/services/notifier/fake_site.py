@@ -19,6 +19,8 @@ class FakeSite:
         self.tick = 0
         self.gone = False
         """The reader's place is no longer known."""
+        self.place: Cursor | None = None
+        """Behind which the reader has last asked."""
         self._grown = asyncio.Event()
 
     def put(self, *events: Event, undurable: bool = False) -> None:
@@ -41,6 +43,7 @@ class FakeSite:
         return self.plan
 
     def events_after(self, cursor: Cursor | None, limit: int) -> tuple[News, ...] | Gone:
+        self.place = cursor
         if self.gone and cursor is not None:
             return Gone()
         behind = [one for one in self.events if cursor is None or one.cursor[1:] > cursor[1:]]

@@ -203,8 +203,7 @@ async def test_a_place_that_is_gone_is_read_anew_from_the_head(box: Box) -> None
     """Another log: what is open there is told in one summary, and nothing of what lies before."""
     async with box.running():
         box.site.put(box.world.event("acked", "r1/a/rule"))
-        await until(lambda: box.site.events)
-        await asyncio.sleep(0.05)
+        await until(lambda: box.site.place)
         box.site.put(box.world.event("raised", "r1/b/rule"))
         box.site.open = (OpenAlarm(box.world.event("raised", GAS, "critical"), ""),)
         box.site.gone = True
