@@ -114,8 +114,9 @@ def _due(told: Told, inputs: list[InputRow], subject: str) -> Due:
 
 def _oldest_end(reading: Reading, before_tick_ms: int) -> int | None:
     """The site_seq of the oldest snapshot (never the newest) that ends an interval not folded yet, when old enough."""
+    folded = reading.folded_to()
     for seq, _hash in reading.snapshots()[:-1]:
-        if seq <= reading.folded_to():
+        if seq <= folded:
             continue
         row = next(reading.inputs(seq, 1), None)
         if row is None or decode_input(row.data).tick_ms >= before_tick_ms:

@@ -24,7 +24,7 @@ from tests.testkit.disk import filled, small_disk
 
 MINUTE = 60_000
 JARS = 900
-DISK_MIB = 24
+DISK_MIB = 18
 LIMITS = LogLimits(frames_days=90, disk_low_mib=0, keep_around_alarm_ms=20_000)
 
 
@@ -108,11 +108,11 @@ def _is_sound(plant: Plant, disk: Path) -> Verified:
 
 
 def test_a_log_that_fills_its_disk_gives_up_what_was_sent_and_keeps_its_ballast(tmp_path: Path) -> None:
-    """More than the disk holds goes through the log: it is never undurable, and says which records are gone."""
+    """More goes through the log than there is room for: it is never undurable, and says which records are gone."""
     with small_disk(tmp_path / "disk", DISK_MIB) as disk:
         plant = Plant(disk)
         for _ in range(10):
-            plant.scan(150)
+            plant.scan(60)
             plant.ask()
             assert not plant.site.runner.undurable
             assert plant.site.store.has_ballast()
@@ -130,14 +130,14 @@ def test_what_is_not_sent_goes_only_after_the_ballast(tmp_path: Path, monkeypatc
     """Nothing is a day old: the ballast is freed first, then the oldest intervals go; still nothing is undurable."""
     monkeypatch.setattr(keeping, "DAY_MS", 1_000 * MINUTE)
     with small_disk(tmp_path / "disk", DISK_MIB) as disk:
-        plant = Plant(disk, 8 * BALLAST)
-        plant.scan(300)
+        plant = Plant(disk, 6 * BALLAST)
+        plant.scan(200)
         assert plant.site.store.has_ballast()
         while plant.site.store.has_ballast():
             assert not plant.gone
             plant.scan()
         for _ in range(4):
-            plant.scan(100)
+            plant.scan(60)
             plant.ask()
         assert plant.gone
         assert not plant.site.undurable
@@ -185,7 +185,7 @@ def test_a_foreign_file_that_fills_the_disk_does_not_stop_the_log(tmp_path: Path
     """Not one byte is free any more: the log goes on within its own free pages, as long as it has old frames."""
     with small_disk(tmp_path / "disk", DISK_MIB) as disk:
         plant = Plant(disk)
-        plant.scan(800)
+        plant.scan(500)
         size = (disk / "log.db").stat().st_size
         with filled(disk):
             plant.scan(200)
