@@ -74,8 +74,10 @@ def compress(inside: bytes) -> bytes:
     return zlib.compress(inside, _LEVEL)
 
 
-def unpack(first_seq: int, form: int, data: bytes) -> Unpacked:
-    """What a row holds; raises LogDamaged with its first record."""
+def unpack(first_seq: int, form: int, data: object) -> Unpacked:
+    """What a row holds; raises LogDamaged with its first record. A damaged file may give anything for the bytes."""
+    if not isinstance(data, bytes):
+        raise LogDamaged(first_seq, "the row that begins here holds no bytes")
     try:
         packed = decode_packed(data if form == Form.YOUNG else _inflate(first_seq, data))
         inputs = tuple(map(InputRow._make, zip(packed.seqs, packed.kinds, packed.inputs, strict=True)))

@@ -8,6 +8,7 @@ import pytest
 from services.processor.restore import check_links
 from shared.domain.errors import Busy, LogDamaged, LogNewer
 from shared.log.port import Group, Log, Stretch
+from shared.log.segments import Form, unpack
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import SqliteStore, open_reader
 from tests.contract.forgery import flip_input, run
@@ -65,6 +66,12 @@ class TestSqliteLog(LogContract):
         store.close()
         flip_input(tmp_path, 7)
         assert [stretch.bad for stretch in opened(store).stretches()] == [0, 7]
+
+    def test_a_row_that_holds_no_bytes_is_damage(self) -> None:
+        """A file that was cut gives NULL or a number where the records were: told with the row's first record."""
+        for found in (None, 7, "text"):
+            with pytest.raises(LogDamaged, match=r"record 12: .* holds no bytes"):
+                unpack(12, Form.YOUNG, found)
 
     def test_a_reader_opens_a_log_that_was_closed(self, log: Log, store: SqliteStore, tmp_path: Path) -> None:
         """verify and replay read a stopped site's log without writing into its folder."""
