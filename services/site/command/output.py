@@ -9,7 +9,9 @@ from typing import Any
 import orjson
 
 SHOW_AFTER_S = 1.0
-_CONTROL = dict.fromkeys([*range(32), *range(127, 160)], "�")
+_DIRECTION = [0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+"""Marks that turn the direction of what follows: a name could make another one of a line. And line separators."""
+_CONTROL = dict.fromkeys([*range(32), *range(127, 160), *_DIRECTION], "�")
 
 Progress = Callable[[int, int], None]
 
@@ -25,7 +27,7 @@ def write_json(value: Any) -> None:
 
 
 def plain(text: str) -> str:
-    """Text from outside as it may stand on a terminal: control characters are replaced."""
+    """Text from outside as it may stand on a terminal: control characters and marks of direction are replaced."""
     return text.translate(_CONTROL)
 
 

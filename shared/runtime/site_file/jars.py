@@ -127,6 +127,9 @@ class _Table:
             self.fault(line, _column(row, len(header)), "", "more cells than the header has", f"{len(header)} cells")
         cells = {name: cell.strip() for name, cell in zip(header, row, strict=False)}
         places = {name: _column(row, index) for index, name in enumerate(header) if index < len(row)}
+        for name, cell in cells.items():
+            if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in cell):
+                self.fault(line, places[name], name[:40], f"{cell[:20]!r} holds a control character", "printable text")
         address = self.address(cells.get("address", ""), line, places) if "address" in header else ""
         module = cells.get("module") or address.partition("S")[0]
         if module and not (module.isascii() and module.isdecimal() and 1 <= int(module[:6]) <= 9999):

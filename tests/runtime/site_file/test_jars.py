@@ -34,6 +34,15 @@ def test_a_csv_with_semicolons_and_notes_is_read(tmp_path: Path) -> None:
     assert jars == (Jar("1S1", 1, 3100, "A1"), Jar("2S1", 2, None, "A2"))
 
 
+def test_a_cell_with_a_control_character_is_told(tmp_path: Path) -> None:
+    """Cells are shown to people: an escape code is refused with its place and its column."""
+    file = tmp_path / "jars.csv"
+    file.write_bytes(b"address,type\n1S1,\x1b[2JOPzS\n")
+    _, faults = read_csv(file, 1)
+    assert [(fault.line, fault.col, fault.key) for fault in faults] == [(2, 5, "type")]
+    assert "\x1b" not in str(faults[0])
+
+
 @given(raw=st.binary(max_size=400))
 def test_any_bytes_make_jars_or_faults(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No file crashes the reader; without jars there is a fault that says why."""
