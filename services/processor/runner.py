@@ -156,6 +156,8 @@ class Runner:
         """The log again, with these groups written; a damaged one is first set aside."""
         if self._aside is None:
             return self._store.reopen(groups, is_tight=is_tight)
+        if is_tight:
+            raise LogFull("the damaged log is not set aside yet")
         log = self._aside(groups)
         self._aside = None
         return log

@@ -18,6 +18,7 @@ from shared.log import journal, sqlite
 from shared.log.store import SqliteStore, open_reader
 from shared.wire.events import decode_event
 from shared.wire.inputs import Input, decode_input
+from tests.contract.forgery import flip_input
 from tests.services.processor.plant import H2_ALARM, bank, command, decision, gas
 from tests.services.processor.site import BALLAST, Site
 from tests.testkit.disk import filled, small_disk
@@ -217,5 +218,28 @@ def test_a_persons_act_is_on_the_disk_although_it_is_full(tmp_path: Path, monkey
             assert sum(hasattr(entry.body, "blocks") for entry in _inputs(disk)) == begun
         plant.scan(3)
         assert not plant.site.runner.undurable
+        plant.site.runner.close()
+        _is_sound(plant, disk)
+
+
+def test_a_damaged_log_on_a_full_disk_is_set_aside_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the site goes on from memory; the last of the ballast is not spent on half a log."""
+    monkeypatch.setattr(journal, "RING_MS_MAX", 10_000)
+    monkeypatch.setattr(journal, "CHECKPOINT_MS", 3_000)
+    with small_disk(tmp_path / "disk", DISK_MIB) as disk:
+        plant = Plant(disk)
+        plant.scan(10)
+        plant.site.kill()
+        flip_input(disk, 20)
+        with filled(disk):
+            plant.site.open()
+            plant.ask()
+            plant.scan(30)
+            assert plant.site.runner.undurable
+        plant.scan(3)
+        assert not plant.site.runner.undurable
+        assert len(list(disk.glob("damaged-*"))) == 1
         plant.site.runner.close()
         _is_sound(plant, disk)
