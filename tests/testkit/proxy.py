@@ -109,8 +109,8 @@ class FaultProxy:
                 asyncio.ensure_future(self._pump(server_reader, writer, up=False)),
             ]
             await asyncio.wait(link.tasks, return_when=asyncio.FIRST_COMPLETED)
-        except OSError:
-            return
+        except (OSError, asyncio.CancelledError):
+            return  # Cancelled by close: asyncio asks a handler for its result, and prints when it has none.
         finally:
             self._abort(link)
 
