@@ -1,8 +1,8 @@
 """The heartbeat to an outsider: a GET of one URL every so often, as long as the site is really well.
 
 What is on the other side raises an alarm of its own when it stays away; so it must stay away when the site cannot do
-its work: ``alive`` is asked before each beat, and :class:`Signs` is the answer of a site process. A beat that fails is
-tried again after 30 s or one period, whichever is shorter.
+its work: ``alive`` is asked before each beat (whether the log moves and guard is heard). A beat that fails is tried
+again after 30 s or one period, whichever is shorter.
 
 Promises: within the bounds of services.notifier.reach; says why beats fail when that changes, not at each; ends at once
 when ``stop`` is set. Refuses nothing: a plan is checked by :func:`faults`.
@@ -12,7 +12,6 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from services.notifier.network import Resolve, resolve
 from services.notifier.reach import Reach, Unreached, read_target, target_faults
@@ -21,26 +20,6 @@ from shared.runtime.clocks import Clock
 
 TIMEOUT_S = 10.0
 AGAIN_S = 30.0
-STALLED_MS = 10_000
-"""A part that has not moved for so long stands still: the log gets a Tick of every room each second."""
-
-
-@dataclass(slots=True)
-class Signs:
-    """What a site process knows of its own health; the parts note their moves here, the heartbeat reads them."""
-
-    log_moved_at_ms: int
-    """When the log last committed, by the monotonic clock."""
-    guard_heard_at_ms: int
-    """When guard last said something, by the monotonic clock."""
-
-    def trouble(self, now_ms: int) -> str:
-        """Why the site is not well, in a few words; "" when it is."""
-        if now_ms - self.log_moved_at_ms > STALLED_MS:
-            return "the log stands still"
-        if now_ms - self.guard_heard_at_ms > STALLED_MS:
-            return "guard is not heard"
-        return ""
 
 
 def faults(plan: HeartbeatPlan) -> list[str]:

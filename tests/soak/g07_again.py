@@ -46,7 +46,7 @@ def _nobody_acks(draw: random.Random) -> list[str]:
         faults: list[str] = []
         for person, since_ms in (("anna", raised.tick_ms), ("carl", raised.tick_ms + ESCALATE_MS)):
             for channel in ("email", "webhook"):
-                at = [c.at_ms for c in telling.copies() if (c.person, c.channel) == (person, channel)]
+                at = [telling.ms(c) for c in telling.copies() if (c.person, c.channel) == (person, channel)]
                 faults += _gaps(f"{person}/{channel}", at, since_ms, end_ms, (down_ms, up_ms))
         telling.put("acked", "r1/gas1/h2_alarm", "critical")
         time.sleep(0.5)

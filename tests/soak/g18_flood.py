@@ -8,6 +8,7 @@ import random
 import time
 
 from services.notifier.pipeline import MINUTE_MS
+from tests.soak.account import read_messages
 from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, BEN, Telling
 from tests.testkit.process import wait_for
@@ -27,7 +28,7 @@ def run(count: int, seed: int) -> Outcome:
             account = telling.account()
             outcome.lost += len(account.missed)
             outcome.doubled += len(account.doubled)
-            found = account.missed + account.doubled + account.faults + _groups(telling)
+            found = account.all + _groups(telling)
             outcome.faults += [f"seed {each}: {fault}" for fault in found[:5]]
         outcome.runs += 1
     return outcome
@@ -53,7 +54,7 @@ def _flood(telling: Telling, draw: random.Random) -> None:
 def _groups(telling: Telling) -> list[str]:
     """Lanes that were told too often, and gas alarms that shared a message."""
     faults = []
-    messages = telling.messages()
+    messages = read_messages(telling.folder)
     arrived = {copy.id for copy in telling.copies()}
     lanes: dict[str, list[int]] = {}
     for ident, (message, _) in messages.items():

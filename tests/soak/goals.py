@@ -49,6 +49,9 @@ GOALS: tuple[Goal, ...] = (
         full=60,
         batch=2,
     ),
+    Goal(
+        "G11-site", "the same from gas to people, over the whole site", "tests.soak.g11_site", few=1, full=20, batch=1
+    ),
     Goal("G12", "sends or writes during replay: none", "tests.soak.g12_replay", few=1, full=50, batch=5),
     Goal(
         "G14",

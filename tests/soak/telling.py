@@ -8,9 +8,7 @@
         telling.settled()
         account = telling.account()
 
-The account is drawn up from what the servers really received; the ledger only says which events a mail was about.
-Every copy of a message after its first must be marked as a repeat, and must have a reason: a line that the server broke
-before its answer, or a kill while the ledger had it as under way.
+The account is drawn up by tests.soak.account.
 """
 
 import base64
@@ -21,22 +19,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
-from standardwebhooks import Webhook
 
 from services.notifier.ledger import OPEN
-from services.notifier.messages import FROM_EVENTS, Message
 from shared.domain.events import Event
 from shared.domain.notify_plan import Person, Route
 from shared.domain.plan import Severity
 from tests.services.notifier.lines import World
+from tests.soak.account import (
+    Account,
+    Copy,
+    copies_of,
+    judge_bodies,
+    judge_copies,
+    judge_events,
+    read_messages,
+    read_states,
+)
 from tests.soak.notify_worker import FastClock, TelledWorld
 from tests.testkit.http_sink import HttpSink
 from tests.testkit.process import wait_for
@@ -64,31 +69,6 @@ def route(*to: Person, by: tuple[str, ...] = ("email", "webhook"), escalate_afte
     """Everything to these people."""
     names = tuple(person.id for person in to)
     return Route(1, Severity.WARNING, (), (), names, by, repeat_ms, escalate_after_ms, escalate_to)
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One message as it arrived, once."""
-
-    id: str
-    channel: str
-    person: str
-    at_ms: int
-    """When, by the run's own clock."""
-    is_repeat: bool
-    answered: bool
-
-
-@dataclass(slots=True)
-class Account:
-    """What came of it."""
-
-    missed: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    """Without a reason, or without the mark."""
-    excused: int = 0
-    """Copies that have a reason and the mark."""
-    faults: list[str] = field(default_factory=list)
 
 
 class Telling:
@@ -127,7 +107,7 @@ class Telling:
         (self.folder / "world.json").write_bytes(msgspec.json.encode(self._told))
         self._file = (self.folder / "events.jsonl").open("ab", buffering=0)
         self._errors = (self.folder / "errors").open("ab", buffering=0)
-        self._began_monotonic = time.monotonic() - self.clock.monotonic_ms() / self._scale / 1000
+        self._began = time.monotonic() - self.clock.monotonic_ms() / self._scale / 1000
         self.world = World(self._told.setting(), wall_ms=WALL_MS)
         return self
 
@@ -187,7 +167,7 @@ class Telling:
         assert code == -signal.SIGKILL, f"ended with {code}: {self.errors()}"
         self._process = None
         self.kills += 1
-        self.under_way.update(ident for ident, state in self._rows() if state == "sending")
+        self.under_way.update(ident for ident, state in read_states(self.folder) if state == "sending")
 
     # Events
 
@@ -217,121 +197,41 @@ class Telling:
     def _is_settled(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise AssertionError(f"the notifier has ended: {self.errors()}")
-        if any(state in OPEN for _, state in self._rows()):
+        if not read_states(self.folder) or any(state in OPEN for _, state in read_states(self.folder)):
             return False
-        with closing(self._ledger()) as db:
+        with closing(sqlite3.connect(self.folder / "notify.db", timeout=10)) as db:
             lanes = db.execute("SELECT value FROM record WHERE key LIKE 'lane/%'").fetchall()
         if any(msgspec.json.decode(value).get("held") for (value,) in lanes):
             return False
-        told = {item.event.id for message, _ in self.messages().values() for item in message.items}
+        told = {item.event.id for message, _ in read_messages(self.folder).values() for item in message.items}
         return {event.id for event in self.world.events if what(event) in TOLD} <= told
-
-    def _ledger(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.folder / "notify.db", timeout=10)
-
-    def _rows(self) -> list[tuple[str, str]]:
-        """Id and state of every message; none while the ledger is not begun."""
-        if not (self.folder / "notify.db").exists():
-            return []
-        with closing(self._ledger()) as db:
-            has = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'message'").fetchone()
-            return db.execute("SELECT id, state FROM message").fetchall() if has else []
 
     # The account
 
-    def messages(self) -> dict[str, tuple[Message, str]]:
-        """Message and state by id, out of the ledger."""
-        if not self._rows():
-            return {}
-        with closing(self._ledger()) as db:
-            rows = db.execute("SELECT id, body, state FROM message").fetchall()
-        decode = msgspec.json.Decoder(Message).decode
-        return {ident: (decode(body), state) for ident, body, state in rows}
-
     def copies(self) -> list[Copy]:
-        """Everything that arrived anywhere, in order for each channel."""
-        mails = [
-            Copy(mail.id.partition(".")[0], "email", mail.recipients[0].partition("@")[0], self._ms(mail.at),
-                 "Ampward-Repeat" in mail.message, mail.answered)
-            for mail in self.smtp.mails
-        ]  # fmt: skip
-        hooks = [
-            Copy(request.headers["webhook-id"], "webhook", words["person"], self._ms(request.at), words["repeat"],
-                 request.answered and 200 <= request.status < 300)
-            for request in self.sink.requests
-            for words in (msgspec.json.decode(request.body)["data"]["message"],)
-            if not request.answered or 200 <= request.status < 300
-        ]  # fmt: skip
-        return mails + hooks
+        """Everything that arrived anywhere."""
+        return copies_of(self.smtp.mails, self.sink.requests)
+
+    def ms(self, copy: Copy) -> int:
+        """When it arrived, by the run's own clock."""
+        return round((copy.at - self._began) * 1000 * self._scale)
 
     def first_arrivals(self) -> dict[str, int]:
         """When the first message about each event arrived anywhere, by the run's own clock."""
-        messages = self.messages()
+        messages = read_messages(self.folder)
         found: dict[str, int] = {}
         for copy in self.copies():
             for item in messages[copy.id][0].items:
-                found[item.event.id] = min(copy.at_ms, found.get(item.event.id, copy.at_ms))
+                found[item.event.id] = min(self.ms(copy), found.get(item.event.id, self.ms(copy)))
         return found
 
     def account(self, *, refused: frozenset[str] = frozenset()) -> Account:
         """Compare what had to be told with what arrived; ``refused`` lanes (person/channel) must have got nothing."""
         found = Account()
-        copies = self.copies()
-        messages = self.messages()
-        self._judge_copies(copies, found)
-        arrived = {copy.id for copy in copies}
-        told: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for ident, (message, state) in messages.items():
-            if state == "sent" and ident not in arrived:
-                found.faults.append(f"message {ident} stands as sent and never arrived")
-            if ident in arrived:
-                for item in message.items:
-                    if item.kind in FROM_EVENTS:
-                        told[item.event.id, message.lane.key].add(ident)
-        found.faults += [f"{copy.id} arrived and is in no ledger" for copy in copies if copy.id not in messages]
-        for event in self.world.events:
-            if what(event) not in TOLD:
-                continue
-            for lane in (f"{p.id}/{c}" for p in self._people for c in ("email", "webhook")):
-                self._judge_event(event, lane, told[event.id, lane], found, is_refused=lane in refused)
-        self._judge_bodies(messages, found)
+        copies, messages = self.copies(), read_messages(self.folder)
+        lanes = [f"{person.id}/{channel}" for person in self._people for channel in ("email", "webhook")]
+        events = [event.id for event in self.world.events if what(event) in TOLD]
+        judge_copies(copies, messages, self.under_way, found)
+        judge_events(events, lanes, refused, (copies, messages), found)
+        judge_bodies(self.smtp.mails, self.sink.requests, messages, SECRET, found)
         return found
-
-    def _judge_copies(self, copies: list[Copy], found: Account) -> None:
-        seen: defaultdict[str, list[Copy]] = defaultdict(list)
-        for copy in copies:
-            seen[copy.id].append(copy)
-        for ident, group in seen.items():
-            extra = len(group) - 1
-            found.doubled += [f"{ident} came again without its mark" for copy in group[1:] if not copy.is_repeat]
-            reasons = sum(not copy.answered for copy in group) + self.under_way[ident]
-            if extra > reasons:
-                found.doubled += [f"{ident} came {len(group)} times, {reasons} reasons"] * (extra - reasons)
-            found.excused += min(extra, reasons)
-
-    def _judge_event(self, event: Event, lane: str, ids: set[str], found: Account, *, is_refused: bool) -> None:
-        if is_refused:
-            found.faults += [f"{lane} refuses and was told"] if ids else []
-        elif not ids:
-            found.missed.append(f"{lane}: {event.type} {event.subject}")
-        elif len(ids) > 1:
-            found.doubled.append(f"{lane}: {event.type} {event.subject} in {len(ids)} messages")
-
-    def _judge_bodies(self, messages: dict[str, tuple[Message, str]], found: Account) -> None:
-        """What arrived says what the ledger says it does, and is signed."""
-        for request in self.sink.requests:
-            body = Webhook(SECRET).verify(request.body, request.headers)
-            data = body["data"]
-            said = {event["id"] for event in data["events"]} if "events" in data else {body["id"]}
-            ident = request.headers["webhook-id"]
-            stands = {item.event.id for item in messages[ident][0].items} if ident in messages else said
-            if not said <= stands or len(stands - said) != data.get("left_out", 0):
-                found.faults.append(f"webhook {ident} does not say what it stands for")
-        for mail in self.smtp.mails:
-            text = str(mail.message.get_content())
-            message = messages.get(mail.id.partition(".")[0])
-            if message is not None and len(message[0].items) == 1 and message[0].items[0].event.subject not in text:
-                found.faults.append(f"mail {mail.id} does not say what it stands for")
-
-    def _ms(self, monotonic: float) -> int:
-        return round((monotonic - self._began_monotonic) * 1000 * self._scale)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.notifier import heartbeat
-from services.notifier.heartbeat import STALLED_MS, Signs
 from shared.domain.notify_plan import HeartbeatPlan
 from shared.runtime.clocks import SystemClock
 from tests.testkit.http_sink import POLITE, Answer, HttpSink
@@ -91,15 +90,6 @@ async def test_it_reaches_only_what_is_allowed(sink: HttpSink) -> None:
         await _until(lambda: told)
     assert "is no public address" in told[0]
     assert sink.connections == 0
-
-
-def test_the_signs_of_a_site_that_is_well() -> None:
-    """The log moved and guard was heard a moment ago; what stands still is named."""
-    signs = Signs(log_moved_at_ms=100_000, guard_heard_at_ms=100_000)
-    assert signs.trouble(100_000 + STALLED_MS) == ""
-    assert signs.trouble(100_001 + STALLED_MS) == "the log stands still"
-    signs.log_moved_at_ms = 200_000
-    assert signs.trouble(200_000) == "guard is not heard"
 
 
 def test_a_plan_that_cannot_work_is_named() -> None:
