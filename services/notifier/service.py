@@ -6,8 +6,8 @@
 
 Promises: what is planned is committed before anything is sent; the site is never waited for and never made to wait: the
 disk is written in a thread of its own, a commit that takes longer than three seconds is not waited for. Without a
-ledger it begins at the log's head with one summary of what is open (a site that is younger than ten minutes is read
-from its beginning). Sends nothing while no channel is configured.
+ledger it begins at the log's head with one summary of what is open; a log that is younger than ten minutes and knows of
+no delivery is read from its beginning. Sends nothing while no channel is configured.
 Limits: 200 events a turn, one look a second when nothing comes.
 """
 
@@ -26,6 +26,7 @@ from services.notifier.picture import Picture
 from services.notifier.pipeline import LATE_MS, Turn
 from services.notifier.ports import Channel
 from services.notifier.post import Post, report_of
+from services.notifier.restored import take_over
 from services.notifier.routing import Setting
 from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import NotifyPlan
@@ -35,6 +36,8 @@ from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 
 BATCH = 200
+YOUNG_BATCHES = 50
+"""A log with more events is not young."""
 LOOK_S = 1.0
 COMMIT_S = 3.0
 CURSOR_MS = 10_000
@@ -209,17 +212,42 @@ class Notifier:
         for row in found.rows:
             if row.state not in OPEN:
                 await self.record(row)
-        if found.stand is None:
-            await self._begin_at_head()
+        if self._picture.restored:
+            await self._begin_restored()
+        elif found.stand is None:
+            await self._begin_without_ledger(was_lost=bool(found.set_aside))
         else:
             self._stand = found.stand
 
-    async def _begin_at_head(self) -> None:
-        """There is no place to go on from."""
-        first = self._feed.events_after(None, 1)
-        if not isinstance(first, Gone) and (not first or not self._is_late(first[0])):
-            return
-        await self._reconcile()
+    async def _begin_without_ledger(self, *, was_lost: bool) -> None:
+        """There is no place to go on from: the log's beginning when it is young and nobody was told yet, else its
+        head."""
+        if was_lost or not self._is_untold():
+            await self._reconcile()
+
+    def _is_untold(self) -> bool:
+        """Whether the log has begun a short time ago and knows of no delivery."""
+        cursor: Cursor | None = None
+        for _ in range(YOUNG_BATCHES):
+            news = self._feed.events_after(cursor, BATCH)
+            if isinstance(news, Gone):
+                return False
+            if any(self._is_late(one) or one.event.type.startswith("ampward.delivery.") for one in news):
+                return False
+            if len(news) < BATCH:
+                return True
+            cursor = news[-1].cursor
+        return False
+
+    async def _begin_restored(self) -> None:
+        """The ledger came with a backup: what it had planned is not ours to send, what is open is one summary."""
+        cursor, alarms = await self._feed.head()
+        turn = self._turn()
+        backup = self._picture.restored
+        take_over(turn, alarms)
+        pipeline.due(turn)
+        self._log.info("notifier_restored", backup=backup, cursor=str(cursor), alarms=len(alarms))
+        await self._keep(turn, cursor, cursor)
 
     async def _reconcile(self) -> None:
         """Go on at the log's head: what opened meanwhile is told in a summary, and so is what is open no more."""

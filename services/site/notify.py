@@ -5,7 +5,7 @@ to be told; when it ends by a fault it is begun anew: what it had planned stands
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -143,8 +143,11 @@ class Telling:
         self._feed = feed
         self._folder = folder
         self._clock = clock
-        self.counts: Counter | None = None
-        """Attempts, once somebody is to be told."""
+        self._counts: Counter | None = None
+
+    def attempts(self) -> Mapping[tuple[str, str], int]:
+        """By channel and result; empty before somebody is to be told."""
+        return dict(self._counts.attempts) if self._counts is not None else {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``."""
@@ -174,7 +177,7 @@ class Telling:
 
         feed, clock = self._feed, self._clock
         notifier = Notifier(feed, self._folder, clock, lambda _: make_channels(feed.setting(), clock))
-        self.counts = notifier.post.counts
+        self._counts = notifier.post.counts
         await notifier.run(stop)
 
     async def _beat(self, stop: asyncio.Event) -> None:

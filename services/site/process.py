@@ -156,6 +156,7 @@ class Process:
             position=self._read.position,
             mqtt=lambda: self._faces.mqtt_state,
             version=version("ampward"),
+            attempts=lambda: telling.attempts(),
         )
         outside = Outside(
             listening=socket.socket(fileno=self._options.http_fd),

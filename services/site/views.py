@@ -4,7 +4,7 @@ The only work done in the gateway's loop is formatting; reading events older tha
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
@@ -56,6 +56,8 @@ class Parts:
     """A position of the log, read in the gateway's thread."""
     mqtt: Callable[[], str]
     version: str
+    attempts: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """Of the notifier, by channel and result."""
 
 
 class SiteViews:
@@ -125,6 +127,7 @@ class SiteViews:
             trip_armed=self.readiness().armed,
             log_head_sequence=shown.head_seq,
             frame_age_s=counts.frame_age_s(device.id for device in self._parts.plan().decision.devices),
+            notify_attempts=self._parts.attempts(),
         )
 
     def head(self) -> Cursor | None:

@@ -1,7 +1,8 @@
 """The one registry of metric names, and the values behind them.
 
 Values are pulled: a scrape asks the program once for :class:`MetricValues` and writes them in the Prometheus text form.
-No counter is counted in two places. Labels are closed sets (three severities), so the number of series is fixed.
+No counter is counted in two places. Labels are closed sets (three severities; configured channels
+and three results), so the number of series is bounded.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ DEADLETTERS = "ampward_deadletters_total"
 TRIP_ARMED = "ampward_trip_armed"
 LOG_HEAD_SEQUENCE = "ampward_log_head_sequence"
 FRAME_AGE_SECONDS = "ampward_frame_age_seconds"
+NOTIFY_ATTEMPTS = "ampward_notify_attempts_total"
 
 HELP: dict[str, str] = {
     FRAMES_ACCEPTED: "Frames that the log has accepted since this process started.",
@@ -31,6 +33,7 @@ HELP: dict[str, str] = {
     TRIP_ARMED: "1 when every output of the local trip is proven by a commissioning record.",
     LOG_HEAD_SEQUENCE: "site_seq of the last input of the log.",
     FRAME_AGE_SECONDS: "Age of the newest frame of the device that has been silent longest.",
+    NOTIFY_ATTEMPTS: "Attempts to send a message, by channel and result (sent, failed, refused).",
 }
 
 
@@ -46,6 +49,8 @@ class MetricValues:
     trip_armed: bool = False
     log_head_sequence: int = 0
     frame_age_s: float = 0.0
+    notify_attempts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By channel and result."""
 
 
 class _Values(Collector):
@@ -61,6 +66,11 @@ class _Values(Collector):
         for severity in SEVERITIES:
             active.add_metric([severity], values.alarms_active.get(severity, 0))
         yield active
+        name = NOTIFY_ATTEMPTS.removesuffix("_total")
+        attempts = CounterMetricFamily(name, HELP[NOTIFY_ATTEMPTS], labels=["channel", "result"])
+        for (channel, result), count in sorted(values.notify_attempts.items()):
+            attempts.add_metric([channel, result], count)
+        yield attempts
         yield GaugeMetricFamily(TRIP_ARMED, HELP[TRIP_ARMED], value=int(values.trip_armed))
         yield GaugeMetricFamily(LOG_HEAD_SEQUENCE, HELP[LOG_HEAD_SEQUENCE], value=values.log_head_sequence)
         yield GaugeMetricFamily(FRAME_AGE_SECONDS, HELP[FRAME_AGE_SECONDS], value=values.frame_age_s)

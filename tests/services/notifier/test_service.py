@@ -170,6 +170,18 @@ async def test_a_young_site_is_read_from_its_beginning(box: Box) -> None:
     assert len(box.email.sent[0].event_ids) == 1
 
 
+async def test_a_young_site_that_has_told_somebody_is_not_read_from_its_beginning(box: Box) -> None:
+    """Its ledger was deleted: the log knows of deliveries, so what is open comes as a summary."""
+    raised = box.world.event("raised", GAS, "critical")
+    told = box.world.event("acked", "_site/email")._replace(type="ampward.delivery.sent.v1")
+    box.site.put(raised, told)
+    box.site.open = (OpenAlarm(raised, ""),)
+    async with box.running():
+        await until(lambda: box.email.sent)
+    assert box.email.sent[0].event_ids == ()
+    assert box.email.sent[0].subject.startswith("ÜBERSICHT")
+
+
 async def test_a_backlog_of_old_events_is_one_summary(box: Box) -> None:
     """After two hours without the notifier: one message, and what comes now on its own."""
     async with box.running():
@@ -196,6 +208,7 @@ async def test_a_damaged_ledger_is_set_aside_and_said(box: Box) -> None:
         box.site.put(box.world.event("raised", "r1/gas2/h2_alarm", "critical"))
         await until(lambda: len(box.email.sent) >= 2)
     assert (box.folder / "notify.damaged-1.db").exists()
+    assert len([one for one in box.email.sent if one.event_ids]) == 2, "what was told before is not told anew"
     assert "notify.damaged-1.db" in box.site.told(ReportKind.LEDGER)[0]
 
 
