@@ -5,6 +5,7 @@ GET alarms, points, outputs, status, events (server-sent) and commands/{id}; POS
 """
 
 import asyncio
+from time import time_ns
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -17,6 +18,8 @@ from services.gateway.cursors import ALLOWED as CURSOR_ALLOWED
 from services.gateway.cursors import LENGTH_MAX, decode_cursor
 from services.gateway.description import describe
 from services.gateway.door import Door
+from services.gateway.past import PastViews
+from services.gateway.past_api import add_past
 from services.gateway.problems import REFUSED, Problem, ProblemBody, invalid
 from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream
 from services.gateway.times import rfc3339
@@ -40,7 +43,7 @@ _COMMAND_BODY = {
 }
 
 
-def create_app(views: Views, token: str) -> FastAPI:
+def create_app(views: Views, token: str, past: PastViews | None = None) -> FastAPI:
     """The application. ``app.state.stopping`` ends its open streams: set it before the server stops."""
     app = FastAPI(title="Ampward", version="1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     describe(app)
@@ -52,6 +55,8 @@ def create_app(views: Views, token: str) -> FastAPI:
     _add_state(app, views)
     _add_events(app, views)
     _add_commands(app, views)
+    if past is not None:
+        add_past(app, past, lambda: time_ns() // 1_000_000)
     return app
 
 

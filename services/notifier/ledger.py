@@ -8,9 +8,10 @@
 A message is ``sending`` in a committed row before anything goes out: what is found so at the next start may have gone
 out, and is sent again marked as a repeat. So a crash doubles at most what was under way, and loses nothing.
 
-A ledger that cannot be read is set aside as notify.damaged-<number>.db and a new one begun. While the disk is full or
-read-only everything goes on in memory, and is written when the disk takes it again; ``trouble`` says so. Nothing in
-here raises for the disk's sake. SQLite: STRICT tables, WAL, synchronous=FULL, one thread.
+A ledger that cannot be read is set aside as notify.damaged-<number>.db and a new one begun; one of a newer program is
+left as it is (``open`` raises LogNewer). While the disk is full or read-only everything goes on in memory, and is
+written when the disk takes it again; ``trouble`` says so. Nothing in here raises for the disk's sake. SQLite: STRICT
+tables, WAL, synchronous=FULL, one thread.
 Limits: settled messages are kept for 90 days and 20,000 at most.
 """
 
@@ -25,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from services.notifier.messages import Lane, Message
+from shared.domain.errors import LogNewer
 from shared.log.port import Cursor
 from shared.log.steps import Step, no_step
 
@@ -137,6 +139,9 @@ class Ledger:
         """Read what there is."""
         try:
             found = self._read()
+        except LogNewer:
+            self.close()
+            raise
         except (sqlite3.DatabaseError, ValueError) as fault:
             if _cannot_write(fault):
                 self.trouble = str(fault)
@@ -216,7 +221,7 @@ class Ledger:
             raise sqlite3.DatabaseError(check)
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > _VERSION:
-            raise ValueError(f"it is of version {version}, this program knows {_VERSION}")
+            raise LogNewer(f"{NAME} has format {version}, this program reads up to {_VERSION}: start the newer program")
         if version == 0:
             _prepare(db)
         said = db.execute("SELECT value FROM meta WHERE name = 'stand'").fetchone()

@@ -15,6 +15,8 @@ from shared.domain.events import Event
 
 UNDURABLE_MAX = 2000
 _OPEN, _LANE, _MISC = "open/", "lane/", "misc"
+RESTORED = "restored"
+"""Record of a ledger that came from a backup and was not taken over yet: the id of the backup."""
 
 
 @dataclass(slots=True)
@@ -98,6 +100,8 @@ class Picture:
         """By occurrence."""
         self.lanes: dict[str, LaneState] = {}
         self.misc = Misc()
+        self.restored = ""
+        """Id of the backup that this comes from, until it is taken over."""
         self.changed: set[str] = set()
 
     def lane(self, lane: Lane) -> LaneState:
@@ -130,6 +134,11 @@ class Picture:
             self.misc.failing[channel] = why
         self.changed.add(_MISC)
 
+    def is_taken_over(self) -> None:
+        """The box goes on from the backup: from here on this is a ledger like any other."""
+        self.restored = ""
+        self.changed.add(RESTORED)
+
     def take_changed(self) -> dict[str, bytes | None]:
         """Records by key as they are now; None for one that is gone. Begins anew."""
         made = {key: self._bytes(key) for key in sorted(self.changed)}
@@ -139,11 +148,14 @@ class Picture:
     def all(self) -> dict[str, bytes | None]:
         """Every record by key."""
         keys = [*(_OPEN + key for key in self.open), *(_LANE + key for key in self.lanes), _MISC]
+        keys += [RESTORED] if self.restored else []
         return {key: self._bytes(key) for key in keys}
 
     def _bytes(self, key: str) -> bytes | None:
         if key == _MISC:
             return _encode(self.misc)
+        if key == RESTORED:
+            return self.restored.encode() or None
         if key.startswith(_LANE):
             return _encode(self.lanes[key.removeprefix(_LANE)])
         found = self.open.get(key.removeprefix(_OPEN))
@@ -154,7 +166,9 @@ class Picture:
         """From stored records. Raises ValueError for bytes that are none (msgspec's errors are of that kind)."""
         made = Picture()
         for key, data in records.items():
-            if key == _MISC:
+            if key == RESTORED:
+                made.restored = f"{int(data, 16):x}"
+            elif key == _MISC:
                 made.misc = _decode_misc.decode(data)
             elif key.startswith(_LANE):
                 made.lanes[key.removeprefix(_LANE)] = _decode_lane.decode(data)

@@ -123,6 +123,23 @@ def find_open(turn: Turn, event: Event, hidden: str) -> None:
         _announce(turn, found, item)
 
 
+def find_again(turn: Turn, item: Item, hidden: str) -> None:
+    """An alarm that is open on a restored box: told to whoever is in line and whoever was told of it before."""
+    event = item.event
+    found = turn.picture.open.setdefault(event.occurrence, Open(event, event.state, turn.moment.steady_ms))
+    found.state, found.hidden, found.over = event.state, hidden, None
+    turn.picture.touch(event.occurrence)
+    if hidden:
+        found.missed = item
+        return
+    before = [key for key, told in found.told.items() if told.is_open]
+    _announce(turn, found, item)
+    in_line = {one.lane.key for one in turn.line(found.event) if not one.step}
+    for key in before:
+        if key not in in_line and not found.told[key].is_next:
+            _offer(turn, found, lane_of(key), item)
+
+
 def find_gone(turn: Turn, occurrence: str) -> None:
     """An alarm that was known as open is so no more, and the events that would tell were not read."""
     found = turn.picture.open[occurrence]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.site.notify import Telling
+from services.site.past import SitePast
 from services.site.views import SiteViews
 from shared.devices.plan import MqttPlan
 from shared.domain.errors import ConfigError
@@ -38,10 +39,11 @@ class Outside:
 class Faces(threading.Thread):
     """``mqtt_state`` is one sentence for people. ``feed`` is made in this thread, for it reads the log here."""
 
-    def __init__(self, views: SiteViews, make_feed: "Callable[[], Feed]", outside: Outside,
+    def __init__(self, views: SiteViews, past: SitePast, make_feed: "Callable[[], Feed]", outside: Outside,
                  telling: Telling) -> None:  # fmt: skip
         super().__init__(name="faces", daemon=True)
         self._views = views
+        self._past = past
         self._make_feed = make_feed
         self._outside = outside
         self._telling = telling
@@ -62,7 +64,7 @@ class Faces(threading.Thread):
         from services.gateway.server import Gateway
 
         self._loop = asyncio.get_running_loop()
-        gateway = Gateway(create_app(self._views, self._outside.token), self._outside.listening)
+        gateway = Gateway(create_app(self._views, self._outside.token, self._past), self._outside.listening)
         await gateway.start()
         self._begun.set()
         publishing = asyncio.create_task(self._publish(), name="mqtt")
@@ -70,6 +72,7 @@ class Faces(threading.Thread):
         await self._ending.wait()
         await asyncio.gather(publishing, telling)
         await gateway.stop()
+        self._past.close()
 
     async def _publish(self) -> None:
         if not self._outside.mqtt.url:

@@ -26,6 +26,7 @@ from services.site.housekeeping import LOOK_S, NightlyReplay
 from services.site.log_time import LogTime
 from services.site.loss_mark import LossMark
 from services.site.notify import SiteNews, Telling
+from services.site.past import SitePast
 from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
@@ -170,7 +171,8 @@ class Process:
         telling = Telling(
             SiteNews(service, views, lambda: self.plan, lambda: self._link.state), self._data, self._clock
         )
-        self._faces = Faces(views, self._feed, outside, telling)
+        past = SitePast(self._data, lambda: ZoneInfo(self.plan.time_zone))
+        self._faces = Faces(views, past, self._feed, outside, telling)
         self._faces.start()
         self._clean_up.callback(self._faces.end)
 

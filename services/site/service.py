@@ -20,6 +20,7 @@ from services.gateway.views import IdReused
 from services.processor.runner import Committed, Runner
 from services.site import shown as shown_parts
 from services.site.answers import Answers, Decided
+from services.site.backup.mark import RestoredMark
 from services.site.counts import Counts
 from services.site.guard_link import GuardLink, Source
 from services.site.log_time import LogTime
@@ -95,6 +96,7 @@ class Service:
         time: LogTime,
         read: LogReader,
         mark: LossMark,
+        restored: RestoredMark,
         alive: Callable[[], None],
     ) -> None:
         self.runner = runner
@@ -111,6 +113,7 @@ class Service:
         self._site = site
         self._alive = alive
         self._mark = mark
+        self._restored = restored
         self._link: GuardLink | None = None
         self._held = Held()
         self._acked = 0
@@ -138,10 +141,11 @@ class Service:
         self._held = Held.from_bytes(self.runner.position(GUARD_POSITION))
         self._acked = self._held.n
         self._is_fresh = first.first_seq == 1
-        told = self._tell_losses(first)
+        told = [self._tell_losses(first), self._tell_restored()]
         self._after(first)
-        if told is not None:
-            self._after(told)
+        for committed in told:
+            if committed is not None:
+                self._after(committed)
         self.writer.start()
 
     def _remember(self, states: Mapping[str, RoomState]) -> None:
@@ -161,6 +165,18 @@ class Service:
         return self.runner.commit(
             [report(ReportKind.LOG_UNDURABLE, subject, pulse=True, detail=text) for text in sentences]
         )
+
+    def _tell_restored(self) -> Committed | None:
+        """That this log came from a backup, until the log itself has it."""
+        restored = self._restored.read()
+        if restored is None:
+            return None
+        subject = f"{self._site}/{SITE_ROOM}/log"
+        body = report(ReportKind.LOG_RESTORED, subject, pulse=True, detail=restored.sentence())
+        committed = self.runner.commit([body])
+        if committed.durable:
+            self._restored.remove()
+        return committed
 
     def connect(self, link: GuardLink) -> None:
         """From here on leases and acks go there."""

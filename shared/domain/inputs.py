@@ -137,6 +137,8 @@ class ReportKind(StrEnum):
     GUARD_STARTED = "guard_started"
     LOG_UNDURABLE = "log_undurable"
     LOG_DAMAGED = "log_damaged"
+    LOG_RESTORED = "log_restored"
+    """The log came from a backup: detail says which, and what may be missing."""
     DISK_LOW = "disk_low"
     CLOCK_STEP = "clock_step"
     REPLAY_DIFFERS = "replay_differs"

@@ -10,6 +10,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiokafka": (),
     "aiosmtplib": ("services/notifier/email.py",),
     "amqtt": ("shared/bus/",),
+    "cryptography": ("services/site/backup/sealing.py",),
     "faust": (),
     "fastapi": ("services/gateway/",),
     "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
