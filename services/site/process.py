@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.processor.runner import Runner
+from services.site.backup.mark import RestoredMark
 from services.site.faces import Faces, Outside
 from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
@@ -96,7 +97,7 @@ class Process:
         self._read = LogReader(runner.reader)
         self._service = service = Service(
             runner, self._clock, decision.site, time=time, read=self._read, mark=LossMark(self._data),
-            alive=self._sign_of_life,
+            restored=RestoredMark(self._data), alive=self._sign_of_life,
         )  # fmt: skip
         service.open(self._boot)
         settle()
@@ -167,11 +168,11 @@ class Process:
             boot=self._boot,
             started_at_ms=self._clock.wall_ms(),
         )
+        past = SitePast(self._data, lambda: ZoneInfo(self.plan.time_zone))
         views = SiteViews(parts)
         telling = Telling(
             SiteNews(service, views, lambda: self.plan, lambda: self._link.state), self._data, self._clock
         )
-        past = SitePast(self._data, lambda: ZoneInfo(self.plan.time_zone))
         self._faces = Faces(views, past, self._feed, outside, telling)
         self._faces.start()
         self._clean_up.callback(self._faces.end)
