@@ -32,9 +32,11 @@ def _drive(folder: Path, crash_at: str = "") -> tuple[int, list[int]]:
     return done.returncode, [int(line) for line in done.stdout.split()]
 
 
-def _frames(folder: Path) -> list[tuple[str, int]]:
+def _frames(folder: Path, *, is_whole: bool = False) -> list[tuple[str, int]]:
+    """(device, number) of each; ``is_whole``: only where none are deleted, behind the folded intervals."""
     reader = SqliteReader.open(folder / "log.db")
-    bodies = [decode_input(row.data).body for row in reader.inputs(0, 1_000_000)]
+    after = reader.folded_to() if is_whole else 0
+    bodies = [decode_input(row.data).body for row in reader.inputs(after, 1_000_000)]
     reader.close()
     return [(body.device, body.device_seq) for body in bodies if isinstance(body, Frame)]
 
@@ -47,7 +49,7 @@ def _check(folder: Path, accepted: set[int], *, is_whole: bool) -> None:
     frames = _frames(folder)
     assert len(frames) == len(set(frames)), "a scan is in the log twice"
     if is_whole:
-        young = sorted(number for device, number in frames if device == "gas1")
+        young = sorted(number for device, number in _frames(folder, is_whole=True) if device == "gas1")
         assert young == list(range(young[0], COUNT + 1)), "an accepted scan is not in the log"
         assert {number for number in accepted if number >= young[0]} <= set(young)
     reader = SqliteReader.open(folder / "log.db")
