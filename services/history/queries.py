@@ -158,7 +158,7 @@ class Queries:
             )
 
     def span_ms(self) -> tuple[int, int]:
-        """From the first to the last minute that is known; (0, 0) for none."""
+        """From the first to the last minute whose readings the log may still have; (0, 0) for none."""
         with translated():
             row = self._connection.execute("SELECT min(minute), max(minute) FROM places").fetchone()
         return (0, 0) if row[0] is None else (row[0] * MINUTE_MS, (row[1] + 1) * MINUTE_MS)

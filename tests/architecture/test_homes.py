@@ -11,6 +11,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiosmtplib": ("services/notifier/email.py",),
     "amqtt": ("shared/bus/",),
     "cryptography": ("services/site/backup/sealing.py",),
+    "duckdb": ("services/history/parquet.py",),
     "faust": (),
     "fastapi": ("services/gateway/",),
     "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
