@@ -36,6 +36,9 @@ REFUSED: dict[str, str] = {
     Refusal.DURATION_TOO_LONG: "The duration is longer than the site allows",
     Refusal.SECOND_PERSON_MISSING: "A second person is needed",
     Refusal.MEASURE_MISSING: "A compensating measure is needed",
+    Refusal.SERIAL_MISSING: "A serial is needed",
+    Refusal.OTHER_SERIAL: "Another serial is known",
+    Refusal.OUT_OF_RANGE: "The figure is out of range",
     Refusal.NOT_SUPPORTED: "This site cannot do that",
     "undecodable": "The command could not be recorded",
 }

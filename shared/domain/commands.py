@@ -8,13 +8,14 @@ subject. No command lowers a demand, except that silence quiets a buzzer until t
 
 from collections.abc import Callable
 
-from shared.domain import alarms
+from shared.domain import alarms, upkeep
 from shared.domain.alarm_machine import UNACKED, Override, OverrideTrigger, State, Trigger
 from shared.domain.events import EventType
 from shared.domain.index import covers, highest_severity
 from shared.domain.inputs import Command, Refusal, Rejected, What
 from shared.domain.plan import OutputKind, Severity
 from shared.domain.state import Maintenance
+from shared.domain.trip import FAR_MS
 from shared.domain.turn import Turn, Wake
 
 MINUTE_MS = 60_000
@@ -23,6 +24,8 @@ SHELVE_MAX_MS = 24 * HOUR_MS
 MAINTENANCE_MAX_MS = 24 * HOUR_MS
 OUT_OF_SERVICE_MAX_MS = 30 * 24 * HOUR_MS
 TEST_MAX_MS = HOUR_MS
+REMIND_MS = 15 * MINUTE_MS
+"""A maintenance of twice this is told of so long before its end."""
 TEST_MS = 10_000
 """A test without a duration lasts so long."""
 
@@ -37,13 +40,18 @@ _SUBJECTS: dict[What, str] = {
     What.MAINTENANCE: "name a room, SITE/ROOM, or the site",
     What.SILENCE: "name a buzzer, SITE/ROOM/OUTPUT, a room, SITE/ROOM, or the site",
     What.TEST: "name an output, SITE/ROOM/OUTPUT",
+    What.REPLACE: "name a part as `ampward stock` lists it: a jar, SITE/ROOM/BATTERY/2S4, its module or sensor, a"
+    " gas head, SITE/ROOM/POINT, or a device, SITE/ROOM/DEVICE",
+    What.BASELINE: "name a jar, SITE/ROOM/BATTERY/2S4, a string, SITE/ROOM/BATTERY/STRING, or a battery",
+    What.CALIBRATED: "name a hydrogen detector, SITE/ROOM/POINT",
+    What.PROOF_TESTED: "name an output, SITE/ROOM/OUTPUT",
 }
 """What a person may name, said when there is nothing of that name."""
 
 
 def take(turn: Turn, command: Command) -> None:
     """Carry out a command, or refuse it."""
-    rejected = _HANDLERS[command.what](turn, command) if command.what in _HANDLERS else _not_supported(turn, command)
+    rejected = _HANDLERS[command.what](turn, command)
     if rejected is not None:
         text = rejected.text
         if rejected.refusal is Refusal.UNKNOWN_SUBJECT and not text:
@@ -67,10 +75,6 @@ def _no_alarm(turn: Turn, a: int, refusal: Refusal, text: str = "") -> Rejected:
     if record is None or not record.occurrence:
         return _no(refusal, text)
     return Rejected(refusal, text, record.occurrence, record.severity)
-
-
-def _not_supported(turn: Turn, command: Command) -> Rejected | None:  # noqa: ARG001 one shape for all handlers
-    return _no(Refusal.NOT_SUPPORTED, f"{command.what} is not known to this version")
 
 
 # Ack and reset: by occurrence
@@ -239,7 +243,8 @@ def _maintenance(turn: Turn, command: Command) -> Rejected | None:
     if trouble is not None:
         return _no(*trouble)
     until_ms = turn.now + command.for_ms
-    turn.state.maintenance[command.subject] = Maintenance(until_ms, command.actor, command.reason)
+    remind_ms = until_ms - REMIND_MS if command.for_ms >= 2 * REMIND_MS else FAR_MS
+    turn.state.maintenance[command.subject] = Maintenance(until_ms, command.actor, command.reason, remind_ms)
     turn.emit(
         EventType.MAINTENANCE_STARTED,
         command.subject,
@@ -247,9 +252,25 @@ def _maintenance(turn: Turn, command: Command) -> Rejected | None:
         actor=command.actor,
         until_ms=until_ms,
     )
-    turn.wake(Wake.MAINTENANCE, 0, until_ms)
+    turn.wake(Wake.MAINTENANCE, 0, min(until_ms, remind_ms))
     alarms.suppress_open(turn)
     return None
+
+
+def advance_maintenance(turn: Turn, due: int) -> None:
+    """End what is over by ``due``, and tell of what ends soon."""
+    for subject, maintenance in sorted(turn.state.maintenance.items()):
+        if maintenance.until_ms <= due:
+            end_maintenance(turn, subject, reason="time is over", actor="")
+        elif maintenance.remind_ms <= due:
+            maintenance.remind_ms = FAR_MS
+            turn.emit(
+                EventType.MAINTENANCE_ENDING,
+                subject,
+                reason=maintenance.reason,
+                actor=maintenance.actor,
+                until_ms=maintenance.until_ms,
+            )
 
 
 def end_maintenance(turn: Turn, subject: str, *, reason: str, actor: str) -> None:
@@ -295,6 +316,7 @@ def _test(turn: Turn, command: Command) -> Rejected | None:
         return _no(Refusal.DURATION_TOO_LONG, "at most 1 h")
     until_ms = turn.now + (command.for_ms if command.for_ms > 0 else max(TEST_MS, 2 * state.plan.outputs[o].run_up_ms))
     state.outputs[o].test_until_ms = max(state.outputs[o].test_until_ms, until_ms)
+    state.outputs[o].test_by = command.actor
     turn.emit(EventType.TEST_REQUESTED, command.subject, reason=command.reason, actor=command.actor, until_ms=until_ms)
     turn.outputs_dirty = True
     return None
@@ -310,4 +332,8 @@ _HANDLERS: dict[What, Callable[[Turn, Command], Rejected | None]] = {
     What.IN_SERVICE: _in_service,
     What.MAINTENANCE: _maintenance,
     What.TEST: _test,
+    What.REPLACE: upkeep.replace,
+    What.BASELINE: upkeep.baseline,
+    What.CALIBRATED: upkeep.calibrated,
+    What.PROOF_TESTED: upkeep.proof_tested,
 }

@@ -39,6 +39,7 @@ class RowKind(IntEnum):
     FAN_FAIL = 14
     AIRFLOW_LOW = 15
     NOT_FALLING = 16
+    DUE = 17
 
 
 class Row(NamedTuple):
@@ -46,7 +47,7 @@ class Row(NamedTuple):
 
     kind: RowKind
     at: int
-    """Position in the table of its kind: limits, deviations ..., detectors or outputs."""
+    """Position in the table of its kind: limits, deviations ..., detectors, outputs or dues."""
     alarm: int
     severity: Severity
     point: int = NONE

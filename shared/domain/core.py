@@ -16,7 +16,7 @@ step() owns the state that it is given: it changes it in place, and the old refe
 
 from typing import assert_never
 
-from shared.domain import commands, detectors, reports, resync, rows, scans, timers
+from shared.domain import commands, detectors, dues, reports, resync, rows, scans, timers
 from shared.domain.alarms import doubt
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Scan, Start, Tick, Undecodable
@@ -93,6 +93,8 @@ def _begin(turn: Turn, body: Body) -> None:
     state = turn.state
     boot = body.boot if isinstance(body, Start) else state.boot
     same_boot = state.begun and boot == state.boot
+    if not state.begun:
+        dues.begin(turn)
     state.begun, state.boot = True, boot
     if isinstance(body, Start):
         stop = "clean" if body.clean else "not clean"

@@ -65,7 +65,7 @@ class Index:
     """Stale rows of a point."""
     report_rows: dict[tuple[str, str], tuple[int, ...]]
     special: dict[tuple[RowKind, int], int]
-    """Row of a detector's or an output's own condition."""
+    """Row of a detector's, an output's or a due's own condition."""
     battery_rows: Lists
     """Limit rows whose limit depends on the battery's mode."""
     compensations: dict[int, tuple[int, ...]]
@@ -73,6 +73,9 @@ class Index:
     medians: tuple[tuple[int, int], ...]
     """(current point, battery) pairs whose seven-day median is kept."""
     buzzers: tuple[int, ...]
+    part_by_id: dict[str, int]
+    baseline_rows: tuple[tuple[tuple[int, int], ...], ...]
+    """For each baseline its limit rows, each with the place of its factor."""
 
 
 def build(plan: RoomPlan) -> Index:
@@ -140,7 +143,17 @@ def build(plan: RoomPlan) -> Index:
             )
         ),
         buzzers=tuple(o for o, output in enumerate(plan.outputs) if output.kind is OutputKind.BUZZER),
+        part_by_id={part.id: i for i, part in enumerate(plan.parts)},
+        baseline_rows=_baseline_rows(plan, row_of),
     )
+
+
+def _baseline_rows(plan: RoomPlan, row_of: dict[int, int]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """For each baseline its rows, each with its place among the factors."""
+    found: list[list[tuple[int, int]]] = [[] for _ in plan.baselines]
+    for at, factor in enumerate(plan.factors):
+        found[factor.baseline].append((row_of[factor.limit], at))
+    return tuple(map(tuple, found))
 
 
 def _rows_by_mode(plan: RoomPlan, rows: tuple[Row, ...], compensations: dict[int, tuple[int, ...]]) -> Lists:
@@ -187,6 +200,7 @@ def _number_rows(plan: RoomPlan, point_scan: list[int]) -> tuple[tuple[Row, ...]
     for at, output in enumerate(plan.outputs):
         for field, kind in _OF_OUTPUT.items():
             rows += _own_row(plan, kind, at, getattr(output, field), NONE)
+    rows += [Row(RowKind.DUE, i, x.alarm, plan.alarms[x.alarm].severity) for i, x in enumerate(plan.dues)]
     return tuple(rows), column_rows
 
 

@@ -50,6 +50,8 @@ class What(StrEnum):
     TEST = "test"
     BASELINE = "baseline"
     REPLACE = "replace"
+    CALIBRATED = "calibrated"
+    PROOF_TESTED = "proof_tested"
 
 
 class Refusal(StrEnum):
@@ -73,6 +75,10 @@ class Refusal(StrEnum):
     DURATION_TOO_LONG = "duration-too-long"
     SECOND_PERSON_MISSING = "second-person-missing"
     MEASURE_MISSING = "measure-missing"
+    SERIAL_MISSING = "serial-missing"
+    OTHER_SERIAL = "other-serial"
+    """The old serial is not the one that is known."""
+    OUT_OF_RANGE = "out-of-range"
     NOT_SUPPORTED = "not-supported"
 
 
@@ -83,7 +89,7 @@ class Command(NamedTuple):
     id: str
     what: What
     subject: str
-    """Alarm id, output id, device id, room or site path, by ``what``."""
+    """Alarm, output, device, part, jar, string, battery, room or site path, by ``what``."""
     occurrence: str
     severity_seen: Severity | None
     reason: str
@@ -93,6 +99,13 @@ class Command(NamedTuple):
     second_person: str = ""
     measure: str = ""
     """The compensating measure while an alarm of the highest class is out of service."""
+    old_serial: str = ""
+    new_serial: str = ""
+    """Of a replacement."""
+    value: int = 0
+    """A baseline in uOhm; 0: it is measured."""
+    age_ms: int = 0
+    """How long ago a calibration or a proof test was done."""
 
 
 class Rules(NamedTuple):

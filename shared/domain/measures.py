@@ -7,13 +7,15 @@ from shared.domain.conditions import NOTHING_MEASURED, Measured, RowKind
 from shared.domain.plan import NONE
 from shared.domain.state import RoomState
 from shared.domain.units import NoData, Quality, format_scaled
+from shared.domain.upkeep_plan import NO_LIMIT
 
 
 def measure(state: RoomState, row: int) -> Measured:
     """Of one row, from the present values."""
     kind, at, _, _, point = state.index.rows[row]
     if row < state.index.column_rows:
-        return _of_point(state, point, state.columns.measure(row), state.columns.limit(row))
+        limit = state.columns.limit(row)
+        return _of_point(state, point, state.columns.measure(row), None if limit >= NO_LIMIT else limit)
     if kind is RowKind.COUNT:
         count = state.plan.counts[at]
         return Measured(str(count_true(state, count.of)), "", str(count.at_least), _GOOD)

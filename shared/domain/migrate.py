@@ -7,20 +7,20 @@ otherwise, whatever its rule was before. A renamed room takes the state of the o
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from shared.domain import alarms, detectors, modes, timers, trip
+from shared.domain import alarms, baselines, detectors, dues, modes, timers, trip
 from shared.domain.alarm_machine import ACTIVE
 from shared.domain.column_lists import copy_points, copy_temperatures
 from shared.domain.conditions import FALSE, TRUE, RowKind
 from shared.domain.events import EventType
-from shared.domain.ids import AlarmId, PointId
+from shared.domain.ids import PointId
 from shared.domain.index import Index
 from shared.domain.inputs import Rules
 from shared.domain.lateness import counted
 from shared.domain.plan import NONE, RoomPlan
 from shared.domain.snapshot import fresh
-from shared.domain.state import RoomState
+from shared.domain.state import PartState, RoomState
 from shared.domain.trip import FAR_MS, TripState
 from shared.domain.turn import Turn
 
@@ -42,6 +42,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     kept = _kept_alarms(old.plan, plan, before)
     _carry_detectors(turn, old, new, kept)
     batteries = _kept_batteries(old.plan, plan, kept, before)
+    _carry_parts(old, new, before)
     for o, n in batteries.items():
         new.batteries[n] = old.batteries[o]
         modes.apply_limits(new, n)
@@ -53,10 +54,16 @@ def migrate(turn: Turn, rules: Rules) -> None:
         (point_of[p], batteries[b]): x for (p, b), x in old.histograms.items() if p in point_of and b in batteries
     }
     new.maintenance = old.maintenance
+    for at, due in enumerate(old.plan.dues):
+        then = new.index.special.get((RowKind.DUE, _due_of(new, kept.get(due.alarm, NONE))))
+        if then is not None:
+            new.dues[new.index.rows[then].at] = old.dues[at]
     turn.replace(new)
     turn.emit(EventType.RULES_CHANGED, f"{plan.site}/{plan.id}", reason=rules.version, actor=rules.actor)
     _carry_rows(old, new, kept)
     _carry_records(turn, old, kept)
+    for row in [r for r, (kind, *_) in enumerate(new.index.rows) if kind is RowKind.DUE]:
+        dues.look(turn, row)
     _release(turn, old, outputs)
     _tell_late(turn, old, {o for o, _ in scans})
     timers.set_all(new)
@@ -83,13 +90,14 @@ def _kept_alarms(old: RoomPlan, new: RoomPlan, before: Callable[[str], str]) -> 
 
     A ``was`` that is left in the site file after the rename names nothing any more.
     """
-    places = {alarm.id: a for a, alarm in enumerate(old.alarms)}
-    renamed = {
-        places[AlarmId(alarm.was)]: n
-        for n, alarm in enumerate(new.alarms)
-        if before(alarm.id) not in places and alarm.was in places
-    }
-    same = {places[AlarmId(name)]: n for n, alarm in enumerate(new.alarms) if (name := before(alarm.id)) in places}
+    return _same_or_was([alarm.id for alarm in old.alarms], [(before(alarm.id), alarm.was) for alarm in new.alarms])
+
+
+def _same_or_was(old: Sequence[str], new: Sequence[tuple[str, str]]) -> dict[int, int]:
+    """From positions of old names to those of the new ones, each with what it was before."""
+    places = {name: i for i, name in enumerate(old)}
+    renamed = {places[was]: n for n, (name, was) in enumerate(new) if name not in places and was in places}
+    same = {places[name]: n for n, (name, _) in enumerate(new) if name in places}
     return {**same, **renamed}
 
 
@@ -111,6 +119,23 @@ def _kept_outputs(
     renamed = {new.alarms[n].subject: old.alarms[o].subject for o, n in kept.items()}
     names = [before(x.id) if before(x.id) in known else renamed.get(x.id, x.id) for x in new.outputs]
     return _pairs((x.id for x in old.outputs), names)
+
+
+def _due_of(state: RoomState, alarm: int) -> int:
+    """The due of an alarm; NONE has none."""
+    return next((at for at, due in enumerate(state.plan.dues) if due.alarm == alarm), NONE)
+
+
+def _carry_parts(old: RoomState, new: RoomState, before: Callable[[str], str]) -> None:
+    """Serials that were known, whatever the site file calls them now, and baselines: by id, else by the id before."""
+    for o, n in _same_or_was([x.id for x in old.plan.parts], [(before(x.id), x.was) for x in new.plan.parts]).items():
+        serial = old.plan.parts[o].serial
+        if o in old.parts:
+            new.parts[n] = old.parts[o]
+        elif serial not in ("", new.plan.parts[n].serial):
+            new.parts[n] = PartState(serial)
+    pairs = _same_or_was([x.jar for x in old.plan.baselines], [(before(x.jar), x.was) for x in new.plan.baselines])
+    baselines.carry(old, new, pairs.items())
 
 
 def _carry_detectors(turn: Turn, old: RoomState, new: RoomState, kept: dict[int, int]) -> None:

@@ -10,6 +10,7 @@ It shares no code with them: one row after the other, one value after the other,
   that is TRUE makes it so. raw FALSE for off-delay makes it FALSE; a value that goes missing ends that delay.
 - A limit with a compensation lies, in its modes, by so many uV a kelvin off: from its usual temperature to the last
   good value of its point, which counts between 0 and 50 °C.
+- A limit with a factor is so many per cent of a baseline, halves up; without a baseline nothing is over it.
 - The first raw FALSE makes an unknown condition FALSE at once. ``rises`` rises of raw inside ``window_ms`` make it TRUE
   without delay. A value is missing when it was bad, or is older than its stale time; at the same instant that comes
   first.
@@ -17,6 +18,7 @@ It shares no code with them: one row after the other, one value after the other,
 
 from shared.domain.inputs import Scan
 from shared.domain.plan import AlarmPlan, CompensationRow, DeviationRow, DifferenceRow, LimitRow, Mode, RoomPlan
+from shared.domain.upkeep_plan import FactorRow
 
 _Rule = LimitRow | DeviationRow | DifferenceRow
 
@@ -33,10 +35,14 @@ class _Point:
 class _Row:
     """One row and its delays; a delay that does not run has no start."""
 
-    __slots__ = ("compensation", "condition", "falling_since", "is_overdue", "limit", "rises", "rising_since", "rule")
+    __slots__ = (
+        "compensation", "condition", "deadband", "factor", "falling_since", "is_overdue", "limit", "rises",
+        "rising_since", "rule",
+    )  # fmt: skip
 
     def __init__(self, rule: _Rule) -> None:
-        self.rule, self.limit = rule, rule.limit
+        self.rule, self.limit, self.deadband = rule, rule.limit, rule.deadband
+        self.factor: FactorRow | None = None
         self.compensation: CompensationRow | None = None
         self.condition: bool | None = None
         self.rising_since: int | None = None
@@ -56,6 +62,8 @@ class Oracle:
         self._rows = [_Row(rule) for rule in rules]
         for row in plan.compensations:
             self._rows[row.limit].compensation = row
+        for factor in plan.factors:
+            self._rows[factor.limit].factor = factor
 
     def conditions(self) -> list[bool | None]:
         """Of the limits, the deviations and the differences, in the order of the plan; None is unknown."""
@@ -105,6 +113,25 @@ class Oracle:
                 row.limit = next((m.limit for m in row.rule.by_mode if m.mode is mode), row.rule.limit)
                 self._look(row, now_ms)
 
+    def set_baseline(self, baseline: int, value: int, now_ms: int) -> None:
+        """A baseline was set, 0 for none: the limits that follow it are others from now on."""
+        for row in self._rows:
+            if row.factor is None or row.factor.baseline != baseline:
+                continue
+            if value == 0:
+                row.limit, row.deadband = 1 << 55, 1
+            else:
+                row.limit = (2 * value * row.factor.percent + 100) // 200
+                row.deadband = row.factor.deadband or row.limit // 50
+            self._look(row, now_ms)
+
+    def forget(self, prefix: str) -> None:
+        """What these alarms look at was replaced: only what is true goes on."""
+        for row in self._rows:
+            if self._alarm(row).id.startswith(prefix):
+                row.rises, row.rising_since, row.falling_since, row.is_overdue = (), None, None, False
+                row.condition = row.condition or None
+
     def _look(self, row: _Row, now_ms: int) -> None:
         """One raw of one row."""
         if not self._is_known(row, now_ms):
@@ -144,7 +171,7 @@ class Oracle:
         return self._measure(row) >= self._limit(row)
 
     def _is_inside(self, row: _Row) -> bool:
-        inside = max(row.rule.deadband, 1)
+        inside = max(row.deadband, 1)
         if isinstance(row.rule, LimitRow) and not row.rule.high:
             return self._measure(row) >= self._limit(row) + inside
         return self._measure(row) <= self._limit(row) - inside

@@ -15,6 +15,7 @@ output has failed; a proof that is lost starts the same time again. The n-th sta
 the table are demanded and have failed: the first steps in for any of them, the second for two of them.
 """
 
+from shared.domain import dues
 from shared.domain.alarm_machine import DEMANDING
 from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN, RowKind
 from shared.domain.events import EventType
@@ -185,6 +186,7 @@ def _prove(turn: Turn, o: int) -> None:
                 output.confirmed, output.failed, output.proved = True, False, True
                 output.proof_due_ms = FAR_MS
                 turn.emit(EventType.OUTPUT_CONFIRMED, plan.id, state="on")
+                dues.proven(turn, o)
         elif output.confirmed:
             output.confirmed = False
             output.proof_due_ms = turn.now + plan.run_up_ms

@@ -15,6 +15,7 @@ from enum import IntEnum, StrEnum
 
 from shared.domain.ids import AlarmId, DeviceId, OutputId, PointId, RoomId, RuleId
 from shared.domain.units import Unit
+from shared.domain.upkeep_plan import BaselinePlan, DueRow, FactorRow, PartPlan
 
 NONE = -1
 
@@ -363,5 +364,9 @@ class RoomPlan:
     batteries: tuple[BatteryPlan, ...] = ()
     stales: tuple[StaleRow, ...] = ()
     compensations: tuple[CompensationRow, ...] = ()
+    parts: tuple[PartPlan, ...] = ()
+    baselines: tuple[BaselinePlan, ...] = ()
+    factors: tuple[FactorRow, ...] = ()
+    dues: tuple[DueRow, ...] = ()
     was: str = ""
     """The id the room had before it was renamed: its state goes on under the new one."""

@@ -1,6 +1,6 @@
 """Reports, what the world did that cannot be derived: they feed report rows, outputs and the record of it all."""
 
-from shared.domain import outputs, rows
+from shared.domain import dues, outputs, rows
 from shared.domain.conditions import FALSE, TRUE
 from shared.domain.events import EventType
 from shared.domain.inputs import Report, ReportKind
@@ -45,6 +45,8 @@ def take(turn: Turn, report: Report) -> None:
         outputs.local_trip(turn, o, on=report.on, cause=report.detail)
     elif o is not None and report.kind == ReportKind.READ_BACK:
         state.outputs[o].read_back = int(report.on)
+    elif o is not None and report.kind == ReportKind.ARMED and report.on:
+        dues.commissioned(turn, o, report.detail)
     elif o is not None and report.kind == ReportKind.OUTPUT_CONTESTED and report.on:
         turn.emit(EventType.OUTPUT_CONTESTED, report.subject, state="on", reason=report.detail)
     is_quiet = report.kind in QUIET and (report.kind != ReportKind.WRITE or report.detail in WRITTEN)

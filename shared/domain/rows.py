@@ -11,7 +11,7 @@ are timers: they fire on the first input at or after their end, once, after a pa
 """
 
 from shared.domain.columns import PENDING_NONE, PENDING_OFF, PENDING_ON, PENDING_ON_OVERDUE
-from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN
+from shared.domain.conditions import FALSE, KEEP, TRUE, UNKNOWN, RowKind
 from shared.domain.plan import AlarmPlan
 from shared.domain.state import Pending, RoomState
 from shared.domain.trip import FAR_MS
@@ -61,6 +61,24 @@ def strike(turn: Turn, row: int) -> None:
         _set(turn, row, TRUE)
     else:
         _forget(turn, row)
+
+
+def renew(turn: Turn, row: int) -> None:
+    """What is measured is another thing now: delays and rises are forgotten, what was FALSE is UNKNOWN.
+
+    A row that is no column forgets its rises alone (of a rate row, also its samples): it is looked at anew anyhow.
+    """
+    state = turn.state
+    state.rises.pop(row, None)
+    if row >= state.index.column_rows:
+        if state.index.rows[row].kind is RowKind.RATE:
+            state.rates.pop(state.index.rows[row].at, None)
+        return
+    _forget(turn, row)
+    if state.columns.cond[row] == FALSE:
+        state.columns.cond[row] = UNKNOWN
+        turn.rows_dirty.update(state.index.counts_of.get(state.index.rows[row].alarm, ()))
+    state.columns.bound(row)
 
 
 def due_ms(state: RoomState, row: int) -> int:

@@ -1,6 +1,6 @@
 """One scan of one device: checked, stored as columns, and everything that rests on its points looked at."""
 
-from shared.domain import alarms, detectors, rows, rules, signals
+from shared.domain import alarms, baselines, detectors, rows, rules, signals
 from shared.domain.events import EventType
 from shared.domain.inputs import Scan
 from shared.domain.lateness import is_late
@@ -47,6 +47,8 @@ def take(turn: Turn, scan: Scan) -> None:
         signals.restore(turn, s, taken.restored)
     if state.index.medians:
         rules.record_medians(turn, s)
+    if state.measuring:
+        baselines.sample(turn, s)
     look_at(turn, s)
     for d in state.index.scan_detectors[s]:
         detectors.evaluate(turn, d)

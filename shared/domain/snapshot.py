@@ -8,7 +8,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any
 
-from shared.domain import medians, modes, timers
+from shared.domain import baselines, medians, modes, timers
 from shared.domain.column_lists import as_lists, restore_lists
 from shared.domain.columns import Columns
 from shared.domain.conditions import FALSE, RowKind
@@ -16,10 +16,13 @@ from shared.domain.index import build
 from shared.domain.plan import RoomPlan
 from shared.domain.state import (
     AlarmRecord,
+    BaselineState,
     BatteryState,
+    DueState,
     Histogram,
     Maintenance,
     OutputState,
+    PartState,
     Pending,
     RoomState,
     ScanState,
@@ -28,15 +31,26 @@ from shared.domain.trip import TripState
 
 FORM = 1
 """Raised when the shape of the data changes beyond fields added or dropped; older shapes are read by upcasting here."""
-RECORDS = (ScanState, TripState, BatteryState, OutputState, AlarmRecord, Pending, Maintenance)
+RECORDS = (
+    ScanState,
+    TripState,
+    BatteryState,
+    OutputState,
+    AlarmRecord,
+    Pending,
+    Maintenance,
+    PartState,
+    BaselineState,
+    DueState,
+)
 
 
 def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomState:
-    """The state before the first input: everything unknown, but that nothing has been reported is known."""
+    """The state before the first input: all unknown, but that nothing has been reported or is overdue is known."""
     index = build(plan)
     columns = Columns(index, now_ms)
     for row, (kind, *_) in enumerate(index.rows):
-        if kind is RowKind.REPORT:
+        if kind in (RowKind.REPORT, RowKind.DUE):
             columns.cond[row] = FALSE
     return RoomState(
         plan=plan,
@@ -49,6 +63,7 @@ def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomSta
         detectors=[TripState() for _ in plan.detectors],
         batteries=[modes.fresh(now_ms) for _ in plan.batteries],
         outputs=[OutputState() for _ in plan.outputs],
+        dues=[DueState(since_ms=now_ms) for _ in plan.dues],
     )
 
 
@@ -81,6 +96,9 @@ def state_to_data(state: RoomState) -> dict[str, Any]:
             for key, x in sorted(state.histograms.items())
         ],
         "maintenance": [[subject, *_pack(x)] for subject, x in sorted(state.maintenance.items())],
+        "parts": [[part, *_pack(x)] for part, x in sorted(state.parts.items())],
+        "baselines": [[b, *_pack(x)] for b, x in sorted(state.baselines.items())],
+        "dues": [_pack(x) for x in state.dues],
     }
 
 
@@ -104,6 +122,9 @@ def state_from_data(plan: RoomPlan, version: str, data: dict[str, Any]) -> RoomS
     state.rates = {at: [(bucket, value) for bucket, value in samples] for at, *samples in data["rates"]}
     state.histograms = {(x[0], x[1]): _histogram(x[2:]) for x in data["histograms"]}
     state.maintenance = {subject: reader.read(Maintenance, x) for subject, *x in data["maintenance"]}
+    state.parts = {part: reader.read(PartState, x) for part, *x in data.get("parts", ())}
+    state.dues = [reader.read(DueState, x) for x in data.get("dues", ())] or state.dues
+    baselines.restore(state, {b: reader.read(BaselineState, x) for b, *x in data.get("baselines", ())})
     for b in range(len(plan.batteries)):
         modes.apply_limits(state, b)
     restore_lists(state.columns, data["columns"])

@@ -93,6 +93,7 @@ class OutputState:
     """guard was started anew and must say its trip again until then."""
     local_gas_ms: int = NEVER_MS
     test_until_ms: int = NEVER_MS
+    test_by: str = ""
     falling_due_ms: int = FAR_MS
     falling_from: int = 0
     """Highest gas value when the present look at its fall began."""
@@ -104,6 +105,48 @@ class Maintenance:
     until_ms: int
     actor: str
     reason: str
+    remind_ms: int = FAR_MS
+    """When its end is told beforehand; FAR_MS when that was done or it is short."""
+
+
+@dataclass(slots=True)
+class PartState:
+    """A part whose serial is not the plan's, or that was replaced."""
+
+    serial: str = ""
+    replaced_at_ms: int = 0
+    """Wall clock's stamp, 0 for never; nothing is decided by it."""
+    replaced_by: str = ""
+    reason: str = ""
+    times: int = 0
+
+
+@dataclass(slots=True)
+class BaselineState:
+    """A baseline that is not the plan's, or is being measured."""
+
+    value: int = 0
+    """uOhm; 0 for none."""
+    at_ms: int = 0
+    """Wall clock's stamp of the moment it was set, 0 for never."""
+    by: str = ""
+    left: int = 0
+    """So many good samples are still wanted."""
+    samples: tuple[int, ...] = ()
+    asked_by: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class DueState:
+    """When it was done last, or was first in the plan."""
+
+    since_ms: int = 0
+    done_at_ms: int = 0
+    """Wall clock's stamp of the doing, 0 for never."""
+    by: str = ""
+    record: str = ""
+    """The commissioning record that was counted last."""
 
 
 @dataclass(slots=True)
@@ -143,7 +186,7 @@ class RoomState:
     unknown: set[int] = field(default_factory=set)
     """Rows that are no columns and whose last raw was UNKNOWN."""
     silent: set[int] = field(default_factory=set)
-    """Lost and stale rows whose raw is TRUE."""
+    """Lost, stale and due rows whose raw is TRUE."""
     unrest: set[int] = field(default_factory=set)
     """Stale rows that the next good value of their point changes; follows from the rest of the state."""
     doubted: set[int] = field(default_factory=set)
@@ -154,5 +197,10 @@ class RoomState:
     """Of each rate row: (bucket, first good value in it), the oldest first."""
     histograms: dict[tuple[int, int], Histogram] = field(default_factory=dict)
     maintenance: dict[str, Maintenance] = field(default_factory=dict)
+    parts: dict[int, PartState] = field(default_factory=dict)
+    baselines: dict[int, BaselineState] = field(default_factory=dict)
+    measuring: set[int] = field(default_factory=set)
+    """Baselines that want samples; follows from the rest of the state."""
+    dues: list[DueState] = field(default_factory=list)
     heap: list[tuple[int, int, int]] = field(default_factory=list)
     wakes: dict[tuple[int, int], int] = field(default_factory=dict)

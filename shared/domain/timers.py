@@ -2,9 +2,9 @@
 
 from heapq import heappop
 
-from shared.domain import alarms, detectors, lateness, modes, outputs, rows, rules, signals
+from shared.domain import alarms, detectors, dues, lateness, modes, outputs, rows, rules, signals
 from shared.domain.alarm_machine import ACTIVE
-from shared.domain.commands import end_maintenance
+from shared.domain.commands import advance_maintenance
 from shared.domain.conditions import RowKind
 from shared.domain.settle import settle
 from shared.domain.state import AlarmRecord, RoomState
@@ -65,9 +65,11 @@ def due_ms(state: RoomState, kind: Wake, index: int) -> int:
         case Wake.ALARM:
             return alarms.due_ms(state, index)
         case Wake.MAINTENANCE:
-            return min((m.until_ms for m in state.maintenance.values()), default=FAR_MS)
+            return min((min(m.until_ms, m.remind_ms) for m in state.maintenance.values()), default=FAR_MS)
         case Wake.LATE:
             return lateness.due_ms(state, index)
+        case Wake.DUE:
+            return dues.due_ms(state, index)
 
 
 def _fire(turn: Turn, kind: Wake, index: int, due: int) -> None:
@@ -87,11 +89,11 @@ def _fire(turn: Turn, kind: Wake, index: int, due: int) -> None:
         case Wake.ALARM:
             alarms.fire(turn, index)
         case Wake.MAINTENANCE:
-            for subject in sorted(turn.state.maintenance):
-                if turn.state.maintenance[subject].until_ms <= due:
-                    end_maintenance(turn, subject, reason="time is over", actor="")
+            advance_maintenance(turn, due)
         case Wake.LATE:
             lateness.fire(turn, index)
+        case Wake.DUE:
+            dues.look(turn, index)
 
 
 def _expire(turn: Turn, due: int) -> None:
@@ -131,6 +133,8 @@ def set_all(state: RoomState) -> None:
             set_wake(state, Wake.STALES, row, rules.stale_due_ms(state, row))
             if not rules.is_at_rest(state, row):
                 state.unrest.add(row)
+        elif kind is RowKind.DUE:
+            set_wake(state, Wake.DUE, row, dues.due_ms(state, row))
     for row, pending in state.pending.items():
         set_wake(state, Wake.ROW, row, pending.due_ms)
     for d in range(len(state.detectors)):
@@ -145,7 +149,7 @@ def set_all(state: RoomState) -> None:
     for s in range(len(state.scans)):
         set_wake(state, Wake.LATE, s, lateness.due_ms(state, s))
     for maintenance in state.maintenance.values():
-        set_wake(state, Wake.MAINTENANCE, 0, maintenance.until_ms)
+        set_wake(state, Wake.MAINTENANCE, 0, min(maintenance.until_ms, maintenance.remind_ms))
 
 
 def _is_doubted(record: AlarmRecord) -> bool:

@@ -30,6 +30,7 @@ class Wake(IntEnum):
     ALARM = 7
     MAINTENANCE = 8
     LATE = 9
+    DUE = 10
 
 
 class Turn:

@@ -103,6 +103,10 @@ class _Command(_Header, tag="command"):
     for_ms: int
     second_person: str
     measure: str
+    old_serial: str = ""
+    new_serial: str = ""
+    value: Annotated[int, msgspec.Meta(gt=-NUMBER_MAX, lt=NUMBER_MAX)] = 0
+    age_ms: Annotated[int, msgspec.Meta(gt=-NUMBER_MAX, lt=NUMBER_MAX)] = 0
 
 
 class _RuleSet(_Header, tag="ruleset"):
@@ -265,6 +269,10 @@ def _command(header: _Command) -> Command:
         header.for_ms,
         header.second_person,
         header.measure,
+        header.old_serial,
+        header.new_serial,
+        header.value,
+        header.age_ms,
     )
 
 

@@ -71,10 +71,13 @@ class Room:
         second_person: str = "",
         measure: str = "",
         after_ms: int = 0,
+        serials: tuple[str, str] = ("", ""),
+        value: int = 0,
+        age_ms: int = 0,
     ) -> list[Event]:
-        """A person's act."""
-        command = Command("c", what, subject, occurrence, seen, reason, actor, for_ms, second_person, measure)
-        return self.put(command, after_ms=after_ms)
+        """A person's act; ``serials`` are the old and the new one."""
+        said = (occurrence, seen, reason, actor, for_ms, second_person, measure)
+        return self.put(Command("c", what, subject, *said, *serials, value, age_ms), after_ms=after_ms)
 
     def report(
         self, kind: str, subject: str, *, on: bool = True, pulse: bool = False, detail: str = "", after_ms: int = 0

@@ -6,7 +6,8 @@ import pytest
 
 from shared.domain import core
 from shared.domain.conditions import FALSE, TRUE, RowKind
-from shared.domain.inputs import Entry, Start, Tick
+from shared.domain.events import EventType
+from shared.domain.inputs import Command, Entry, Start, Tick, What
 from shared.domain.oracle import Oracle
 from shared.domain.plan import (
     BatteryPlan,
@@ -21,6 +22,7 @@ from shared.domain.plan import (
 )
 from shared.domain.state import RoomState
 from shared.domain.units import NoData, Unit
+from shared.domain.upkeep_plan import NO_LIMIT, BaselinePlan, FactorRow, PartKind, PartPlan
 from tests.domain.driver import make_scan
 from tests.domain.plans import alarm, point, room, scan
 
@@ -39,9 +41,9 @@ def _plan(draw: random.Random) -> RoomPlan:
             rises=draw.choice((0, 0, 2, 3)),
             window_ms=6_000,
         )
-        for i in range(16)
+        for i in range(18)
     )
-    rows = iter(range(16))
+    rows = iter(range(18))
 
     def limit(p: int) -> LimitRow:
         by_mode = (ModeLimit(Mode.BOOST, draw.randrange(-5, 6)),) if draw.random() < 0.4 else ()
@@ -54,7 +56,14 @@ def _plan(draw: random.Random) -> RoomPlan:
         points=(*points, contact, point("t0", Unit.CELSIUS, 4_000), point("t1", Unit.CELSIUS, 9_000)),
         scans=(scan("one", 0, 5), scan("two", 5, 5), scan("three", 10, 1)),
         alarms=alarms,
-        limits=tuple(limit(draw.randrange(8)) for _ in range(8)),
+        limits=(
+            *(limit(draw.randrange(8)) for _ in range(8)),
+            LimitRow(16, 0, high=True, limit=4, deadband=1, severity=Severity.WARNING, battery=0),
+            LimitRow(17, 5, high=True, limit=NO_LIMIT, deadband=1, severity=Severity.ALARM, battery=0),
+        ),
+        parts=(PartPlan("s/r/p", PartKind.JAR),),
+        baselines=(BaselinePlan("s/r/p", "s/r/s1", 0, 0, 3), BaselinePlan("s/r/q", "s/r/s1", 5, 0)),
+        factors=(FactorRow(8, 0, 130, 1), FactorRow(9, 1, draw.choice((110, 150)), 0)),
         groups=(group,),
         deviations=tuple(
             DeviationRow(next(rows), p, 0, draw.randrange(1, 5), draw.randrange(2), Severity.WARNING)
@@ -75,6 +84,19 @@ def _plan(draw: random.Random) -> RoomPlan:
             for at in draw.sample(range(8), 5)
         ),
     )  # fmt: skip
+
+
+def _upkeep(draw: random.Random, oracle: Oracle, now: int, serial: str) -> Command:
+    """A baseline that is given, or a jar that is replaced with one; told to the plain version too."""
+    value = draw.randrange(1, 6)
+    if draw.random() < 0.3:
+        oracle.forget("s/r/p/")
+        oracle.set_baseline(0, 0, now)
+        oracle.set_baseline(0, value, now)
+        serials = (serial, f"{serial}x")
+        return Command("c", What.REPLACE, "s/r/p", "", None, "why", "a", 0, "", "", *serials, value)
+    oracle.set_baseline(1, value, now)
+    return Command("c", What.BASELINE, "s/r/q", "", None, "", "a", 0, value=value)
 
 
 def _conditions(state: RoomState) -> list[bool | None]:
@@ -117,6 +139,11 @@ def test_columns_equal_the_plain_version_over_random_scans_and_pauses(seed: int)
             body = make_scan(device, seq, values, outcome=outcome)
             state, _ = core.step(state, Entry("log", n, now, now, body))
             oracle.take(body, now)
+        elif n % 3 == 0:
+            serial = state.parts[0].serial if state.parts else ""
+            act = _upkeep(draw, oracle, now, serial)
+            state, made = core.step(state, Entry("log", n, now, now, act))
+            assert EventType.BASELINE_SET in [event.type for event in made]
         else:
             state, _ = core.step(state, Entry("log", n, now, now, Tick("r")))
         if state.batteries[0].mode is not mode:

@@ -89,8 +89,8 @@ def _refusal(events: list[Event]) -> str:
         (What.TEST, "s/r/nothing", {}, Refusal.UNKNOWN_SUBJECT),
         (What.TEST, HIGH, {}, Refusal.NOT_SUPPORTED),
         (What.TEST, FAN, {"for_ms": TEST_MAX_MS + 1}, Refusal.DURATION_TOO_LONG),
-        (What.BASELINE, JAR, {}, Refusal.NOT_SUPPORTED),
-        (What.REPLACE, JAR, {}, Refusal.NOT_SUPPORTED),
+        (What.BASELINE, JAR, {}, Refusal.UNKNOWN_SUBJECT),
+        (What.REPLACE, JAR, {}, Refusal.UNKNOWN_SUBJECT),
     ],
 )
 def test_every_refusal_has_its_name_and_changes_nothing(
