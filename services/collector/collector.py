@@ -3,7 +3,8 @@
 Promises: each device gets a frame each period, good or bad, with a dense device_seq; no drift (services.collector
 .schedule); a scan is cut into single requests, so that fast devices (gas, relays, airflow) go between the blocks of a
 long scan, and writes between any two requests. A block that fails is asked once more. A device that stays silent is
-quarantined: its frames say QUARANTINED, and it is tried again, with one request, when nobody else needs the line soon.
+quarantined: its frames say QUARANTINED (DISCONNECTED while its line is gone), and it is tried again, with one request,
+when nobody else needs the line soon.
 What answers is checked against the profile's identity at the start, after each reconnect, after each silence and every
 ten minutes.
 Refuses nothing and decides nothing: frames go to ``on_frame`` in the event loop, in order of device_seq.
@@ -179,7 +180,8 @@ class _Bus:
             schedule.take_slot(now_ms)
             wall_ms = self._clock.wall_ms()
             if schedule.is_quarantined:
-                self._maker.emit(poller, now_ms, wall_ms, NoData.QUARANTINED, "silent, tried again later", ())
+                outcome = NoData.QUARANTINED if schedule.has_line else NoData.DISCONNECTED
+                self._maker.emit(poller, now_ms, wall_ms, outcome, "silent, tried again later", ())
             else:
                 poller.scan = _Scan(due_ms, now_ms, wall_ms, is_try=False)
         if (

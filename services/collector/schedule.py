@@ -32,6 +32,8 @@ class Schedule:
     """Polls in a row without an answer."""
     try_ms: int = 0
     pause_ms: int = TRY_FIRST_MS
+    has_line: bool = True
+    """Whether it could be asked at all the last time."""
 
     @property
     def is_fast(self) -> bool:
@@ -57,15 +59,18 @@ class Schedule:
 
     def note_answer(self) -> None:
         self.failures = 0
+        self.has_line = True
         self.pause_ms = TRY_FIRST_MS
 
     def note_no_line(self, now_ms: int) -> None:
         """Nobody could be asked: a silent device is tried each period, and so as soon as the line is back."""
+        self.has_line = False
         self.try_ms = now_ms + self.every_ms
         self.pause_ms = TRY_FIRST_MS
 
     def note_silence(self, now_ms: int) -> None:
         self.failures += 1
+        self.has_line = True
         if self.is_quarantined:
             self.try_ms = now_ms + self.pause_ms
             self.pause_ms = min(2 * self.pause_ms, TRY_MAX_FAST_MS if self.is_fast else TRY_MAX_MS)

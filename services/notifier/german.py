@@ -136,7 +136,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Versorgung, Leitung und Adresse prüfen; `ampward probe` zeigt, was zurückkommt.",
     ),
     "bus_lost": (
-        "Kein Gerät dieser Leitung antwortet. Alarme dessen, was daran hängt, sind durch diesen unterdrückt.",
+        "Diese Leitung ist weg: keine Verbindung, oder keines ihrer Geräte antwortet. Alarme dessen, was daran hängt, "
+        "sind durch diesen unterdrückt.",
         "Wandler, Leitung und Abschluss prüfen; bei einem Netz den Switch.",
     ),
     "module_lost": (

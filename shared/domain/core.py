@@ -102,7 +102,8 @@ def _begin(turn: Turn, body: Body) -> None:
         turn.emit(EventType.LOG_STARTED, f"{state.plan.site}/{state.plan.id}", reason=before)
     state.columns.forget(turn.now)
     for scan in state.scans:
-        scan.answered_ms = turn.now
+        scan.answered_ms = scan.heard_ms = turn.now
+        scan.is_cut = False
     for battery in state.batteries:
         battery.candidate_ms = turn.now
     detectors.begin(turn, same_boot=same_boot)

@@ -128,7 +128,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Check its supply, its cable and its address; `ampward probe` shows what comes back.",
     ),
     "bus_lost": (
-        "No device of this line answers. Alarms of what hangs on it are suppressed by this one.",
+        "This line is gone: no link, or no device of it answers. Alarms of what hangs on it are suppressed by this.",
         "Check the converter, the cable and the termination; for a network, the switch.",
     ),
     "module_lost": (

@@ -225,14 +225,26 @@ class RunawayRow:
     severity: Severity
 
 
+class LostBy(StrEnum):
+    """What a lost row goes by."""
+
+    VALUES = "values"
+    """No scan with values: a device that answers with exceptions alone is lost."""
+    ANSWERS = "answers"
+    """No answer of any kind from any of the devices: an exception or a foreign identity shows that the line lives."""
+    LINK = "link"
+    """No answer either, and the link itself is gone: refused, closed or unplugged. A mere timeout proves nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class LostRow:
-    """None of these scans has answered for its time: one scan is device_lost, all scans of a bus bus_lost."""
+    """These scans have been silent for its time: one scan without values is device_lost, a silent line bus_lost."""
 
     alarm: int
     scans: tuple[int, ...]
     after_ms: int
     severity: Severity
+    by: LostBy = LostBy.VALUES
 
 
 @dataclass(frozen=True, slots=True)

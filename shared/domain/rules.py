@@ -7,7 +7,7 @@ from shared.domain import medians
 from shared.domain.columns import LOW, as_points
 from shared.domain.conditions import FALSE, TRUE, UNKNOWN, RowKind, over
 from shared.domain.measures import count_true
-from shared.domain.plan import NONE, Mode, RateRow
+from shared.domain.plan import NONE, LostBy, Mode, RateRow
 from shared.domain.rows import observe
 from shared.domain.state import Histogram, RoomState
 from shared.domain.trip import FAR_MS
@@ -120,7 +120,36 @@ def lost_due_ms(state: RoomState, row: int) -> int:
     if row in state.silent:
         return FAR_MS
     plan = state.plan.losts[state.index.rows[row].at]
-    return max(state.scans[s].answered_ms for s in plan.scans) + plan.after_ms
+    scans = [state.scans[s] for s in plan.scans]
+    match plan.by:
+        case LostBy.VALUES:
+            return max(scan.answered_ms for scan in scans) + plan.after_ms
+        case LostBy.LINK if not any(scan.is_cut for scan in scans):
+            return FAR_MS
+        case LostBy.ANSWERS | LostBy.LINK:
+            return max(scan.heard_ms for scan in scans) + plan.after_ms
+
+
+def no_values(turn: Turn, s: int, outcome: int) -> None:
+    """A scan without values: what it says of the device's line. A device that was not asked says nothing."""
+    if outcome == NoData.QUARANTINED:
+        return
+    state = turn.state
+    known = state.scans[s]
+    known.is_cut = outcome == NoData.DISCONNECTED
+    is_heard = outcome not in (NoData.TIMEOUT, NoData.DISCONNECTED)
+    if is_heard:
+        known.heard_ms = turn.now
+    for row in state.index.scan_losts[s]:
+        plan = state.plan.losts[state.index.rows[row].at]
+        if plan.by is LostBy.LINK and known.is_cut:
+            wake_silence(turn, row)
+        elif plan.by is LostBy.LINK:
+            for other in plan.scans:
+                state.scans[other].is_cut = False
+            answered(turn, row)
+        elif plan.by is LostBy.ANSWERS and is_heard:
+            answered(turn, row)
 
 
 def lose(turn: Turn, row: int) -> None:

@@ -27,9 +27,12 @@ def take(turn: Turn, scan: Scan) -> None:
     known.boot, known.device_seq = scan.boot, scan.device_seq
     taken = state.columns.take(s, scan, turn.now)
     if scan.outcome == NoData.PRESENT:
-        known.answered_ms = turn.now
+        known.answered_ms = known.heard_ms = turn.now
+        known.is_cut = False
         for row in state.index.scan_losts[s]:
             rules.answered(turn, row)
+    else:
+        rules.no_values(turn, s, scan.outcome)
     for row, raw in taken.rows:
         rows.observe(turn, row, raw)
     if taken.became_known:

@@ -59,7 +59,7 @@ def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomSta
         index=index,
         columns=columns,
         tick_ms=now_ms,
-        scans=[ScanState(answered_ms=now_ms) for _ in plan.scans],
+        scans=[ScanState(answered_ms=now_ms, heard_ms=now_ms) for _ in plan.scans],
         detectors=[TripState() for _ in plan.detectors],
         batteries=[modes.fresh(now_ms) for _ in plan.batteries],
         outputs=[OutputState() for _ in plan.outputs],

@@ -51,6 +51,10 @@ class ScanState:
     boot: str = ""
     device_seq: int = 0
     answered_ms: int = 0
+    heard_ms: int = 0
+    """When the device answered last in any way, be it with an exception."""
+    is_cut: bool = False
+    """Its line was not there when it was asked last."""
     lost: bool = False
     """All its points have been said to be lost, in one event."""
     late_ms: int = NEVER_MS

@@ -109,9 +109,8 @@ class TcpLine:
             except ConnectionException:
                 return self._verdict or self._disconnected("connection lost")
             except ModbusException:
-                if not client.connected:
-                    return self._disconnected("no answer, connection given up")
-                return self._verdict or BusFailure(NoData.TIMEOUT, f"no answer in {self._timeout_s * 1000:.0f} ms")
+                how = "" if client.connected else ", connection given up"
+                return self._verdict or BusFailure(NoData.TIMEOUT, f"no answer in {self._timeout_s * 1000:.0f} ms{how}")
             finally:
                 self._exchange = None
                 if self._out_of_step:

@@ -104,6 +104,14 @@ async def test_a_device_that_sends_unasked_disturbs_nothing() -> None:
             assert await _gives(line, GOOD) or await _gives(line, GOOD)
 
 
+async def test_silence_stays_a_timeout_also_when_the_connection_is_given_up_for_it() -> None:
+    """A host that takes requests and never answers is silent, not gone: what it was connected by was ended by us."""
+    async with tcp_device(lambda _: []) as line:
+        outcomes = {why(await line.reader.read(1, Table.HOLDING, 0, 2)) for _ in range(9)}
+        assert outcomes == {NoData.TIMEOUT}
+        assert line.reader.connections == 2
+
+
 async def test_a_reset_in_the_middle_of_a_request_is_disconnected_at_once() -> None:
     """A connection that ends while an answer is awaited is told as such, and the next request finds a new one."""
     slave = Slave()

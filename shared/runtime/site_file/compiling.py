@@ -3,6 +3,7 @@
 Promises: the same file makes the same plan; every rule of the catalogue that the plant has a place for is in it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -10,7 +11,18 @@ from shared.devices.blocks import plan_device
 from shared.devices.plan import BusPlan, DecisionPlan, LogLimits, MqttPlan, SitePlan
 from shared.devices.profile import DevicePlan
 from shared.domain.ids import SITE_ROOM
-from shared.domain.plan import NONE, LimitRow, LostRow, OutputKind, RateRow, ReportRow, RoomPlan, Severity, StaleRow
+from shared.domain.plan import (
+    NONE,
+    LimitRow,
+    LostBy,
+    LostRow,
+    OutputKind,
+    RateRow,
+    ReportRow,
+    RoomPlan,
+    Severity,
+    StaleRow,
+)
 from shared.domain.units import Unit
 from shared.domain.version import CORE_VERSION
 from shared.runtime.site_file.batteries import BatteryTables
@@ -142,6 +154,7 @@ class RoomCompiler:
         path, was = f"{self.site}/{room.id}", f"{self.site}/{room.model.was or room.id}"
         self.tables = Tables(Subject(path, was))
         self.devices = tuple(device for device in devices if room.id in device.rooms)
+        self.on_bus = Counter(device.bus for device in devices)
         self.jar_names = jar_names(room)
 
     def plan(self) -> RoomPlan:
@@ -174,7 +187,8 @@ class RoomCompiler:
         return Subject(f"{device.path}-{found.channel.name}", f"{device.was}-{found.channel.name}")
 
     def lost(self) -> None:
-        """device_lost under bus_lost."""
+        """device_lost under bus_lost. A room knows of a line what its own devices show: when it has one device alone
+        there, or other rooms have some too, only a link that is gone is a lost line."""
         tables, table = self.tables, self.room.table
         by_bus: dict[str, list[int]] = {}
         for index, each in enumerate(tables.scans):
@@ -184,7 +198,8 @@ class RoomCompiler:
             if table["bus_lost"].enabled:
                 parent = tables.alarm(tables.room / bus, table["bus_lost"])
                 after = max(stale_ms(tables.scans[scan].every_ms) for scan in scans)
-                tables.losts.append(LostRow(parent, tuple(scans), after, table["bus_lost"].severity))
+                by = LostBy.ANSWERS if self.on_bus[bus] == len(scans) > 1 else LostBy.LINK
+                tables.losts.append(LostRow(parent, tuple(scans), after, table["bus_lost"].severity, by))
             if not table["device_lost"].enabled:
                 continue
             for scan in scans:

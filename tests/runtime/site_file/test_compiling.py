@@ -7,7 +7,18 @@ import pytest
 
 from shared.devices.plan import SitePlan
 from shared.domain.catalogue import RULES
-from shared.domain.plan import NONE, AlarmPlan, CauseKind, LimitRow, Mode, ModeLimit, OutputPlan, RoomPlan, Severity
+from shared.domain.plan import (
+    NONE,
+    AlarmPlan,
+    CauseKind,
+    LimitRow,
+    LostBy,
+    Mode,
+    ModeLimit,
+    OutputPlan,
+    RoomPlan,
+    Severity,
+)
 from shared.runtime.site_file import check_site, json_schema
 from shared.wire.plans import decode_decision, decode_site, encode_decision, encode_site
 
@@ -121,6 +132,16 @@ def test_a_shared_device_is_seen_by_every_room(full: SitePlan) -> None:
     """``room: site`` puts the device's frames into each room."""
     monitor = next(device for device in full.decision.devices if device.id == "bms1")
     assert monitor.rooms == ("r1", "r2")
+
+
+def test_a_line_is_lost_by_silence_only_for_a_room_that_sees_all_of_it(wet: RoomPlan, full: SitePlan) -> None:
+    """Two heads alone on a line: their silence is the line's. A line that rooms share: only its link."""
+    by = {wet.alarms[row.alarm].id: row.by for row in wet.losts}
+    assert by["full/r1/rtu/bus_lost"] is LostBy.ANSWERS
+    assert by["full/r1/lan/bus_lost"] is LostBy.LINK
+    assert by["full/r1/gas1/device_lost"] is LostBy.VALUES
+    sealed = full.decision.rooms[1]
+    assert next(row.by for row in sealed.losts if sealed.alarms[row.alarm].rule == "bus_lost") is LostBy.LINK
 
 
 def test_decimal_limits_become_exact_integers(wet: RoomPlan) -> None:

@@ -171,6 +171,19 @@ def test_a_pulled_line_is_told_each_period_and_polled_at_once_when_it_is_back() 
     assert bench.outcomes("gas").count(QUARANTINED) == 0
 
 
+def test_the_frames_of_a_quarantined_device_say_that_its_line_is_gone() -> None:
+    """A try that found no line is told in the slots that follow, a try without an answer is quarantine again."""
+    bench = Bench(device("gas", 1, 500))
+    bench.bus.silent.add(1)
+    bench.at[20_000] = lambda: setattr(bench.bus, "connected", False)
+    bench.at[40_000] = bench.bus.plug
+    bench.run(60_000)
+    seen = {
+        span: {f.outcome for at, f in bench.frames if span <= at < span + 10_000} for span in (10_000, 30_000, 50_000)
+    }
+    assert seen == {10_000: {QUARANTINED}, 30_000: {NoData.DISCONNECTED}, 50_000: {QUARANTINED}}
+
+
 async def test_an_error_of_the_receiver_ends_the_collector() -> None:
     """When nobody takes the frames any more the owner must know: run raises what the receiver raised."""
 
