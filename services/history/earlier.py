@@ -1,25 +1,47 @@
-"""Taking over from an old history what the log no longer has: names, roll-ups of days, events of other logs."""
+"""Taking over from an old history what the log no longer has: names, roll-ups and records of other logs."""
 
 import sqlite3
 
 from services.history.database import KEY_BITS, transaction
+from services.history.rolls import DAY_MINUTES, hours, pack_rolls, unpack_rolls
 
-_NAMES = ("series", "points", "logs")
+_NAMES = ("series", "points", "logs", "layouts")
 _RECORDS = ("events", "discharges", "rules")
 _DAY = (1 << KEY_BITS) - 1
 
 
-def copy_earlier(old: sqlite3.Connection, new: sqlite3.Connection, day: int, first_seq: int) -> int:
-    """Names, roll-ups up to ``day`` and records before ``first_seq`` into an empty history; gives how many days."""
+def first_minute(old: sqlite3.Connection, begin: int) -> int:
+    """The first minute all of whose frames the log has from record ``begin`` on; 0 when none is known."""
+    row = old.execute("SELECT min(minute) FROM places WHERE first_seq >= ?", (begin,)).fetchone()
+    return row[0] or 0
+
+
+def copy_earlier(old: sqlite3.Connection, new: sqlite3.Connection, minute: int, first_seq: int) -> int:
+    """Into an empty history; gives how many days have something of it."""
+    day = minute // DAY_MINUTES
     with transaction(new):
         for table in _NAMES:
             _copy(old, new, f"SELECT * FROM {table}", table)
         for table in _RECORDS:
             _copy(old, new, f"SELECT * FROM {table} WHERE site_seq < {first_seq}", table)
         for table in ("minutes", "hours"):
-            _copy(old, new, f"SELECT * FROM {table} WHERE key & {_DAY} <= {day}", table)
-    row = new.execute(f"SELECT count(DISTINCT key & {_DAY}) FROM minutes").fetchone()
+            _copy(old, new, f"SELECT * FROM {table} WHERE key & {_DAY} < {day}", table)
+        _copy(old, new, f"SELECT * FROM young WHERE key < {minute << KEY_BITS}", "young")
+        _copy_part(old, new, day, minute)
+    turned = f"SELECT key & {_DAY} FROM minutes"
+    young = f"SELECT (key >> {KEY_BITS}) / {DAY_MINUTES} FROM young"
+    row = new.execute(f"SELECT count(*) FROM (SELECT DISTINCT * FROM ({turned} UNION {young}))").fetchone()
     return int(row[0])
+
+
+def _copy_part(old: sqlite3.Connection, new: sqlite3.Connection, day: int, minute: int) -> None:
+    """Of a day that was turned round, the minutes before ``minute``."""
+    base = day * DAY_MINUTES
+    for key, data in old.execute(f"SELECT key, data FROM minutes WHERE key & {_DAY} = {day}"):
+        found = unpack_rolls(data, base).between(base, minute)
+        if found.rows:
+            new.execute("INSERT INTO minutes VALUES(?, ?)", (key, pack_rolls(found, base)))
+            new.execute("INSERT INTO hours VALUES(?, ?)", (key, pack_rolls(hours(found), day * 24)))
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection, query: str, table: str) -> None:

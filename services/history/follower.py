@@ -3,8 +3,8 @@
 | found | what is done |
 |---|---|
 | the log goes on | so does the history |
-| the log's log_id came to its end before the place (an older copy was put back) | goes on behind that end |
-| the log never had the place's log_id (a damaged log was set aside) | reads this one from its first record |
+| an older copy of the log was put back | goes on behind the last record that both have |
+| the log has no log_id that was ever read (a damaged log was set aside) | reads this one from its first record |
 | a record whose bytes are not its checksum's | the rest of its row is a hole |
 
 Whatever the log is, what was rolled up stays. Raises LogBroken, LogDamaged, LogNewer when the log cannot be read.
@@ -52,12 +52,15 @@ class Follower:
             if before > place.site_seq:
                 tally.resume(Place("", before), "")
             return
+        reached = {**tally.ends, place.log_id: place.site_seq}
         ends = [first - 1 for first, _ in ids[1:]] + [self._reader.head().site_seq]
-        for (first, log_id), end in zip(ids, ends, strict=True):
-            if log_id == place.log_id and place.site_seq >= first:
-                if place.site_seq > end:
-                    tally.resume(Place(place.log_id, end), f"the log ended at {end} and was begun again")
-                return
+        for (_, log_id), end in reversed(list(zip(ids, ends, strict=True))):
+            if log_id not in reached:
+                continue
+            common = min(reached[log_id], end)
+            if log_id != place.log_id or common != place.site_seq:
+                tally.resume(Place(log_id, common), f"an older log was put in its place: it goes on behind {common}")
+            return
         tally.resume(Place(place.log_id, before), "another log was put in its place")
 
     def read(self, tally: Tally) -> Iterator[int]:

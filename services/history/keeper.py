@@ -83,10 +83,10 @@ class Keeper:
         self._book.written()
         tally.flushed()
 
-    def take_over(self, old: sqlite3.Connection, day: int, first_seq: int) -> int:
-        """From an old history: roll-ups up to ``day``, records before ``first_seq``; gives how many days."""
+    def take_over(self, old: sqlite3.Connection, minute: int, first_seq: int) -> int:
+        """From an old history: roll-ups before ``minute``, records before ``first_seq``; gives of how many days."""
         with translated():
-            return copy_earlier(old, self._connection, day, first_seq)
+            return copy_earlier(old, self._connection, minute, first_seq)
 
     def settle(self) -> None:
         """Everything into the one file."""

@@ -5,8 +5,8 @@
 Who holds DIR/history.lock adopts: the history's process within a turn when it runs, else who grew it. A kill leaves the
 old file as it was. Nothing is sent: there is nobody here who could.
 
-What the log no longer has cannot be grown: frames that were folded, records of a log that was set aside. Roll-ups of
-those days, and events of those records, are taken over from the old file as far as it can be read.
+What the log no longer has cannot be grown: frames that were folded, records of a log that was set aside. Their roll-ups
+and events are taken over from the old file as far as it can be read.
 Raises Busy when somebody else is rebuilding, HistoryBroken, and what the log's reader raises.
 """
 
@@ -19,8 +19,8 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from services.history.database import FILE, HistoryBroken, open_reader, remove, translated
+from services.history.earlier import first_minute
 from services.history.growing import Growing
-from services.history.rolls import DAY_MINUTES
 from shared.domain.errors import Busy
 
 FRESH = "history.new.db"
@@ -111,16 +111,15 @@ def _take_over(directory: Path, growing: Growing, first_seq: int, folded_to: int
         return 0
     try:
         with translated():
-            row = old.execute("SELECT min(minute) FROM places WHERE last_seq >= ?", (begin,)).fetchone()
-        if row[0] is None:
+            minute = first_minute(old, begin)
+        if not minute:
             return 0
-        day = row[0] // DAY_MINUTES
-        days = growing.keeper.take_over(old, day, first_seq)
+        days = growing.keeper.take_over(old, minute, first_seq)
     except HistoryBroken:
         return 0
     finally:
         old.close()
-    growing.begin_again(skip_before=(day + 1) * DAY_MINUTES)
+    growing.begin_again(skip_before=minute)
     return days
 
 

@@ -27,6 +27,8 @@ from shared.wire.plans import decode_decision
 
 AT_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
+ENDS_MAX = 100
+"""Starts that are remembered, so that the place is found in a log that an older copy has replaced."""
 _NO_MORE = (1 << 62, 0, b"")
 _WANTED = {"frame", "ruleset", "start", "resync"}
 RuleSets = Callable[[str], bytes | None]
@@ -57,6 +59,8 @@ class Tally:
         self._devices: dict[str, _Device] = {}
         self._version = ""
         self.place = Place(known.get("log_id", ""), known.get("site_seq", 0))
+        self.ends: dict[str, int] = known.get("ends", {})
+        """The last number that was read under each earlier log_id."""
         self.last_minute: int = known.get("last_minute", 0)
         """Of the newest frame in the log's order."""
         self.discharges = Discharges(known.get("discharges", []))
@@ -82,6 +86,7 @@ class Tally:
             {
                 "log_id": self.place.log_id,
                 "site_seq": self.place.site_seq,
+                "ends": self.ends,
                 "version": self._version,
                 "last_minute": self.last_minute,
                 "discharges": self.discharges.data(),
@@ -129,9 +134,17 @@ class Tally:
             self.rules.append((self._book.log(self.place.log_id), row.site_seq, body.version))
             self._use(body.version)
         elif isinstance(body, Start):
+            self._end_of_log_id()
             self.place = Place(body.log_id, row.site_seq)
         elif isinstance(body, Resync):
             self._hole(body.first_lost, body.last_lost, f"resync: {body.cause}")
+
+    def _end_of_log_id(self) -> None:
+        if self.place.log_id:
+            self.ends.pop(self.place.log_id, 0)
+            self.ends[self.place.log_id] = self.place.site_seq
+            for log_id in [*self.ends][:-ENDS_MAX]:
+                del self.ends[log_id]
 
     def _hole(self, first: int, last: int, reason: str) -> None:
         log = self._book.log(self.place.log_id)
