@@ -43,6 +43,16 @@ def lock(data: Path) -> int:
     return descriptor
 
 
+RESTORING = ".restoring"
+"""Of an unfinished restore (services.site.backup.restoring)."""
+
+
+def refuse_unfinished(data: Path) -> None:
+    """Raises Busy for a folder in which a restore was cut off, or is under way: it is no site's yet."""
+    if (data / RESTORING).exists():
+        raise Busy(f"a restore into {data} was not finished: empty the folder and restore again")
+
+
 def _holder(path: Path) -> str:
     try:
         return path.read_text(errors="replace").strip() or "(unknown)"

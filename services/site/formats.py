@@ -6,6 +6,7 @@ into a folder by hand).
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from shared.domain.errors import LogNewer
@@ -37,3 +38,55 @@ def refuse_newer(data: Path) -> None:
                 f"{data}: {name} has format {form} (written by ampward {version}), this program reads up to "
                 f"{FORMATS.get(name, 0)}: start ampward {version} or newer"
             )
+
+
+def check_files(data: Path) -> None:
+    """Raises LogNewer when a file itself says that it is of a newer format. One that cannot be read says nothing."""
+    for name, form_of in _FORMS.items():
+        path = data / name
+        form = form_of(path) if path.is_file() else 0
+        if form > FORMATS[name]:
+            raise LogNewer(
+                f"{path} has format {form}, this program reads up to {FORMATS[name]}: start the newer program"
+            )
+
+
+def _asked(path: Path, query: str) -> int:
+    import sqlite3
+    from urllib.parse import quote
+
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)
+        try:
+            return int(connection.execute(query).fetchone()[0])
+        finally:
+            connection.close()
+    except (sqlite3.Error, TypeError, ValueError):
+        return 0
+
+
+def _of_log(path: Path) -> int:
+    return _asked(path, "SELECT value FROM meta WHERE key = 'format'")
+
+
+def _of_ledger(path: Path) -> int:
+    return _asked(path, "PRAGMA user_version")
+
+
+def _of_history(path: Path) -> int:
+    return _asked(path, "SELECT value FROM meta WHERE key = 'form'")
+
+
+def _of_tokens(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_bytes())["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+_FORMS: dict[str, Callable[[Path], int]] = {
+    "log.db": _of_log,
+    "notify.db": _of_ledger,
+    "history.db": _of_history,
+    "tokens.json": _of_tokens,
+}

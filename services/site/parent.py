@@ -26,8 +26,10 @@ from typing import Any
 from services.gateway.address import bind_loopback, shown_address
 from services.site import folder
 from services.site.children import Child, python
+from services.site.formats import refuse_newer
 from services.site.guard_watch import GuardWatch
 from services.site.orphans import end_brokers
+from services.site.readiness import SITE_SILENT_S, Readiness
 from services.site.start import Start, demo_environment, read_start
 from services.site.supervisor import Supervisor
 from services.site.teller import Teller
@@ -45,9 +47,6 @@ PORT_WAIT_S = 3.0
 STOP_WAIT_S = 10.0
 GUARD_LOOK_S = 0.02
 TURN_S = 0.5
-SITE_SILENT_S = 60.0
-"""The site process gives a sign of life each second; a slow disk may hold it up for long, not for ever."""
-WATCHDOG_EVERY_S = 5.0
 WORDS_MAX = 20
 CANNOT_START = 3
 FOLLOWERS = ("history",)
@@ -68,6 +67,8 @@ def run(site_file: Path, data: Path, http: str = "", for_s: float | None = None,
             data = data.resolve()
             held = folder.lock(data)
             clean_up.callback(os.close, held)
+            refuse_newer(data)
+            folder.refuse_unfinished(data)
             parent = Parent(site_file, data, http, view=view)
             clean_up.callback(parent.close)
             parent.start()
@@ -100,12 +101,13 @@ class Parent:
         self._devices_ready = False
         self._checked: dict[str, object] = {}
         self._guard_fault = ""
+        self._site_fault = ""
         self._words: dict[str, deque[str]] = {}
-        """Plain lines of each child until the trip is ready."""
+        """Plain lines of each child until the trip is ready, of the site process always."""
         self._guard_is_ours = True
         """False while a guard of an earlier run protects: a start that fails leaves it alone."""
         self._guard_look_at = 0.0
-        self._watchdog_at = 0.0
+        self._readiness = Readiness()
         self._plan: Start | None = None
         self._mqtt = ""
         self._record: dict[str, object] = {"pid": os.getpid(), "started_at": _rfc3339(time())}
@@ -297,6 +299,8 @@ class Parent:
 
     def _look_after_site(self) -> None:
         site = self._supervisor["site"]
+        if self._site_fault:
+            raise CannotStart(self._site_fault)
         if self._signals.take_reload() or (self._reload_owed and self._alive_at):
             self._reload_owed = not self._alive_at
             if self._alive_at:
@@ -305,9 +309,8 @@ class Parent:
             self._log.error("site_hangs", site_pid=site.pid)
             self._alive_at = 0.0
             site.send(signal.SIGKILL)
-        if monotonic() >= self._watchdog_at:
-            self._watchdog_at = monotonic() + WATCHDOG_EVERY_S
-            notify_systemd("WATCHDOG=1")
+        guard_alive = self._guard.is_connected and not self._guard.is_silent
+        self._readiness.look(guard_alive=guard_alive, site_alive_at=self._alive_at)
 
     def _tell_when_ready(self) -> None:
         """DIR/run.json when trip-ready, and again when guard's process has changed."""
@@ -324,7 +327,7 @@ class Parent:
         folder.write_run(self._data, record)
         if first:
             self._log.info("trip_ready", **record)
-            notify_systemd("READY=1")
+            self._readiness.ready()
             self._teller.start(self._supervisor, self.plan.site, record)
 
     def _ready_at_s(self) -> float:
@@ -344,7 +347,7 @@ class Parent:
         return "\n".join([why, *self._words.get(name, ())])
 
     def _on_line(self, child: Child, stream: str, line: bytes) -> None:
-        if not self._written and not line.startswith(b"{"):
+        if (not self._written or child.name == "site") and not line.startswith(b"{"):
             self._words.setdefault(child.name, deque(maxlen=WORDS_MAX)).append(line.decode(errors="replace"))
         if child.name == "check" and stream == "stdout":
             self._checked = _object(line)
@@ -366,6 +369,9 @@ class Parent:
             self._guard_fault = self._with_words("the outputs are held by another guard", "guard")
         if child.name == "site":
             self._alive_at = 0.0
+            self._readiness.site_begins()
+            if how == f"ended with {CANNOT_START}":
+                self._site_fault = self._with_words("the data folder is not for this program", "site")
         if child.name == "plantsim" and not self._devices_ready:
             return False
         if child.starts <= 3 or child.starts % 60 == 0:

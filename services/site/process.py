@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from services.processor.runner import Runner
 from services.site.backup.mark import RestoredMark
 from services.site.faces import Faces, Outside
+from services.site.formats import check_files, write_program
 from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
 from services.site.log_time import LogTime
@@ -33,6 +34,7 @@ from services.site.reload import Reloader
 from services.site.service import Service
 from services.site.views import Parts, SiteViews
 from shared.devices.plan import SitePlan
+from shared.domain.errors import LogNewer
 from shared.log.store import SqliteStore
 from shared.runtime import places
 from shared.runtime.clocks import SystemClock
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 TURN_S = 0.5
 END_S = 8.0
+CANNOT_START = 3
+"""The parent ends with it too, instead of starting this process again."""
 
 
 def main() -> int:
@@ -56,9 +60,15 @@ def main() -> int:
     options = _options(sys.argv[1:])
     signals = Signals()
     signals.install()
+    try:
+        check_files(options.data)
+    except LogNewer as newer:
+        sys.stderr.write(f"{newer}\n")
+        return CANNOT_START
     with ExitStack() as clean_up:
         process = Process(options, signals, clean_up)
         process.start()
+        write_program(options.data, version("ampward"))
         logger().info("site_started")
         failed = process.serve()
         logger().info("site_ending", failed=failed)

@@ -43,11 +43,11 @@ from services.site.backup.mark import MARK, RestoredFrom, encode_mark
 from services.site.backup.sealing import BYTES_MAX as SEALED_MAX
 from services.site.backup.sealing import unseal
 from services.site.backup.words import MIB, in_words, need_room
+from services.site.folder import RESTORING as STAGING
 from services.site.loss_mark import MARK as LOSS_MARK
 from services.site.loss_mark import LossMark
 from shared.runtime import places
 
-STAGING = ".restoring"
 COMMISSION = "commission.json"
 COMMISSION_BEFORE = "commission.before-restore.json"
 _DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)
