@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from services.processor.differences import Alarms, Change, differences
 from services.processor.fold import Fold
 from services.processor.restore import check_links, read_input
+from services.processor.verify import placed
 from shared.devices.plan import DecisionPlan
 from shared.domain.errors import LogDamaged
 from shared.domain.events import Event, EventType
@@ -87,6 +88,8 @@ def replay(
     reader = open_reader(directory)
     try:
         return replay_log(reader, decision, since_tick_ms=since_tick_ms, progress=progress)
+    except LogDamaged as damage:
+        raise placed(damage, directory) from damage
     finally:
         reader.close()
 

@@ -93,6 +93,14 @@ def verify(directory: Path, progress: Progress = lambda _done, _all: None) -> Ve
     return found
 
 
+def placed(damage: LogDamaged, directory: Path) -> LogDamaged:
+    """Damage that was met in the file, not in a record, with the first record that cannot be read for it."""
+    if damage.record:
+        return damage
+    found = verify(directory)
+    return LogDamaged(found.bad_record, found.what) if found.records and not found.ok else damage
+
+
 def _mark_checked(mark: Mark | None, reading: Reading, found: Verified) -> Verified:
     """Whether the log reaches as far as the head beside it says, under that name or a later one."""
     if not found.ok or mark is None or mark.site_seq <= found.site_seq:

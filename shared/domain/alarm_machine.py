@@ -14,8 +14,8 @@ Process region. A normal, B active unacked, C active acked, D returned unacked, 
     F --true--> B
 
 "false" is the end of the condition of an alarm that does not latch, "latched" of one that does. The three last arrows
-begin a new occurrence and close the old one as superseded. "rose" is a higher severity, "realarm" the re-alarm timer;
-both withdraw the ack and keep the occurrence.
+begin a new occurrence and close the old one as superseded. "rose" is a higher severity, "realarm" the re-alarm timer or
+the next pulse of what the alarm tells of; both withdraw the ack and keep the occurrence.
 
 Override region. NONE, G shelved by a person, H suppressed by design, I out of service:
 

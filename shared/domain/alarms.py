@@ -150,6 +150,14 @@ def fire(turn: Turn, a: int) -> None:
         turn.suppress_dirty.update(turn.state.index.suppresses.get(a, ()))
 
 
+def happen_again(turn: Turn, a: int) -> None:
+    """What an active alarm tells of has happened once more: an ack of the time before does not stand for it."""
+    record = turn.state.records.get(a)
+    if record is not None and record.state is State.C:
+        move(turn, a, Trigger.REALARM)
+        _announce(turn, a, EventType.ALARM_REANNOUNCED)
+
+
 def begin_override(turn: Turn, a: int, trigger: OverrideTrigger, *, why: str, actor: str, for_ms: int) -> None:
     """A person shelves an alarm or takes it out of service."""
     record = turn.state.records.setdefault(a, AlarmRecord(severity=turn.state.plan.alarms[a].severity))

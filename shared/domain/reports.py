@@ -1,6 +1,6 @@
 """Reports, what the world did that cannot be derived: they feed report rows, outputs and the record of it all."""
 
-from shared.domain import dues, outputs, rows
+from shared.domain import alarms, dues, outputs, rows
 from shared.domain.conditions import FALSE, TRUE
 from shared.domain.events import EventType
 from shared.domain.inputs import Report, ReportKind
@@ -31,6 +31,8 @@ def take(turn: Turn, report: Report) -> None:
     is_pulse = report.on and report.pulse
     for row in bound:
         if is_pulse:
+            if state.columns.cond[row] == TRUE:
+                alarms.happen_again(turn, state.index.rows[row].alarm)
             rows.strike(turn, row)
         else:
             rows.observe(turn, row, TRUE if report.on else FALSE)

@@ -96,6 +96,7 @@ def _of_log(data: Path, since: str, type_prefix: str) -> Iterator[Told]:
     """Every event of DIR/log.db behind the cursor, the chain checked on the way. Raises LogDamaged with the record."""
     from services.gateway.cursors import ALLOWED, decode_cursor, encode_cursor
     from services.processor.restore import check_links
+    from services.processor.verify import placed
     from shared.domain.errors import LogDamaged
     from shared.log.port import Cursor
     from shared.log.sqlite_read import SqliteReader
@@ -127,6 +128,8 @@ def _of_log(data: Path, since: str, type_prefix: str) -> Iterator[Told]:
                         here = Cursor(event.log_id, row.site_seq, row.ordinal)
                         yield Told(encode_cursor(here), row.type, cloud_event(event))
                 tell(stretch.last_seq, last)
+    except LogDamaged as damage:
+        raise placed(damage, data) from damage
     finally:
         reader.close()
 

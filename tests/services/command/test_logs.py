@@ -127,6 +127,21 @@ def test_a_damaged_log_is_refused_with_its_record(run: Run, folder: Path) -> Non
         assert ran.err.count("\n") == 1, command
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.5, 0.8])
+def test_a_file_that_was_cut_is_refused_with_the_record_that_verify_names(run: Run, folder: Path, kept: float) -> None:
+    """Half a file has good records and none behind them: replay and events name the first that is missing."""
+    path = folder / "log.db"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    told = json.loads(run("verify", folder, "--json").out)
+    assert not told["ok"]
+    for command in ("replay", "events"):
+        ran = run(command, folder)
+        assert ran.code == 1, command
+        assert told["what"].partition(": ")[2] in ran.err, command
+        assert (f"record {told['bad_record']}: " in ran.err) == (told["records"] > 0), command
+
+
 def test_a_folder_without_a_log_is_exit_3(run: Run, tmp_path: Path) -> None:
     """There is nothing to read, and that is said."""
     for command in ("verify", "replay", "events"):
