@@ -5,7 +5,7 @@ last :meth:`Picture.take_changed`. Nothing here reads a clock or decides anythin
 Limits: 2,000 events of the undurable mode are remembered; all else is bounded by open alarms times people and channels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,7 +14,7 @@ from services.notifier.messages import Item, Lane
 from shared.domain.events import Event
 
 UNDURABLE_MAX = 2000
-_OPEN, _LANE, _MISC = "open/", "lane/", "misc"
+_OPEN, _LANE, _HELD, _MISC = "open/", "lane/", "held/", "misc"
 RESTORED = "restored"
 """Record of a ledger that came from a backup and was not taken over yet: the id of the backup."""
 
@@ -73,7 +73,8 @@ class LaneState:
     """That message while it is not settled: what comes meanwhile is put together."""
     own_ms: list[int] = field(default_factory=list)
     """Steady times of the last critical messages sent on their own."""
-    held: list[Item] = field(default_factory=list)
+    count: int = 0
+    """Items that were ever held back: the next one's number."""
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ class Misc:
 
 _decode_open = msgspec.json.Decoder(Open)
 _decode_lane = msgspec.json.Decoder(LaneState)
+_decode_item = msgspec.json.Decoder(Item)
 _decode_misc = msgspec.json.Decoder(Misc)
 _encode = msgspec.json.Encoder().encode
 
@@ -99,6 +101,10 @@ class Picture:
         self.open: dict[str, Open] = {}
         """By occurrence."""
         self.lanes: dict[str, LaneState] = {}
+        self.held: dict[str, dict[int, Item]] = {}
+        """What is held back, by lane and number: each item is a record of its own, so that a flood writes each once."""
+        self.looked: dict[str, int] = {}
+        """By occurrence: steady time before which time alone brings nothing new; not stored."""
         self.misc = Misc()
         self.restored = ""
         """Id of the backup that this comes from, until it is taken over."""
@@ -109,9 +115,27 @@ class Picture:
         self.changed.add(_LANE + lane.key)
         return self.lanes.setdefault(lane.key, LaneState())
 
+    def hold(self, lane: Lane, item: Item) -> None:
+        """Hold an item back."""
+        state = self.lane(lane)
+        state.count += 1
+        self.held.setdefault(lane.key, {})[state.count] = item
+        self.changed.add(f"{_HELD}{lane.key}/{state.count}")
+
+    def release(self, lane: Lane, numbers: Iterable[int]) -> tuple[Item, ...]:
+        """What was held back goes out."""
+        mine = self.held[lane.key]
+        numbers = tuple(numbers)
+        self.changed.update(f"{_HELD}{lane.key}/{number}" for number in numbers)
+        items = tuple(mine.pop(number) for number in numbers)
+        if not mine:
+            del self.held[lane.key]
+        return items
+
     def touch(self, occurrence: str) -> None:
         """Its record has changed, or is gone."""
         self.changed.add(_OPEN + occurrence)
+        self.looked.pop(occurrence, None)
 
     def forget(self, occurrence: str) -> None:
         self.open.pop(occurrence, None)
@@ -147,7 +171,8 @@ class Picture:
 
     def all(self) -> dict[str, bytes | None]:
         """Every record by key."""
-        keys = [*(_OPEN + key for key in self.open), *(_LANE + key for key in self.lanes), _MISC]
+        held = (f"{_HELD}{lane}/{number}" for lane, items in self.held.items() for number in items)
+        keys = [*(_OPEN + key for key in self.open), *(_LANE + key for key in self.lanes), *held, _MISC]
         keys += [RESTORED] if self.restored else []
         return {key: self._bytes(key) for key in keys}
 
@@ -158,6 +183,10 @@ class Picture:
             return self.restored.encode() or None
         if key.startswith(_LANE):
             return _encode(self.lanes[key.removeprefix(_LANE)])
+        if key.startswith(_HELD):
+            lane, _, number = key.removeprefix(_HELD).rpartition("/")
+            item = self.held.get(lane, {}).get(int(number))
+            return None if item is None else _encode(item)
         found = self.open.get(key.removeprefix(_OPEN))
         return None if found is None else _encode(found)
 
@@ -174,4 +203,8 @@ class Picture:
                 made.lanes[key.removeprefix(_LANE)] = _decode_lane.decode(data)
             elif key.startswith(_OPEN):
                 made.open[key.removeprefix(_OPEN)] = _decode_open.decode(data)
+            elif key.startswith(_HELD):
+                lane, _, number = key.removeprefix(_HELD).rpartition("/")
+                made.held.setdefault(lane, {})[int(number)] = _decode_item.decode(data)
+        made.held = {lane: dict(sorted(items.items())) for lane, items in made.held.items()}
         return made

@@ -4,14 +4,7 @@
     time  -> duties that begin, escalation, reminders -> the same STAGES
           -> what was held back and no longer is -> one message for each person and channel
 
-STAGES, each answers why the item is held back now, or "":
-
-    late      first read when older than ten minutes: all of that is one summary
-    quiet     quiet hours of the person; nothing critical is held by them
-    grouping  at most one message a minute for each person and channel beside critical alarms, and none while the last
-              one is still on its way; a critical gas alarm always goes on its own, other critical ones up to ten a
-              minute
-
+STAGES (services.notifier.stages) are late, quiet and grouping; each answers why an item is held back now.
 Sending, trying again and recording follow in services.notifier.post; what became of a message comes back by
 :func:`settle`.
 Promises: every event that matches is in exactly one message for each person and channel, or is held back and will be;
@@ -19,11 +12,10 @@ an ack stops only its own occurrence; an event taken twice is told once. Nothing
 suppressed or out of service; when that ends and it is still open, it is told then.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.notifier.messages import OVER, Form, Item, Kind, Lane, Message, lane_of, message_id
-from services.notifier.moments import Moment, passed_today, within
+from services.notifier.moments import Moment, passed_today
 from services.notifier.picture import LaneState, Open, Picture, Told
 from services.notifier.routing import (
     DELIVERY_FAILING,
@@ -34,13 +26,13 @@ from services.notifier.routing import (
     repeat_ms,
     severity_of,
 )
+from services.notifier.stages import MINUTE_MS, STAGES, Look, is_critical_alarm, quiet
 from shared.domain.events import Event, EventType
 from shared.domain.plan import Severity
 
-MINUTE_MS = 60_000
-CRITICAL_OWN_MAX = 10
-"""Critical alarms that go on their own in a minute, for each lane; those of gas are not counted."""
 LATE_MS = 600_000
+LOOK_MS_MAX = 20_000
+"""An alarm that nobody has acked is looked at so often at least: a schedule may have begun."""
 
 _ANNOUNCING = {
     EventType.ALARM_RAISED: Kind.RAISED,
@@ -153,10 +145,12 @@ def due(turn: Turn, *, caught_up: bool = True) -> None:
     """What time alone brings. ``caught_up`` is False while older events are still to be read: then nothing is told of
     alarms that may be over by now, and the summary waits."""
     if caught_up:
-        for found in list(turn.picture.open.values()):
-            if found.state in _UNACKED and not found.hidden and not found.closed:
+        for occurrence, found in list(turn.picture.open.items()):
+            is_due = turn.picture.looked.get(occurrence, 0) <= turn.moment.steady_ms
+            if is_due and found.state in _UNACKED and not found.hidden and not found.closed:
+                turn.picture.looked[occurrence] = turn.moment.steady_ms + LOOK_MS_MAX
                 _attend(turn, found)
-        for key in list(turn.picture.lanes):
+        for key in list(turn.picture.held):
             _flush(turn, key)
         _forget_closed(turn)
     _test_daily(turn)
@@ -180,7 +174,7 @@ def _forget_closed(turn: Turn) -> None:
     """A closed occurrence is kept as long as something of it is held back, for its thread."""
     closed = [occurrence for occurrence, found in turn.picture.open.items() if found.closed and found.over is None]
     if closed:
-        held = {item.event.occurrence for lane in turn.picture.lanes.values() for item in lane.held}
+        held = {item.event.occurrence for items in turn.picture.held.values() for item in items.values()}
         for occurrence in closed:
             if occurrence not in held:
                 turn.picture.forget(occurrence)
@@ -282,10 +276,12 @@ def _attend(turn: Turn, found: Open) -> None:
         if told is not None:
             every = repeat_ms(one, severity_of(found.event))
             repeats[one.lane.key] = min(repeats.get(one.lane.key) or every, every) if every else 0
-        elif found.state in _STANDING and (
-            one.step == 0 or is_cut_off or now - found.since_ms >= one.step * one.route.escalate_after_ms
-        ):
-            _tell_next(turn, found, one)
+        elif found.state in _STANDING:
+            at_ms = 0 if one.step == 0 or is_cut_off else found.since_ms + one.step * one.route.escalate_after_ms
+            if now >= at_ms:
+                _tell_next(turn, found, one)
+            else:
+                _look_again(turn, found, at_ms)
     is_reminded = found.state in _STANDING or severity_of(found.event) is Severity.CRITICAL
     for key, every in repeats.items():
         told = found.told[key]
@@ -293,6 +289,15 @@ def _attend(turn: Turn, found: Open) -> None:
         if is_reminded and is_due and told.first and not told.pending and not told.refused:
             found.reminders += 1
             _offer(turn, found, lane_of(key), Item(Kind.REMINDER, found.event, found.reminders))
+        if every > 0:
+            _look_again(turn, found, told.at_ms + every)
+
+
+def _look_again(turn: Turn, found: Open, at_ms: int) -> None:
+    """Time brings something at ``at_ms``; until then, or until something happens, the occurrence is left alone."""
+    looked, occurrence = turn.picture.looked, found.event.occurrence
+    now = turn.moment.steady_ms
+    looked[occurrence] = min(looked.get(occurrence, now), max(at_ms, now + 1))
 
 
 def _tell_next(turn: Turn, found: Open, one: Recipient) -> None:
@@ -301,49 +306,7 @@ def _tell_next(turn: Turn, found: Open, one: Recipient) -> None:
     found.told[one.lane.key].is_next = one.step > 0
 
 
-# The stages of one person and channel
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a stage looks at."""
-
-    turn: Turn
-    lane: Lane
-    state: LaneState
-    item: Item
-
-
-def late(look: Look) -> str:
-    return "late" if look.item.late else ""
-
-
-def quiet(look: Look) -> str:
-    person = look.turn.setting.people.get(look.lane.person)
-    is_critical = severity_of(look.item.event) is Severity.CRITICAL
-    if is_critical or person is None or not person.quiet:
-        return ""
-    return "quiet" if within(person.quiet, look.turn.moment.wall_ms, look.turn.setting.zone) else ""
-
-
-def grouping(look: Look) -> str:
-    now, state = look.turn.moment.steady_ms, look.state
-    if is_critical_alarm(look.item):
-        if look.item.event.rule.startswith("h2_"):
-            return ""
-        state.own_ms[:] = [at for at in state.own_ms if now - at < MINUTE_MS]
-        return "grouping" if len(state.own_ms) >= CRITICAL_OWN_MAX else ""
-    if state.held or state.pending or now - state.last_ms < MINUTE_MS:
-        return "grouping"
-    return ""
-
-
-STAGES: tuple[Callable[[Look], str], ...] = (late, quiet, grouping)
-
-
-def is_critical_alarm(item: Item) -> bool:
-    """A critical alarm that is not over."""
-    return severity_of(item.event) is Severity.CRITICAL and item.kind not in OVER
+# One person and channel
 
 
 def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
@@ -354,11 +317,11 @@ def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
     turn.picture.touch(item.event.occurrence)
     told.is_open = item.kind not in OVER
     state = turn.picture.lane(lane)
-    look = Look(turn, lane, state, item)
+    look = _look(turn, lane, state, item)
     if any(stage(look) for stage in STAGES):
         told.at_ms = turn.moment.steady_ms
-        if item.kind is not Kind.REMINDER or not _is_reminded(state, item):
-            state.held.append(item)
+        if item.kind is not Kind.REMINDER or not _is_reminded(turn, lane, item):
+            turn.picture.hold(lane, item)
         return
     if is_critical_alarm(item):
         if not item.event.rule.startswith("h2_"):
@@ -368,22 +331,26 @@ def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
         _plan_grouped(turn, lane, state, (item,))
 
 
-def _is_reminded(state: LaneState, item: Item) -> bool:
-    return any(one.kind is Kind.REMINDER and one.event.occurrence == item.event.occurrence for one in state.held)
+def _look(turn: Turn, lane: Lane, state: LaneState, item: Item) -> Look:
+    return Look(turn.picture, turn.setting, turn.moment, lane, state, item)
+
+
+def _is_reminded(turn: Turn, lane: Lane, item: Item) -> bool:
+    held = turn.picture.held.get(lane.key, {}).values()
+    return any(one.kind is Kind.REMINDER and one.event.occurrence == item.event.occurrence for one in held)
 
 
 def _flush(turn: Turn, key: str) -> None:
     """What was held back and no longer is, as one message."""
-    state = turn.picture.lanes[key]
-    if not state.held or state.pending or turn.moment.steady_ms - state.last_ms < MINUTE_MS:
+    lane, state = lane_of(key), turn.picture.lanes[key]
+    if state.pending or turn.moment.steady_ms - state.last_ms < MINUTE_MS:
         return
-    lane = lane_of(key)
-    ready = tuple(item for item in state.held if not quiet(Look(turn, lane, state, item)))
-    if not ready:
-        return
-    state = turn.picture.lane(lane)
-    state.held[:] = [item for item in state.held if item not in ready]
-    _plan_grouped(turn, lane, state, ready)
+    held = turn.picture.held[key].items()
+    ready = [
+        number for number, item in held if not quiet(Look(turn.picture, turn.setting, turn.moment, lane, state, item))
+    ]
+    if ready:
+        _plan_grouped(turn, lane, turn.picture.lane(lane), turn.picture.release(lane, ready))
 
 
 def _plan_grouped(turn: Turn, lane: Lane, state: LaneState, items: tuple[Item, ...]) -> None:

@@ -45,7 +45,8 @@ def take_over(turn: Turn, alarms: Iterable[OpenAlarm]) -> None:
     for key in list(picture.lanes):
         lane = picture.lane(lane_of(key))
         lane.pending, lane.last_ms = "", LaneState().last_ms
-        lane.held.clear()
+    for key in list(picture.held):
+        picture.release(lane_of(key), list(picture.held[key]))
     for occurrence, found in picture.open.items():
         for told in found.told.values():
             told.pending = ""

@@ -330,6 +330,7 @@ class Notifier:
 
     def _use(self, setting: Setting) -> None:
         before, self._setting = self._setting, setting
+        self._picture.looked.clear()
         if self._channels and _channel_plans(before.plan) == _channel_plans(setting.plan):
             return
         old, self._channels = self._channels, self._make_channels(setting.plan)

@@ -7,7 +7,7 @@ of each alarm in exactly one message; what is grouped comes at most once a minut
 import random
 import time
 
-from services.notifier.pipeline import MINUTE_MS
+from services.notifier.stages import MINUTE_MS
 from tests.soak.account import read_messages
 from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, BEN, Telling

@@ -259,7 +259,7 @@ def test_a_duty_that_begins_is_told_of_what_is_open_and_unacked() -> None:
         (
             (0, world.does("raised", severity="alarm"), ["anna/email alarm raised rule"], "one o'clock in Berlin"),
             (3599, None, [], "not on duty"),
-            (1, None, ["ben/email alarm open rule"], "two o'clock"),
+            (20, None, ["ben/email alarm open rule"], "two o'clock"),
         )
     )
 

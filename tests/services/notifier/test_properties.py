@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier import pipeline
 from services.notifier.messages import FROM_EVENTS, OVER, Kind
 from services.notifier.picture import Picture
+from services.notifier.stages import MINUTE_MS
 from shared.domain.notify_plan import Hours
 from tests.services.notifier.lines import World, route, setting
 from tests.services.notifier.samples import ANNA, BEN
@@ -86,8 +86,8 @@ class Played(World):
 
 def held(world: World) -> list[tuple[str, str]]:
     """(lane, event) of everything that is held back."""
-    lanes = world.picture.lanes.items()
-    return [(key, item.event.id) for key, lane in lanes for item in lane.held if item.kind in FROM_EVENTS]
+    lanes = world.picture.held.items()
+    return [(key, item.event.id) for key, items in lanes for item in items.values() if item.kind in FROM_EVENTS]
 
 
 @settings(max_examples=300, deadline=None)
@@ -130,7 +130,7 @@ def test_beside_critical_alarms_there_is_at_most_one_message_a_minute(acts: list
         if not message.urgent or len(message.items) > 1:
             times[message.lane.key].append(message.at_ms)
     for at in times.values():
-        assert all(later - earlier >= pipeline.MINUTE_MS for earlier, later in pairwise(at))
+        assert all(later - earlier >= MINUTE_MS for earlier, later in pairwise(at))
 
 
 @settings(max_examples=200, deadline=None)
