@@ -15,11 +15,12 @@ import quopri
 import re
 from datetime import UTC, datetime
 from email.header import Header
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
 from services.notifier.plain import lines, one_line
 from services.notifier.ports import Outgoing
+from shared.runtime.outside import Mailbox, Wrong, read_mailbox
 
 SUBJECT_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 100_000
@@ -27,36 +28,18 @@ NAME_CHARACTERS_MAX = 100
 FOLLOWS_MAX = 10
 _LINE_MAX = 76
 FOLD = "\r\n "
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LABEL = re.compile(r"(?i)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def mailbox(text: str) -> tuple[str, str]:
-    """(name, address) of ``a@example.org`` or ``Name <a@example.org>``; ValueError says what is wrong with it.
-
-    A domain in letters of other scripts becomes its ASCII form; the part before the @ must be ASCII (RFC 5321).
-    """
-    plain = one_line(text, 500)
-    name, address = parseaddr(plain) if "<" in plain else ("", plain)
-    shown = repr(one_line(text, 80))
-    if not text.isprintable():
-        raise ValueError(f"{shown} holds a line end or a control character; an e-mail address is one line")
-    local, at, domain = address.rpartition("@")
-    if not at or "," in address:
-        raise ValueError(f"{shown} is not one e-mail address, as in anna@example.org")
-    if not _ATOMS.fullmatch(local) or len(local) > 64:
-        raise ValueError(f"{shown}: before the @ stand 1 to 64 of a to z, digits and .!#$%&'*+/=?^_`{{|}}~-")
-    try:
-        domain = domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        domain = ""
-    if not domain or len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
-        raise ValueError(f"{shown}: after the @ stands the name of a domain, as in example.org")
-    return name, f"{local}@{domain}"
+def mailbox(text: str) -> Mailbox:
+    """Name and address as the site file's check reads them; ValueError says what is wrong."""
+    found = read_mailbox(text)
+    if isinstance(found, Wrong):
+        raise ValueError(str(found))
+    return found
 
 
-def compose(message: Outgoing, *, site: str, zone: ZoneInfo, sender: tuple[str, str], to: str) -> bytes:
+def compose(message: Outgoing, *, site: str, zone: ZoneInfo, sender: Mailbox, to: str) -> bytes:
     """The mail's bytes, lines ended by CR LF; ``to`` is the person's address as :func:`mailbox` gave it."""
     domain = sender[1].rpartition("@")[2]
 

@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from services.notifier.plain import one_line
+from shared.runtime.outside import IpNetwork
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
 
 ADDRESSES_MAX = 4

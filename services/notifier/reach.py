@@ -12,7 +12,6 @@ polite server can end its answer; four addresses of a name are tried, each for i
 """
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
@@ -25,14 +24,14 @@ from typing import Any
 
 import httpx
 
-from services.notifier.network import ADDRESSES_MAX, IpNetwork, Resolve, is_public, is_within, resolve, why
+from services.notifier.network import ADDRESSES_MAX, Resolve, is_public, is_within, resolve, why
 from services.notifier.plain import one_line
+from shared.runtime.outside import IpNetwork, allow_faults, host_name, network, url_faults
 
 RETRY_AFTER_MS_MAX = 300_000
 """A server may ask for patience, but not for longer than an unacked critical alarm may stay untold."""
 DRAIN_BYTES_MAX = 16_384
 DRAIN_S = 1.0
-_URL_CHARACTERS_MAX = 2000
 _CONNECTIONS_MAX = 16
 _PORTS = {"http": 80, "https": 443}
 
@@ -76,13 +75,11 @@ class Target:
 
 
 def target_faults(url: str, allow: Sequence[str]) -> list[str]:
-    """What is wrong with them, a sentence each, never with what stands after the host."""
-    found = [_url_fault(url)] if _url_fault(url) else []
-    for entry in allow:
-        if _network(entry) is None and not _host_name(entry):
-            shown = repr(one_line(entry, 60))
-            found.append(f"allow: {shown} is no network and no host, as in 10.0.0.0/8 or hooks.example.org")
-    return found
+    """What is wrong with them, a sentence each, as the site file's check has it."""
+    return [
+        *(f"url: {wrong}" for wrong in url_faults(url)),
+        *(f"allow: {wrong}" for entry in allow for wrong in allow_faults(entry)),
+    ]
 
 
 def read_target(url: str, allow: Sequence[str]) -> Target:
@@ -91,8 +88,8 @@ def read_target(url: str, allow: Sequence[str]) -> Target:
     if found:
         raise ValueError("; ".join(found))
     parsed = httpx.URL(url).copy_with(fragment=None)
-    networks = tuple(network for entry in allow if (network := _network(entry)) is not None)
-    hosts = frozenset(_host_name(entry) for entry in allow if _network(entry) is None)
+    networks = tuple(each for entry in allow for each in network(entry))
+    hosts = frozenset(host_name(entry) for entry in allow if not network(entry))
     host = parsed.raw_host.decode("ascii").strip("[]").lower()
     return Target(parsed, host, parsed.port or _PORTS[parsed.scheme], networks, hosts)
 
@@ -224,36 +221,3 @@ def _words(trouble: BaseException) -> str:
     if isinstance(trouble, httpx.RemoteProtocolError):
         return "it does not speak HTTP, or broke the line in the middle of its answer"
     return why(trouble)
-
-
-def _network(entry: str) -> IpNetwork | None:
-    try:
-        return ipaddress.ip_network(entry)
-    except ValueError:
-        return None
-
-
-def _host_name(entry: str) -> str:
-    """In its ASCII form and small letters; "" when it is none."""
-    try:
-        name = entry.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return ""
-    is_name = all(each.isalnum() or each in "-._" for each in name) and not name.replace(".", "").isdigit()
-    return name if is_name else ""
-
-
-def _url_fault(url: str) -> str:
-    if not url.isprintable() or " " in url or len(url) > _URL_CHARACTERS_MAX:
-        return f"url: it is one word of at most {_URL_CHARACTERS_MAX} characters, as in https://hooks.example.org/x"
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return "url: it cannot be read, it looks like https://hooks.example.org/x"
-    if parsed.scheme not in _PORTS or not parsed.raw_host:
-        return "url: it begins with https:// or http:// and names a host, as in https://hooks.example.org/x"
-    if parsed.port is not None and not 0 < parsed.port < 65_536:
-        return "url: its port is a number from 1 to 65535"
-    if parsed.userinfo:
-        return "url: no user and no password stand in it, the signature (secret_file) says who sends"
-    return ""

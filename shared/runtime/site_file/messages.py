@@ -5,7 +5,6 @@ reach one of its people; a room whose critical alarms nobody would be told of is
 anything. Names of channels that come with a later version are known and do nothing.
 """
 
-import ipaddress
 import re
 from pathlib import Path
 
@@ -24,12 +23,12 @@ from shared.domain.notify_plan import (
 from shared.domain.plan import Severity
 from shared.runtime.documents import Place
 from shared.runtime.durations import format_duration
+from shared.runtime.outside import Wrong, allow_faults, read_mailbox, url_faults
 from shared.runtime.site_file.loading import Source
-from shared.runtime.site_file.models import MINUTE, NotifyModel, PersonModel
+from shared.runtime.site_file.models import MINUTE, EmailModel, NotifyModel, PersonModel
 from shared.runtime.site_file.names import listing, near
 
 _PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{2,29}", re.ASCII)
-_EMAIL = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[^\s@<>,;:\"\\()\[\]]{1,190}")
 ADDRESSES = {"email": "email", "webhook": "", "sms": "phone"}
 """By channel: what a person must have for it."""
 LATER = "comes with a later version: it does nothing in this one"
@@ -62,8 +61,8 @@ def _person(source: Source, name: str, person: PersonModel) -> None:
     if person.phone and _PHONE.fullmatch(person.phone) is None:
         what = f"{person.phone[:40]!r} is no phone number"
         source.warn(("people", name, "phone"), what, "as in +49 30 1234567")
-    if person.email and _EMAIL.fullmatch(person.email) is None:
-        source.fault(("people", name, "email"), f"{person.email[:60]!r} is no address", "as in anna@example.org")
+    if person.email and isinstance(wrong := read_mailbox(person.email), Wrong):
+        source.fault(("people", name, "email"), *wrong)
 
 
 def _channels(source: Source) -> None:
@@ -73,35 +72,38 @@ def _channels(source: Source) -> None:
     if email is not None:
         for key in ("password_file", "ca_file"):
             _secret(source, ("channels", "email", key), getattr(email, key))
-        if _EMAIL.fullmatch(email.sender) is None:
-            what = f"{email.sender[:60]!r} is no address"
-            source.fault(("channels", "email", "from"), what, "as in box@example.org")
+        if isinstance(wrong := read_mailbox(email.sender, "box@example.org"), Wrong):
+            source.fault(("channels", "email", "from"), *wrong)
+        _login(source, email)
     if webhook is not None:
         _secret(source, ("channels", "webhook", "secret_file"), webhook.secret_file)
-        _allow(source, ("channels", "webhook", "allow"), webhook.allow)
+        _target(source, ("channels", "webhook"), webhook.url, webhook.allow)
     if getattr(channels, "sms", None) is not None:
         source.warn(("channels", "sms"), LATER, "e-mail or a webhook for what must be told now")
     if heartbeat is not None:
-        _allow(source, ("heartbeat", "allow"), heartbeat.allow)
+        _target(source, ("heartbeat",), heartbeat.url, heartbeat.allow)
         if heartbeat.every > HEARTBEAT_ADVISED_MAX_MS:
             what = f"{format_duration(heartbeat.every)} is long: silence is noticed so late"
             source.warn(("heartbeat", "every"), what, f"up to {format_duration(HEARTBEAT_ADVISED_MAX_MS)} is advised")
 
 
-def _allow(source: Source, place: Place, entries: list[str]) -> None:
-    """Networks and host names that may be reached."""
-    for number, entry in enumerate(entries):
-        if not _is_network(entry) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", entry) is None:
-            what = f"{entry[:60]!r} is neither a network nor a host"
-            source.fault((*place, number), what, "as in 10.0.0.0/8 or hooks.example.org")
+def _login(source: Source, email: EmailModel) -> None:
+    """A user and a password file come together, and never over a line that others can read."""
+    place: Place = ("channels", "email", "user")
+    if bool(email.user) != bool(email.password_file):
+        source.fault(place, "a login needs both, user and password_file", "both of them or neither")
+    elif email.user and email.tls == "none":
+        what = "without TLS a login is made on this machine only: elsewhere nothing is sent"
+        source.warn(place, what, "tls: starttls or tls")
 
 
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
+def _target(source: Source, place: Place, url: str, allow: list[str]) -> None:
+    """The URL, and networks and host names that may be reached."""
+    for wrong in url_faults(url):
+        source.fault((*place, "url"), *wrong)
+    for number, entry in enumerate(allow):
+        for wrong in allow_faults(entry):
+            source.fault((*place, "allow", number), *wrong)
 
 
 class _Route:

@@ -14,9 +14,10 @@ from hypothesis import strategies as some
 
 from services.notifier.letter import NAME_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, compose, mailbox
 from services.notifier.ports import Outgoing
+from shared.runtime.outside import Mailbox
 from tests.services.notifier.samples import AT_MS, BEN, outgoing
 
-SENDER = ("Ampward", "box@example.org")
+SENDER = Mailbox("Ampward", "box@example.org")
 NAMES = [
     "Date", "From", "To", "Subject", "Message-ID", "References", "Auto-Submitted", "X-Auto-Response-Suppress",
     "Importance", "X-Priority", "Content-Language", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
@@ -166,9 +167,9 @@ ADDRESSES = {
     "Anna Berg <anna@example.org>": ("Anna Berg", "anna@example.org"),
     "anna@bücher.example": ("", "anna@xn--bcher-kva.example"),
     "root@localhost": ("", "root@localhost"),
-    "": "is not one e-mail address",
-    "anna": "is not one e-mail address",
-    "a@example.org, b@example.org": "is not one e-mail address",
+    "": "is no address, as in",
+    "anna": "is no address, as in",
+    "a@example.org, b@example.org": "is no address, as in",
     "@example.org": "before the @",
     "a b@example.org": "before the @",
     "änna@example.org": "before the @",
@@ -181,8 +182,8 @@ ADDRESSES = {
     "anna@example..org": "after the @",
     f"anna@{'a.' * 200}org": "after the @",
     "anna@example.org>": "after the @",
-    "anna@example.org\r\nDATA": "control character",
-    "anna@example.org\x00": "control character",
+    "anna@example.org\r\nDATA": "without control characters",
+    "anna@example.org\x00": "without control characters",
 }
 
 

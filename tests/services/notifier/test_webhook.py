@@ -410,18 +410,21 @@ async def test_a_secret_file_that_is_none(sink: HttpSink, tmp_path: Path, case: 
 
 
 FAULTS = {
-    "no scheme": ("hooks.example.org/x", (), "url: it begins with https:// or http://"),
-    "another scheme": ("ftp://hooks.example.org/x", (), "url: it begins with https:// or http://"),
-    "no host": ("https:///x", (), "url: it begins with https:// or http://"),
-    "a port that is none": ("https://hooks.example.org:99999/x", (), "url: its port is a number"),
-    "a port of letters": ("https://hooks.example.org:http/x", (), "url: it cannot be read"),
-    "a line end": ("https://hooks.example.org/x\r\nX: 1", (), "url: it is one word"),
-    "a blank": ("https://hooks.example.org/x y", (), "url: it is one word"),
-    "far too long": ("https://hooks.example.org/" + "x" * 2000, (), "url: it is one word"),
-    "a password": ("https://box:T0PSECRET@hooks.example.org/x", (), "url: no user and no password stand in it"),
-    "a network with host bits": ("https://hooks.example.org/", ("10.0.0.1/8",), "allow: '10.0.0.1/8' is no network"),
-    "a number": ("https://hooks.example.org/", ("300",), "allow: '300' is no network and no host"),
-    "a sentence": ("https://hooks.example.org/", ("all of them",), "allow: 'all of them' is no network"),
+    "no scheme": ("hooks.example.org/x", (), "url: it names no host behind http:// or https://"),
+    "another scheme": ("ftp://hooks.example.org/x", (), "url: it names no host behind http:// or https://"),
+    "no host": ("https:///x", (), "url: it names no host behind http:// or https://"),
+    "a host that is none": ("https://hooks,example/x", (), "url: its host or port cannot be read"),
+    "half an address": ("https://[::1/x", (), "url: its host or port cannot be read"),
+    "a port that is none": ("https://hooks.example.org:99999/x", (), "url: its host or port cannot be read"),
+    "port zero": ("https://hooks.example.org:0/x", (), "url: its host or port cannot be read"),
+    "a port of letters": ("https://hooks.example.org:http/x", (), "url: its host or port cannot be read"),
+    "a line end": ("https://hooks.example.org/x\r\nX: 1", (), "url: it is not one word"),
+    "a blank": ("https://hooks.example.org/x y", (), "url: it is not one word"),
+    "far too long": ("https://hooks.example.org/" + "x" * 2000, (), "url: it is not one word"),
+    "a password": ("https://box:T0PSECRET@hooks.example.org/x", (), "url: a user or password stands in it"),
+    "a network too long": ("https://hooks.example.org/", ("10.0.0.0/33",), "allow: '10.0.0.0/33' is neither"),
+    "a sentence": ("https://hooks.example.org/", ("all of them",), "allow: 'all of them' is neither"),
+    "nothing": ("https://hooks.example.org/", ("",), "allow: '' is neither"),
 }
 
 

@@ -1,0 +1,113 @@
+"""What a site file may name outside the box: mailboxes, URLs and the networks and hosts that they may lead to. Pure.
+
+`check` and whoever opens a line read them by the same functions, so that what passes the one works for the other. A
+fault is a :class:`Wrong` with what is wrong and what is allowed; of a URL nothing behind its host is ever quoted, since
+its path is often a secret.
+"""
+
+import ipaddress
+import re
+from email.utils import parseaddr
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+URL_CHARACTERS_MAX = 2000
+_SHOWN = 60
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"(?i)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"[a-z0-9._-]{1,253}")
+_URL_EXAMPLE = "as in https://hooks.example.org/x"
+
+
+class Wrong(NamedTuple):
+    """A fault: what is wrong, what is allowed."""
+
+    what: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.allowed}"
+
+
+class Mailbox(NamedTuple):
+    """``Name <address>``; the name may be empty, the address is ASCII."""
+
+    name: str
+    address: str
+
+
+def read_mailbox(text: str, example: str = "anna@example.org") -> Mailbox | Wrong:
+    """``a@example.org`` or ``Name <a@example.org>``.
+
+    A domain in letters of other scripts becomes its ASCII form; the part before the @ must be ASCII (RFC 5321).
+    """
+    what = f"{text[:_SHOWN]!r} is no address"
+    if not text.isprintable():
+        return Wrong(what, "one line without control characters")
+    name, address = parseaddr(text) if "<" in text else ("", text.strip())
+    local, at, domain = address.rpartition("@")
+    if not at or "," in address:
+        return Wrong(what, f"as in {example}")
+    if not _ATOMS.fullmatch(local) or len(local) > 64:
+        return Wrong(what, "before the @ stand 1 to 64 of a to z, digits and .!#$%&'*+/=?^_`{|}~-")
+    ascii_domain = _in_ascii(domain)
+    if not ascii_domain or len(ascii_domain) > 253 or not all(map(_LABEL.fullmatch, ascii_domain.split("."))):
+        return Wrong(what, "after the @ stands a domain, as in example.org")
+    return Mailbox(name, f"{local}@{ascii_domain}")
+
+
+def url_faults(text: str) -> tuple[Wrong, ...]:
+    """What is wrong with an address on the web; empty when a request can be made of it."""
+    if not text.isprintable() or " " in text or len(text) > URL_CHARACTERS_MAX:
+        return (Wrong(f"it is not one word of at most {URL_CHARACTERS_MAX} characters", _URL_EXAMPLE),)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+        host = parts.hostname or ""
+    except ValueError:
+        return (Wrong("its host or port cannot be read", f"{_URL_EXAMPLE}, a port from 1 to 65535"),)
+    if parts.scheme not in ("http", "https") or not host:
+        return (Wrong("it names no host behind http:// or https://", _URL_EXAMPLE),)
+    if port == 0 or not (_is_address(host) or host_name(host)):
+        return (Wrong("its host or port cannot be read", f"{_URL_EXAMPLE}, a port from 1 to 65535"),)
+    if "@" in parts.netloc:
+        return (Wrong("a user or password stands in it", "none: the signature (secret_file) says who sends"),)
+    return ()
+
+
+def allow_faults(entry: str) -> tuple[Wrong, ...]:
+    """What is wrong with a network or a host that may be reached."""
+    if network(entry) or host_name(entry):
+        return ()
+    return (Wrong(f"{entry[:_SHOWN]!r} is neither a network nor a host", "as in 10.0.0.0/8 or hooks.example.org"),)
+
+
+def network(entry: str) -> tuple[IpNetwork, ...]:
+    """The network that it is; empty when it is none. Bits behind the network's own are passed over."""
+    try:
+        return (ipaddress.ip_network(entry, strict=False),)
+    except ValueError:
+        return ()
+
+
+def host_name(entry: str) -> str:
+    """In its ASCII form and small letters; "" when it is none."""
+    name = _in_ascii(entry).lower()
+    return name if _HOST.fullmatch(name) else ""
+
+
+def _in_ascii(name: str) -> str:
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
