@@ -1,7 +1,8 @@
 """The HTTP interface: ``create_app(views, token)`` makes the application, services.gateway.server runs it on loopback.
 
 GET alarms, points, outputs, status, events (server-sent) and commands/{id}; POST commands. Everything but /healthz,
-/readyz and /metrics needs the token. Every trouble is a problem body (services.gateway.problems).
+/readyz and /metrics needs a token; what its role may do is services.gateway.roles. Every trouble is a problem body
+(services.gateway.problems).
 """
 
 import asyncio
@@ -17,43 +18,51 @@ from services.gateway.command_body import ID_ALLOWED, CommandBody, read_actor, r
 from services.gateway.cursors import ALLOWED as CURSOR_ALLOWED
 from services.gateway.cursors import LENGTH_MAX, decode_cursor
 from services.gateway.description import describe
-from services.gateway.door import Door
+from services.gateway.door import Door, caller_of
+from services.gateway.keys import Caller, KeyRing, Keys
+from services.gateway.pages import Bell, Pages
 from services.gateway.past import PastViews
 from services.gateway.past_api import add_past
 from services.gateway.problems import REFUSED, Problem, ProblemBody, invalid
-from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream
+from services.gateway.rates import Rates
+from services.gateway.roles import Role, allowed, needed
+from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream, Source
 from services.gateway.times import rfc3339
 from services.gateway.views import CommandAnswer, CommandState, IdReused, Views
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
 from shared.domain.ids import is_id
-from shared.domain.inputs import Refusal
+from shared.domain.inputs import Refusal, What
 from shared.domain.plan import Severity
 from shared.log.port import Cursor
 from shared.runtime import metrics
 
 DESCRIPTION = """Alarms, points and outputs of one site, its event stream, and commands.
 
-Send `Authorization: Bearer TOKEN`; the token is in the file `token` of the data folder (only its owner can read it).
+Send `Authorization: Bearer TOKEN`: the machine token in the file `token` of the data folder (only its owner can read
+it), or a named one that `ampward user add` made, with the role viewer (reads), operator (and ack, reset, silence,
+shelve, unshelve, test) or engineer (everything).
 Troubles are `application/problem+json` (RFC 9457); the last part of `type` is the reason's name."""
 
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
-_COMMON: dict[int | str, dict[str, Any]] = {401: _PROBLEM, 422: _PROBLEM}
+_COMMON: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 422, 429), _PROBLEM)
 _COMMAND_BODY = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": CommandBody.model_json_schema()}}}
 }
 
 
-def create_app(views: Views, token: str, past: PastViews | None = None) -> FastAPI:
-    """The application. ``app.state.stopping`` ends its open streams: set it before the server stops."""
+def create_app(views: Views, keys: Keys | str, past: PastViews | None = None, *, rates: Rates | None = None) -> FastAPI:
+    """The application; ``keys`` may be the machine token alone. ``app.state.stopping`` ends its open streams: set it
+    before the server stops."""
+    ring = KeyRing(keys) if isinstance(keys, str) else keys
     app = FastAPI(title="Ampward", version="1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     describe(app)
     app.state.stopping = asyncio.Event()
     app.state.streams = 0
     problems.install(app)
-    app.add_middleware(Door, token=token)
+    app.add_middleware(Door, keys=ring, site=lambda: views.status().site, rates=rates or Rates())
     _add_health(app, views)
     _add_state(app, views)
-    _add_events(app, views)
+    _add_events(app, views, ring)
     _add_commands(app, views)
     if past is not None:
         add_past(app, past, lambda: time_ns() // 1_000_000)
@@ -109,7 +118,9 @@ def _add_state(app: FastAPI, views: Views) -> None:
         return shapes.json_response(shapes.status(views.status(), views.readiness()))
 
 
-def _add_events(app: FastAPI, views: Views) -> None:
+def _add_events(app: FastAPI, views: Views, keys: Keys) -> None:
+    source = Source(Pages(views), Bell(views, app.state.stopping), app.state.stopping)
+
     @app.get(
         "/api/v1/events",
         response_class=Response,
@@ -132,7 +143,8 @@ def _add_events(app: FastAPI, views: Views) -> None:
         if app.state.streams >= STREAMS_MAX:
             detail = f"{STREAMS_MAX} streams are open already."
             raise Problem(503, "too-many-streams", "Too many event streams", detail, headers={"Retry-After": "5"})
-        stream = EventStream(views, start, wanted, follow=follow, stopping=app.state.stopping)
+        caller = caller_of(request.scope)
+        stream = EventStream(source, start, wanted, follow=follow, may_go_on=lambda: keys.is_good(caller))
         return _Counted(app, stream)
 
 
@@ -163,7 +175,10 @@ def _add_commands(app: FastAPI, views: Views) -> None:
     )
     async def submit(request: Request) -> Response:
         _must_be_json(request.headers.get("content-type", "application/json"))
-        command = read_command(await request.body(), read_actor(request.headers.get("ampward-actor")))
+        caller = caller_of(request.scope)
+        shown = request.headers.get("ampward-actor") if caller.is_machine else None
+        command = read_command(await request.body(), caller.name if not caller.is_machine else read_actor(shown))
+        _must_be_allowed(caller, command.what)
         answer = await views.submit(command)
         if isinstance(answer, IdReused):
             detail = "Another command was given under this id. Nothing was done: use a new id for each act."
@@ -183,6 +198,23 @@ def _add_commands(app: FastAPI, views: Views) -> None:
         if answer is None:
             raise Problem(404, "unknown-command", "No command has this id", f"An id is {ID_ALLOWED}.")
         return shapes.json_response(shapes.command(answer))
+
+
+def _must_be_allowed(caller: Caller, what: What) -> None:
+    may = allowed(caller.role)
+    if what.value in may:
+        return
+    least = needed(what)
+    detail = (
+        f"{caller.name} is {_a(caller.role)} and may {', '.join(may) if may else 'read, and give no command'}; "
+        f"{what.value} needs {_a(least)}."
+    )
+    more = {"role": caller.role.value, "allowed": list(may), "needed": least.value}
+    raise Problem(403, "not-allowed", "This role may not do that", detail, more=more)
+
+
+def _a(role: Role) -> str:
+    return f"{'a' if role is Role.VIEWER else 'an'} {role.value}"
 
 
 def _must_be_json(content_type: str) -> None:

@@ -1,17 +1,23 @@
-"""The door: who may come in, and how much he may carry. ASGI middleware before everything else.
+"""The door: who may come in, how often, and how much he may carry. ASGI middleware before everything else.
 
-Every path but the open ones needs ``Authorization: Bearer TOKEN``; the comparison takes the same time wherever the
-first wrong byte stands. A path that does not exist is not told apart from one that does before the token is right.
-Bodies over BODY_MAX bytes end with 413 and bodies that do not arrive within BODY_WAIT_S with 408.
+    too often without a token -> 429      wrong token -> 401      too often with one -> 429
+    token of another site -> 403          body too large -> 413   body does not arrive -> 408
+
+Every path but the open ones needs ``Authorization: Bearer TOKEN``. A path that does not exist is not told apart from
+one that does before the token is right. What may be done inside is services.gateway.roles; who has come in stands in
+the request's state (``caller_of``). Bodies over BODY_MAX bytes end with 413 and bodies that do not arrive within
+BODY_WAIT_S with 408; how long the rest may still come is services.gateway.connection.
 """
 
 import asyncio
-from collections.abc import Sequence
-from hmac import compare_digest
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.gateway.keys import Caller, Keys
 from services.gateway.problems import Problem
+from services.gateway.rates import Buckets, Rates
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -21,13 +27,23 @@ BODY_MAX = 16 * 1024
 BODY_WAIT_S = 10.0
 
 
-class Door:
-    """Checks token and body size; ``token`` is at least 16 characters, or the program does not start."""
+def caller_of(scope: Mapping[str, Any]) -> Caller:
+    """Who has come in with this request."""
+    found: Caller = scope["state"]["caller"]
+    return found
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        assert len(token) >= 16, "the machine token is at least 16 characters"
+
+class Door:
+    """Checks token, rate, site and body size; ``site`` gives the id of the site behind it."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, site: Callable[[], str], rates: Rates) -> None:
         self._app = app
-        self._wanted = f"Bearer {token}".encode()
+        self._keys = keys
+        self._site = site
+        self._requests = Buckets(rates.requests)
+        self._commands = Buckets(rates.commands)
+        self._strangers = Buckets(rates.strangers)
+        self._probes = Buckets(rates.probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,22 +51,34 @@ class Door:
             return
         path: str = scope["path"]
         try:
-            if path not in OPEN_PATHS:
-                self._let_in(scope["headers"])
+            if path in OPEN_PATHS:
+                _in_time(self._probes, _address(scope))
+            else:
+                scope.setdefault("state", {})["caller"] = self._let_in(scope)
             body = await self._body(scope["headers"], receive)
         except Problem as problem:
             await problem.response(path)(scope, receive, send)
             return
         await self._app(scope, _again(body, receive), send)
 
-    def _let_in(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        given = [value for name, value in headers if name == b"authorization"]
-        scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
-        shown = b"Bearer " + secret if scheme.lower() == b"bearer" else b""
-        if not compare_digest(shown, self._wanted):
-            detail = "Send the header Authorization: Bearer TOKEN; the token is in the file `token` of the data folder."
+    def _let_in(self, scope: Scope) -> Caller:
+        secret = _secret(scope["headers"])
+        caller = self._keys.find(secret) if secret else None
+        if caller is None:
+            _in_time(self._strangers, _address(scope))
+            detail = (
+                "Send the header Authorization: Bearer TOKEN. The machine token is in the file `token` of the data "
+                "folder; `ampward user add` makes others. One that has expired or was revoked opens nothing."
+            )
             headers_out = {"WWW-Authenticate": 'Bearer realm="ampward"'}
             raise Problem(401, "unauthorized", "A token is needed", detail, headers=headers_out)
+        _in_time(self._requests, caller.token_id)
+        if scope["method"] == "POST":
+            _in_time(self._commands, caller.token_id)
+        if caller.sites and self._site() not in caller.sites:
+            detail = f"The token {caller.name} is for {', '.join(caller.sites)}; this is the site {self._site()}."
+            raise Problem(403, "other-site", "This token is for another site", detail, more={"sites": caller.sites})
+        return caller
 
     async def _body(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes:
         for name, value in headers:
@@ -69,11 +97,32 @@ class Door:
                     if not message.get("more_body", False):
                         return body
         except TimeoutError:
-            raise Problem(408, "request-timeout", "The body did not arrive in time") from None
+            detail = f"A body arrives whole within {BODY_WAIT_S:g} s."
+            raise Problem(408, "request-timeout", "The body did not arrive in time", detail) from None
+
+
+def _secret(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """What stands behind Bearer and one space; "" when nothing does, or more than one header."""
+    given = [value for name, value in headers if name == b"authorization"]
+    scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
+    return secret.decode("latin-1") if scheme.lower() == b"bearer" else ""
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _in_time(buckets: Buckets, name: str) -> None:
+    wait_s = buckets.take(name, asyncio.get_running_loop().time())
+    if wait_s:
+        detail = f"Come back in {wait_s} s."
+        raise Problem(429, "too-often", "This is asked too often", detail, headers={"Retry-After": str(wait_s)})
 
 
 def _too_large() -> Problem:
-    return Problem(413, "content-too-large", "The body is too large", f"At most {BODY_MAX} bytes are taken.")
+    detail = f"At most {BODY_MAX} bytes are taken."
+    return Problem(413, "content-too-large", "The body is too large", detail)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

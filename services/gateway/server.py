@@ -1,4 +1,8 @@
-"""Runs the application on a bound socket inside another program's event loop. Signals are left to the program."""
+"""Runs the application on a bound socket inside another program's event loop. Signals are left to the program.
+
+Limits: CONNECTIONS_MAX connections, fewer where the system gives this process fewer descriptors; one more is answered
+503 at once (services.gateway.listening). What a connection may make us wait for: services.gateway.connection.
+"""
 
 import asyncio
 import contextlib
@@ -9,11 +13,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.gateway.address import shown_address
+from services.gateway.connection import HEAD_MAX, Connection
+from services.gateway.listening import Listening, room_for
+from services.gateway.stream import STREAMS_MAX
 from shared.domain.errors import Busy
 
 GRACE_S = 2
-CONNECTIONS_MAX = 128
-"""Four times the streams: a connection costs at most BODY_MAX and its buffers, about 0.2 MiB."""
+CONNECTIONS_MAX = STREAMS_MAX + 256
+"""What is not a stream comes and goes. One costs at most BODY_MAX, HEAD_MAX, and a page of events above WRITE_BUFFER:
+about 0.1 MiB when its reader is as slow as it may be."""
 KEEP_ALIVE_S = 30
 
 
@@ -27,10 +35,9 @@ class _Server(uvicorn.Server):
 class Gateway:
     """One served application: ``await start()``, later ``await stop()``."""
 
-    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
-        """``listening`` is what services.gateway.address bound; it is closed by ``stop``."""
+    def __init__(self, app: FastAPI, listening: socket.socket, connections_max: int = CONNECTIONS_MAX) -> None:
+        """``listening`` is what services.gateway.address bound; it is taken over, and closed by ``stop``."""
         self._app = app
-        self._socket = listening
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -38,11 +45,14 @@ class Gateway:
             lifespan="off",
             server_header=False,
             ws="none",
-            limit_concurrency=CONNECTIONS_MAX,
+            http=Connection,
+            h11_max_incomplete_event_size=HEAD_MAX,
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._server = _Server(config)
+        connections = self._server.server_state.connections
+        self._socket = Listening(listening, lambda: len(connections), room_for(connections_max))
         self._task: asyncio.Task[None] | None = None
 
     @property

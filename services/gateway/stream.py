@@ -1,32 +1,30 @@
 """The event stream: server-sent events that replay from a cursor and go on live without a hole.
 
-Each client pulls from the log at its own pace, so a slow one holds no queue; one that takes nothing for SEND_WAIT_S is
-dropped and comes back with its last ``id:``. ``event: reset`` says that what was asked for is no longer kept (or
-belongs to a log that this one does not continue) and that the stream goes on from the oldest event there is.
+Each reader pulls pages from the log at its own pace (services.gateway.pages), so a slow one holds no queue; one that
+takes nothing for SEND_WAIT_S of its connection is dropped and comes back with its last ``id:``. ``event: reset`` says
+that what was asked for is no longer kept (or belongs to a log that this one does not continue) and that the stream goes
+on from the oldest event there is.
 
     event -> id: CURSOR / event: TYPE / data: CloudEvent        nothing for HEARTBEAT_S -> a comment line
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.cursors import encode_cursor
-from services.gateway.views import CursorGone, EventItem, Views
+from services.gateway.pages import Bell, Page, Pages
+from services.gateway.views import CursorGone, EventItem
 from shared.domain.plan import Severity
 from shared.log.port import Cursor
-from shared.wire.events import cloud_event
 
 HEARTBEAT_S = 15.0
 RETRY_MS = 3000
-BATCH = 200
-"""Events read at once: about 100 KiB of text, and under a millisecond of the loop."""
-SEND_WAIT_S = 30.0
-STREAMS_MAX = 32
-"""Open streams at once: each is a task and a socket; a browser shares one."""
+STREAMS_MAX = 1_024
+"""Open streams at once: each is a socket and two tasks, about 30 KiB; the bench holds 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,10 @@ class EventFilter:
     room: str = ""
     type_prefix: str = ""
     severity_min: Severity | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self == EventFilter()
 
     def wants(self, item: EventItem) -> bool:
         event = item.event
@@ -50,12 +52,11 @@ class EventFilter:
             return True
         return event.severity != "" and Severity[event.severity.upper()] >= self.severity_min
 
-
-def event_text(item: EventItem) -> bytes:
-    """One event as the stream writes it."""
-    data = orjson.dumps({**cloud_event(item.event), **item.extra})
-    head = f"id: {encode_cursor(item.cursor)}\nevent: {item.event.type}\ndata: "
-    return head.encode() + data + b"\n\n"
+    def text(self, page: Page) -> bytes:
+        """What is wanted of a page."""
+        if self.is_open:
+            return page.whole
+        return b"".join(text for item, text in zip(page.items, page.texts, strict=True) if self.wants(item))
 
 
 def reset_text(gone: CursorGone) -> bytes:
@@ -64,17 +65,36 @@ def reset_text(gone: CursorGone) -> bytes:
     return b"event: reset\ndata: " + orjson.dumps({"oldest": oldest}) + b"\n\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What all streams of one application share."""
+
+    pages: Pages
+    bell: Bell
+    stopping: asyncio.Event
+
+
 class EventStream:
-    """The answer to one reader, an ASGI application. ``follow`` False ends at the head of the log."""
+    """The answer to one reader, an ASGI application.
+
+    ``follow`` False ends at the head of the log. ``may_go_on`` is asked before each piece: a reader whose token was
+    revoked is not told more.
+    """
 
     def __init__(
-        self, views: Views, start: Cursor | None, wanted: EventFilter, *, follow: bool, stopping: asyncio.Event
+        self,
+        source: Source,
+        start: Cursor | None,
+        wanted: EventFilter,
+        *,
+        follow: bool,
+        may_go_on: Callable[[], bool],
     ) -> None:
-        self._views = views
+        self._source = source
         self._start = start
         self._wanted = wanted
         self._follow = follow
-        self._stopping = stopping
+        self._may_go_on = may_go_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
@@ -84,40 +104,48 @@ class EventStream:
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        ends = [asyncio.ensure_future(end) for end in (_gone(receive), self._stopping.wait(), self._write(send))]
+        wake = asyncio.Event()
+        leaving = asyncio.ensure_future(_gone(receive))
+        leaving.add_done_callback(lambda _: wake.set())
         try:
-            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            with self._source.bell.rings(wake):
+                async for chunk in self._chunks(wake):
+                    if leaving.done() or self._source.stopping.is_set() or not self._may_go_on():
+                        break
+                    if chunk:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
-            for task in ends:
-                task.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
-        if ends[0] not in done and (ends[2] not in done or ends[2].exception() is None):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            leaving.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _write(self, send: Send) -> None:
-        async for chunk in self._chunks():
-            async with asyncio.timeout(SEND_WAIT_S):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self, wake: asyncio.Event) -> AsyncIterator[bytes]:
+        """Pieces of the stream; an empty one is a moment to look whether it goes on."""
         yield f"retry: {RETRY_MS}\n\n".encode()
         cursor = self._start
         while True:
-            found = self._views.events_after(cursor, BATCH)
+            wake.clear()
+            found = self._source.pages.after(cursor)
             if isinstance(found, CursorGone):
                 cursor = found.oldest
                 yield reset_text(found)
-                continue
-            if found:
-                cursor = found[-1].cursor
-                text = b"".join(event_text(item) for item in found if self._wanted.wants(item))
-                if text:
-                    yield text
+            elif found.items:
+                cursor = found.items[-1].cursor
+                yield self._wanted.text(found)
                 await asyncio.sleep(0)
             elif not self._follow:
                 return
-            elif not await self._views.wait_for_events(cursor, HEARTBEAT_S):
-                yield b": still here\n\n"
+            else:
+                yield b"" if await _woken(wake) else b": still here\n\n"
+
+
+async def _woken(wake: asyncio.Event) -> bool:
+    """False after HEARTBEAT_S without."""
+    try:
+        async with asyncio.timeout(HEARTBEAT_S):
+            await wake.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _gone(receive: Receive) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway import stream
+from services.gateway import connection, stream
 from services.gateway.cursors import decode_cursor, encode_cursor
 from services.gateway.fake import FakeViews
 from services.gateway.server import Gateway
@@ -209,7 +209,7 @@ async def test_a_reader_that_takes_nothing_is_dropped(
     client: httpx.AsyncClient, gateway: Gateway, views: FakeViews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that stops reading loses its stream; nothing is queued for it, and its place is free again."""
-    monkeypatch.setattr(stream, "SEND_WAIT_S", 0.2)
+    monkeypatch.setattr(connection, "SEND_WAIT_S", 0.2)
     monkeypatch.setattr("services.gateway.api.STREAMS_MAX", 1)
     for seq in range(1, 20_001):
         views.add(event(seq))
