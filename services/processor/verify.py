@@ -98,7 +98,9 @@ def placed(damage: LogDamaged, directory: Path) -> LogDamaged:
     if damage.record:
         return damage
     found = verify(directory)
-    return LogDamaged(found.bad_record, found.what) if found.records and not found.ok else damage
+    what = found.what.removeprefix(f"record {found.bad_record}: ")
+    is_placed = found.records > 0 or what != found.what
+    return LogDamaged(found.bad_record, what) if is_placed and not found.ok else damage
 
 
 def _mark_checked(mark: Mark | None, reading: Reading, found: Verified) -> Verified:
