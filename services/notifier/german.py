@@ -196,6 +196,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Die nächtliche Wiederholung hat aus denselben Eingängen andere Ereignisse abgeleitet.",
         "Datenordner aufheben und den Bericht von `ampward replay` an den Hersteller geben: das darf nicht vorkommen.",
     ),
+    "calibration_overdue": (
+        "Der Wasserstoffmelder wurde länger nicht kalibriert, als die Anlage erlaubt. Er misst und löst weiter aus, "
+        "aber wie gut, ist nicht bekannt.",
+        "Mit Prüfgas kalibrieren und mit `ampward calibrated` eintragen, oder den Kopf tauschen (`ampward replace`).",
+    ),
+    "proof_test_overdue": (
+        "Der Ausgang wurde länger nicht geprüft, als die Anlage erlaubt: Niemand hat in letzter Zeit gesehen, dass er "
+        "tut, was verlangt wird.",
+        "`ampward test` ausführen, während man die Wirkung sehen kann, oder neu in Betrieb nehmen; eine Prüfung von "
+        "Hand wird mit `ampward proof-tested` eingetragen.",
+    ),
     "delivery_failing": (
         "Auf diesem Weg kommen keine Nachrichten an. Sie werden weiter versucht und auf anderen Wegen gesendet, wo es "
         "welche gibt.",

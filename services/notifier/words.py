@@ -53,6 +53,8 @@ RULES: dict[str, tuple[str, str]] = {
     "clock_step": ("Clock jumped", "Uhr gesprungen"),
     "replay_differs": ("Replay differs", "Wiederholung weicht ab"),
     "delivery_failing": ("Messages not delivered", "Nachrichten kommen nicht an"),
+    "calibration_overdue": ("Calibration overdue", "Kalibrierung überfällig"),
+    "proof_test_overdue": ("Proof test overdue", "Funktionsprüfung überfällig"),
 }
 """Short names for subjects."""
 

@@ -99,6 +99,8 @@ class Rule:
     latch: bool = False
     realarm_ms: int = 0
     enabled: bool = True
+    every_ms: int = 0
+    """What has to be done again within this time."""
     protects: bool = False
     """Part of the chain from gas to fan: cannot be disabled, delayed (h2_alarm) or unlatched."""
 
@@ -306,6 +308,11 @@ _OUTPUTS = (
     Rule("matrix_cause", _W, Scope.ROOM),
 )
 
+_UPKEEP = (
+    Rule("calibration_overdue", _A, Scope.DETECTOR, every_ms=180 * 24 * HOUR),
+    Rule("proof_test_overdue", _A, Scope.OUTPUT, every_ms=365 * 24 * HOUR),
+)
+
 _BOX = (
     Rule("log_undurable", _A, Scope.BOX),
     Rule("log_damaged", _A, Scope.BOX),
@@ -316,7 +323,7 @@ _BOX = (
 )
 
 RULES: dict[str, Rule] = {
-    rule.id: rule for rule in (*_GAS, *_FAN, *_LEVELS, *_JARS, *_STRINGS, *_PATHS, *_OUTPUTS, *_BOX)
+    rule.id: rule for rule in (*_GAS, *_FAN, *_LEVELS, *_JARS, *_STRINGS, *_PATHS, *_OUTPUTS, *_UPKEEP, *_BOX)
 }
 """Every built-in rule of a site, by id, in the order in which alarms of one subject are listed."""
 

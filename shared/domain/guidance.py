@@ -184,6 +184,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Messages do not arrive by this channel. They are tried again and go by other channels where there are any.",
         "Check network, address and credentials of the channel; `ampward test-channel` sends a test message.",
     ),
+    "calibration_overdue": (
+        "The hydrogen detector was not calibrated for longer than the site allows. It still measures and trips, but "
+        "how well is not known.",
+        "Calibrate it with test gas and record it with `ampward calibrated`, or replace its head (`ampward replace`).",
+    ),
+    "proof_test_overdue": (
+        "The output was not proven for longer than the site allows: nobody has seen lately that it does what is "
+        "demanded.",
+        "Run `ampward test` while its effect can be seen, or commission it anew; a proof by hand is recorded with "
+        "`ampward proof-tested`.",
+    ),
     "replay_differs": (
         "The nightly replay derived other events from the same inputs.",
         "Keep the data folder and send the report of `ampward replay` to the maker: this must not happen.",

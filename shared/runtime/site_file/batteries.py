@@ -27,9 +27,10 @@ from shared.domain.plan import (
     StaleRow,
 )
 from shared.domain.units import Unit, round_div
-from shared.runtime.site_file.binding import Battery, BoundJar, BoundString
+from shared.domain.upkeep_plan import NO_LIMIT, BaselinePlan, FactorRow, PartKind
+from shared.runtime.site_file.binding import JAR_CHANNELS, Battery, BoundJar, BoundString
 from shared.runtime.site_file.figures import Figures
-from shared.runtime.site_file.models import BatteryModel
+from shared.runtime.site_file.models import BatteryModel, StringModel
 from shared.runtime.site_file.tables import Subject, Tables
 from shared.runtime.site_file.values import scaled
 
@@ -159,7 +160,8 @@ class BatteryTables:
             was = self.strings_was.get(string.id, string.id)
             subject = Subject(f"{self.subject.path}/{string.id}", f"{self.subject.was}/{was}")
             for jar in string.jars:
-                self.jar(jar, self.subject / jar.jar.address)
+                self.jar(jar, self.subject / jar.jar.address, subject.path)
+                self.parts(jar, self.subject / jar.jar.address, string.model)
             self.deviations(string)
             self.string(string, subject)
 
@@ -189,7 +191,19 @@ class BatteryTables:
             LimitRow(alarm, point, high, limit, figures.deadband * cells, figures.severity, self.index)
         )
 
-    def jar(self, bound: BoundJar, subject: Subject) -> None:
+    def parts(self, bound: BoundJar, subject: Subject, model: StringModel) -> None:
+        """The jar, the module that measures it and its level sensor."""
+        jar, tables = bound.jar, self.tables
+        about = {"type": jar.type, "made": jar.made, "installed": jar.installed, "position": jar.position}
+        tables.part(subject, PartKind.JAR, serial=jar.serial, **about)
+        if bound.points.keys() & JAR_CHANNELS.keys():
+            place = f"{model.device} {jar.module}"
+            tables.part(subject / "module", PartKind.MODULE, serial=jar.module_serial, position=place)
+        if bound.points.keys() & {"level", "level_temperature"}:
+            place = f"{model.levels} {jar.module}"
+            tables.part(subject / "sensor", PartKind.SENSOR, serial=jar.sensor_serial, position=place)
+
+    def jar(self, bound: BoundJar, subject: Subject, string: str) -> None:
         tables = self.tables
         points = {name: tables.point(found) for name, found in bound.points.items()}
         lost = self.module(points, bound, subject)
@@ -198,7 +212,7 @@ class BatteryTables:
             own = points.get("temperature", points.get("level_temperature", self.ambient))
             self.jar_voltage(points["voltage"], subject, own)
         if "resistance" in points:
-            self.jar_resistance(points["resistance"], bound, subject)
+            self.jar_resistance(points["resistance"], bound, subject, string)
         if "temperature" in points:
             self.temperature(points["temperature"], subject, "jar_temp")
         for alarm in range(first, len(tables.alarms)):
@@ -248,22 +262,26 @@ class BatteryTables:
             self.tables.compensations.append(row)
         return alarm
 
-    def jar_resistance(self, point: int, bound: BoundJar, subject: Subject) -> None:
-        baseline = baseline_of(self.battery, bound)
+    def jar_resistance(self, point: int, bound: BoundJar, subject: Subject, string: str) -> None:
+        """So many per cent of the baseline, which the core moves when another one is recorded; or a limit as given."""
+        given, tables = baseline_of(self.battery, bound) or 0, self.tables
+        was = "" if subject.was == subject.path else subject.was
+        tables.baselines.append(BaselinePlan(subject.path, string, point, self.index, given, was))
         grave = NONE
         for rule in ("jar_resistance_alarm", "jar_resistance_warning"):
             figures = self.rule(rule)
-            if figures is None or (baseline is None and figures.limit is None):
+            if figures is None:
                 continue
-            limit = figures.limit
+            limit, percent = figures.limit, figures.factor_percent or 0
             if limit is None:
-                limit = round_div((baseline or 0) * (figures.factor_percent or 0), 100)
-            deadband = figures.deadband or limit // 50
-            alarm = self.tables.alarm(
-                subject, figures, points=(point,), battery=self.index, suppressed_in=(Mode.DISCHARGE,)
-            )
+                limit = round_div(given * percent, 100) if given else NO_LIMIT
+                tables.factors.append(
+                    FactorRow(len(tables.limits), len(tables.baselines) - 1, percent, figures.deadband)
+                )
+            deadband = figures.deadband or (limit // 50 if limit != NO_LIMIT else 1)
+            alarm = tables.alarm(subject, figures, points=(point,), battery=self.index, suppressed_in=(Mode.DISCHARGE,))
             self.limit(alarm, point, replace(figures, deadband=deadband), high=True, limit=limit)
-            self.tables.suppress(alarm, grave)
+            tables.suppress(alarm, grave)
             grave = alarm
 
     def temperature(self, point: int, subject: Subject, kind: str) -> None:

@@ -56,6 +56,7 @@ def _things(plan: SitePlan) -> dict[str, object]:
     for room in plan.decision.rooms:
         for output in room.outputs:
             things[output.id] = (output.channel, output.safe_on, output.run_on_ms, output.run_up_ms, output.standby)
+        things.update((f"part {part.id}", part) for part in room.parts)
         things.update(_alarms(room))
     return things
 

@@ -24,6 +24,7 @@ from shared.domain.plan import (
     StaleRow,
 )
 from shared.domain.units import Unit
+from shared.domain.upkeep_plan import DueKind, PartKind
 from shared.domain.version import CORE_VERSION
 from shared.runtime.site_file.batteries import BatteryTables
 from shared.runtime.site_file.binding import OwnRule, Room
@@ -160,6 +161,7 @@ class RoomCompiler:
     def plan(self) -> RoomPlan:
         for device in self.devices:
             self.tables.add_scan(device, self.jar_names)
+        self.parts()
         self.lost()
         for detector in self.room.detectors:
             add_detector(self.tables, self.room.table, detector, self.subject(detector.main))
@@ -173,6 +175,24 @@ class RoomCompiler:
             self.own(rule)
         self.outputs()
         return self.tables.plan(self.room.id, self.site, self.room.model.name, self.room.model.was or "")
+
+    def parts(self) -> None:
+        """Devices, each in its first room, gas heads, and the sensors that are no jar's; jars come with batteries."""
+        tables, held = self.tables, {output.coil.device for output in self.room.outputs}
+        for device in self.devices:
+            if device.rooms[0] == self.room.id:
+                model = self.model.devices[device.id]
+                kind = PartKind.RELAY_MODULE if device.id in held else PartKind.DEVICE
+                place = f"{device.bus} {device.unit}"
+                tables.part(
+                    self.device_subject(device.id), kind, serial=model.serial, type=model.profile, position=place
+                )
+        for detector in self.room.detectors:
+            tables.part(self.subject(detector.main), PartKind.GAS_HEAD, serial=detector.model.serial)
+        for battery in self.room.batteries:
+            for found in (*(string.current for string in battery.strings), battery.ambient):
+                if found is not None:
+                    tables.part(self.subject(found), PartKind.SENSOR)
 
     def device_subject(self, device: str) -> Subject:
         was = self.model.devices[device].was or device
@@ -242,6 +262,10 @@ class RoomCompiler:
         filler = OutputTables(self.tables, self.room, self.model.matrix)
         paths = [self.subject(output.coil) for output in self.room.outputs]
         alarms = [filler.alarms(output, path) for output, path in zip(self.room.outputs, paths, strict=True)]
+        for detector in self.room.detectors:
+            self.tables.due(self.subject(detector.main), DueKind.CALIBRATION, self.room.table["calibration_overdue"])
+        for path in paths:
+            self.tables.due(path, DueKind.PROOF_TEST, self.room.table["proof_test_overdue"])
         for device in dict.fromkeys(output.coil.device for output in self.room.outputs):
             plan = next(one for one in self.devices if one.id == device)
             if plan.watchdog is not None:

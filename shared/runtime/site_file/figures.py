@@ -70,6 +70,7 @@ class Figures:
     factor_percent: int | None = None
     floor: int | None = None
     at_least: int = 1
+    every_ms: int = 0
 
 
 Table = dict[str, Figures]
@@ -94,6 +95,7 @@ def _default(rule: Rule) -> Figures:
         over_ambient=rule.over_ambient,
         factor_percent=rule.factor_percent,
         at_least=rule.at_least or 1,
+        every_ms=rule.every_ms,
     )
 
 
@@ -147,6 +149,7 @@ def _overlaid(source: Source, figures: Figures, rule: Rule, model: RuleModel, pl
             ("window_ms", model.window),
             ("factor_percent", model.factor_percent),
             ("at_least", model.at_least),
+            ("every_ms", model.every),
         )
         if value is not None
     }
@@ -195,6 +198,7 @@ def _meaningless(source: Source, rule: Rule, model: RuleModel, place: Place) -> 
         "factor_percent": rule.factor_percent is not None,
         "floor": rule.id.startswith("string_current") or rule.id == "thermal_runaway",
         "at_least": rule.at_least is not None,
+        "every": rule.every_ms > 0,
         **dict.fromkeys(OWN_KEYS, False),
     }
     keys = [key for key, is_allowed in allowed.items() if is_allowed]

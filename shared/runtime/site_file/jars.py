@@ -1,7 +1,8 @@
 """The jars of a string: by number (``24``), by range of module ids (``25-48``), or from a CSV file.
 
 CSV: UTF-8, comma or semicolon, a header line; columns address (2S4: jar 2 of string 4), module (id on the manager, the
-address's jar number when empty), type, serial, made, installed, position, baseline_mohm. Only address is required.
+address's jar number when empty), type, serial, made, installed, position, baseline_mohm, module_serial, sensor_serial
+(of the level sensor). Only address is required.
 Promises: every wrong line is a fault with its line and column. Limits: 1,000 jars a string, 1 MiB a file.
 """
 
@@ -18,7 +19,10 @@ from shared.runtime.site_file.values import scaled
 
 JARS_MAX = 1000
 CSV_BYTES_MAX = 1 << 20
-COLUMNS = ("address", "module", "type", "serial", "made", "installed", "position", "baseline_mohm")
+TEXTS = ("type", "serial", "made", "installed", "position", "module_serial", "sensor_serial")
+"""Columns whose text is for people."""
+COLUMNS = ("address", "module", *TEXTS[:5], "baseline_mohm", *TEXTS[5:])
+TEXT_MAX = 80
 FORMS = "a number (24), a range of modules (25-48) or a CSV file"
 _ALIASES = {"module_id": "module", "module id": "module", "id": "module"}
 _ADDRESS = re.compile(r"([1-9][0-9]{0,3})S([1-9][0-9]?)", re.ASCII)
@@ -35,8 +39,13 @@ class Jar:
     """Element of the manager's module table and of the level sensors' table, from 1."""
     baseline: int | None = None
     """Internal resistance when it was new, in uOhm."""
-    label: str = ""
-    """Type, serial and position, for people."""
+    type: str = ""
+    serial: str = ""
+    made: str = ""
+    installed: str = ""
+    position: str = ""
+    module_serial: str = ""
+    sensor_serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +145,12 @@ class _Table:
             self.fault(line, places["module"], "module", f"{module[:20]!r} is no module id", "1 to 9999")
             module = ""
         baseline = self.baseline(cells.get("baseline_mohm", ""), line, places.get("baseline_mohm", 1))
-        label = ", ".join(cells[name] for name in ("type", "serial", "position") if cells.get(name))
+        for name in TEXTS:
+            if len(cells.get(name, "")) > TEXT_MAX:
+                self.fault(line, places[name], name, f"{len(cells[name])} characters", f"at most {TEXT_MAX}")
         if address and module:
-            self.jars.append(Jar(address, int(module), baseline, label[:120]))
+            texts = {name: cells.get(name, "")[:TEXT_MAX] for name in TEXTS}
+            self.jars.append(Jar(address, int(module), baseline, **texts))
 
     def address(self, address: str, line: int, places: dict[str, int]) -> str:
         """The address, or nothing when a fault was told."""

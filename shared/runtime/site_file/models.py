@@ -80,6 +80,7 @@ class DeviceModel(Model):
     room: RoomRef
     """The room that sees its frames; ``site`` is every room."""
     name: Text = ""
+    serial: Text = ""
     was: Id | None = None
 
 
@@ -95,6 +96,8 @@ class GasModel(Model):
     warm_up: Delay = 0
     persist: Duration = 4_000
     """Without a good sample for so long: a fault, and the fan on."""
+    serial: Text = ""
+    """Of the gas head."""
 
 
 class FanModel(Model):
@@ -172,6 +175,8 @@ class RuleModel(Model):
     factor_percent: Annotated[Whole, Field(ge=101, le=10_000)] | None = None
     floor: Positive | None = None
     at_least: Count | None = None
+    every: Duration | None = None
+    """Of a calibration or a proof test: overdue when it was not done for so long."""
     point: Annotated[list[Channel] | None, Words] = None
     high_high: Number | None = None
     high: Number | None = None

@@ -39,7 +39,7 @@ VOLTAGE_RULES = (
 )
 """From HH down to LL."""
 CONDITIONS = ("high_high", "high", "low", "low_low", "closed", "rise")
-NOT_OWN = ("limit", "by_mode", "over_ambient", "factor_percent", "floor", "at_least", "enabled")
+NOT_OWN = ("limit", "by_mode", "over_ambient", "factor_percent", "floor", "at_least", "every", "enabled")
 
 
 class RoomChecks:
@@ -244,7 +244,8 @@ class RoomChecks:
         if blind and battery.table["jar_resistance_alarm"].limit is None:
             what = f"{len(blind)} of {len(jars)} jars have no baseline: their resistance is shown, not judged"
             needs = [(*place, "baseline_mohm")]
-            self.source.warn(place, what, "baseline_mohm here or in the jars' CSV", needs=needs)
+            allowed = "baseline_mohm here or in the jars' CSV, or `ampward baseline` once the site runs"
+            self.source.warn(place, what, allowed, needs=needs)
         if not model.type.is_vented:
             for string in battery.strings:
                 if string.model.levels is not None:

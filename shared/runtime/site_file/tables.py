@@ -32,6 +32,7 @@ from shared.domain.plan import (
     ScanPlan,
     StaleRow,
 )
+from shared.domain.upkeep_plan import BaselinePlan, DueKind, DueRow, FactorRow, PartKind, PartPlan
 from shared.runtime.site_file.figures import Figures
 from shared.runtime.site_file.names import Found
 
@@ -78,6 +79,10 @@ class Tables:
     batteries: list[BatteryPlan] = field(default_factory=list)
     stales: list[StaleRow] = field(default_factory=list)
     compensations: list[CompensationRow] = field(default_factory=list)
+    parts: dict[str, PartPlan] = field(default_factory=dict)
+    baselines: list[BaselinePlan] = field(default_factory=list)
+    factors: list[FactorRow] = field(default_factory=list)
+    dues: list[DueRow] = field(default_factory=list)
     by_channel: dict[tuple[str, str], int] = field(default_factory=dict)
     by_id: dict[str, int] = field(default_factory=dict)
     parents: dict[int, dict[int, None]] = field(default_factory=dict)
@@ -139,6 +144,16 @@ class Tables:
                 self.suppress(index, self.device_alarms[self.origins[point]])
         return index
 
+    def part(self, subject: Subject, kind: PartKind, **known: str) -> None:
+        """A replaceable part; what two places name is one part. ``known``: fields of PartPlan."""
+        was = "" if subject.was == subject.path else subject.was
+        self.parts.setdefault(subject.path, PartPlan(subject.path, kind, was=was, **known))
+
+    def due(self, subject: Subject, kind: DueKind, figures: Figures) -> None:
+        """Something about ``subject`` that has to be done again and again, unless its rule is switched off."""
+        if figures.enabled:
+            self.dues.append(DueRow(self.alarm(subject, figures), kind, subject.path, figures.every_ms))
+
     def suppress(self, child: int, parent: int) -> None:
         """``child`` is not announced while ``parent`` is active."""
         if NONE not in (child, parent) and child != parent:
@@ -176,5 +191,9 @@ class Tables:
             batteries=tuple(self.batteries),
             stales=tuple(self.stales),
             compensations=tuple(self.compensations),
+            parts=tuple(self.parts.values()),
+            baselines=tuple(self.baselines),
+            factors=tuple(self.factors),
+            dues=tuple(self.dues),
             was=was,
         )

@@ -19,6 +19,7 @@ from shared.domain.plan import (
     RoomPlan,
     Severity,
 )
+from shared.domain.upkeep_plan import NO_LIMIT, PartKind
 from shared.runtime.site_file import check_site, json_schema
 from shared.wire.plans import decode_decision, decode_site, encode_decision, encode_site
 
@@ -223,10 +224,37 @@ def test_sealed_jars_follow_their_own_temperature_where_they_have_one(full: Site
 
 
 def test_resistance_is_judged_by_the_jars_own_baseline(wet: RoomPlan) -> None:
-    """20 % and 30 % over the baseline of the CSV; a jar without one has no such alarm."""
+    """20 % and 30 % over the baseline of the CSV; nothing is over the limit of a jar without one."""
     assert [row.limit for row in rows(wet, "bat1/1S1/jar_resistance_warning")] == [3660]
     assert [row.limit for row in rows(wet, "bat1/1S1/jar_resistance_alarm")] == [3965]
-    assert not any(one.id == "full/r1/bat1/5S1/jar_resistance_alarm" for one in wet.alarms)
+    assert [row.limit for row in rows(wet, "bat1/5S1/jar_resistance_alarm")] == [NO_LIMIT]
+    baselines = {one.jar: (one.string, one.given) for one in wet.baselines}
+    assert baselines["full/r1/bat1/1S1"] == ("full/r1/bat1/s1", 3050)
+    assert baselines["full/r1/bat1/5S1"] == ("full/r1/bat1/s1", 0)
+    percents = {(wet.baselines[one.baseline].jar[-3:], one.percent): wet.limits[one.limit].limit for one in wet.factors}
+    assert (percents["1S1", 120], percents["1S1", 130], percents["5S1", 130]) == (3660, 3965, NO_LIMIT)
+
+
+def test_everything_that_can_be_replaced_is_a_part(full: SitePlan, wet: RoomPlan) -> None:
+    """Jars with their modules and sensors, gas heads, current sensors and devices, each once on the site."""
+    kinds = {part.id: part.kind for part in wet.parts}
+    assert kinds["full/r1/bat1/2S1"] is PartKind.JAR
+    assert kinds["full/r1/bat1/2S1/module"] is PartKind.MODULE
+    assert kinds["full/r1/bat1/2S1/sensor"] is PartKind.SENSOR
+    assert kinds["full/r1/gas1-h2"] is PartKind.GAS_HEAD
+    assert kinds["full/r1/bms1-s1_current"] is PartKind.SENSOR
+    assert (kinds["full/r1/io1"], kinds["full/r1/gas1"]) == (PartKind.RELAY_MODULE, PartKind.DEVICE)
+    ids = [part.id for room in full.decision.rooms for part in room.parts]
+    assert len(ids) == len(set(ids))
+    assert sum(name.endswith("/bms1") for name in ids) == 1, "a device that all rooms see is one part"
+
+
+def test_calibrations_and_proof_tests_are_due(wet: RoomPlan) -> None:
+    """One for each detector and each output, with the times of the rules."""
+    days = {(one.kind.value, one.subject): one.every_ms // 86_400_000 for one in wet.dues}
+    assert days["calibration", "full/r1/gas1-h2"] == 180
+    assert days["proof_test", str(wet.outputs[0].id)] == 365
+    assert len(days) == len(wet.detectors) + len(wet.outputs)
 
 
 def test_rules_are_laid_over_one_another_from_site_to_battery(full: SitePlan) -> None:
@@ -347,11 +375,13 @@ def test_every_index_of_every_table_points_at_something(full: SitePlan) -> None:
     """No row refers to an alarm, point or battery that is not there."""
     for room in full.decision.rooms:
         tables = (room.limits, room.deviations, room.differences, room.rates, room.median_factors)
-        more = (room.counts, room.runaways, room.losts, room.reports, room.stales)
+        more = (room.counts, room.runaways, room.losts, room.reports, room.stales, room.dues)
         for row in (row for table in (*tables, *more) for row in table):
             assert 0 <= row.alarm < len(room.alarms)
             assert 0 <= getattr(row, "point", 0) < max(1, len(room.points))
             assert NONE <= getattr(row, "battery", NONE) < len(room.batteries)
+        for factor in room.factors:
+            assert (0 <= factor.limit < len(room.limits)) and (0 <= factor.baseline < len(room.baselines))
         used = {row.alarm for table in (*tables, *more) for row in table}
         by_detector = {
             index

@@ -31,7 +31,7 @@ def test_a_csv_with_semicolons_and_notes_is_read(tmp_path: Path) -> None:
     file.write_bytes("\ufeffserial;address;baseline_mohm\n# rack 1\nA1;1S1;3.100\n\nA2;2S1;\n".encode())
     jars, faults = read_csv(file, 1)
     assert faults == []
-    assert jars == (Jar("1S1", 1, 3100, "A1"), Jar("2S1", 2, None, "A2"))
+    assert jars == (Jar("1S1", 1, 3100, serial="A1"), Jar("2S1", 2, None, serial="A2"))
 
 
 def test_a_cell_with_a_control_character_is_told(tmp_path: Path) -> None:
