@@ -43,6 +43,8 @@ def _story(seed: int, outcome: Outcome) -> None:
     draw = random.Random(seed)
     with Telling(scale=SCALE, people=(ANNA, BEN, CARL), timeout_s=1.0) as telling:
         _misbehave(telling, draw)
+        telling.begin()
+        telling.kill()
         for kill in range(KILLS):
             telling.start(f"{draw.choice(LABELS)}:{draw.randrange(1, 12)}" if kill % 2 else "")
             _tell(telling, draw, ALARMS // KILLS)

@@ -11,7 +11,6 @@ from services.notifier.stages import MINUTE_MS
 from tests.soak.account import read_messages
 from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, BEN, Telling
-from tests.testkit.process import wait_for
 
 SCALE = 60
 ALARMS = 1000
@@ -35,8 +34,7 @@ def run(count: int, seed: int) -> Outcome:
 
 
 def _flood(telling: Telling, draw: random.Random) -> None:
-    telling.start()
-    wait_for(telling.is_running, within_s=60, name="the notifier runs")
+    telling.begin()
     gas = set(draw.sample(range(ALARMS), GAS))
     for number in range(ALARMS):
         rule, severity = ("h2_alarm", "critical") if number in gas else draw.choice(

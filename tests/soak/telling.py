@@ -133,6 +133,16 @@ class Telling:
             [sys.executable, "-m", "tests.soak.notify_worker", str(self.folder)], stderr=self._errors, env=environment
         )
 
+    def begin(self) -> None:
+        """The first start, until its ledger has a message.
+
+        A notifier that is killed before it has a ledger begins at the log's head, and this log cannot say what is open.
+        """
+        self.start()
+        wait_for(self.is_running, within_s=SETTLED_S, name="the notifier runs")
+        self.put("raised", "r1/first/fan_fail", "alarm")
+        wait_for(lambda: read_states(self.folder), within_s=SETTLED_S, name="its first message")
+
     def kill(self) -> None:
         """kill -9, wherever it is; also picks up one that ended at its label."""
         assert self._process is not None, "start first"
