@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.site.notify import Telling
@@ -15,6 +16,7 @@ from services.site.past import SitePast
 from services.site.views import SiteViews
 from shared.devices.plan import MqttPlan
 from shared.domain.errors import ConfigError
+from shared.runtime.clocks import SystemClock
 from shared.runtime.logging import logger
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Outside:
 
     listening: socket.socket
     token: str
+    tokens_file: Callable[[], Path]
+    """Where the named tokens stand now."""
     mqtt: MqttPlan
     site: str
     boot: str
@@ -61,10 +65,12 @@ class Faces(threading.Thread):
 
     async def _run(self) -> None:
         from services.gateway.api import create_app
+        from services.gateway.keys import KeyRing
         from services.gateway.server import Gateway
 
         self._loop = asyncio.get_running_loop()
-        gateway = Gateway(create_app(self._views, self._outside.token, self._past), self._outside.listening)
+        keys = KeyRing(self._outside.token, self._outside.tokens_file, SystemClock().wall_ms)
+        gateway = Gateway(create_app(self._views, keys, self._past), self._outside.listening)
         await gateway.start()
         self._begun.set()
         publishing = asyncio.create_task(self._publish(), name="mqtt")

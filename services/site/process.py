@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.processor.runner import Runner
+from services.site import token_watch
 from services.site.backup.mark import RestoredMark
 from services.site.faces import Faces, Outside
 from services.site.formats import check_files, write_program
@@ -35,6 +36,8 @@ from services.site.service import Service
 from services.site.views import Parts, SiteViews
 from shared.devices.plan import SitePlan
 from shared.domain.errors import LogNewer
+from shared.domain.ids import SITE_ROOM
+from shared.domain.inputs import ReportKind
 from shared.log.store import SqliteStore
 from shared.runtime import places
 from shared.runtime.clocks import SystemClock
@@ -42,6 +45,7 @@ from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import configure, logger
+from shared.wire.inputs import report
 from shared.wire.plans import decode_site
 
 if TYPE_CHECKING:
@@ -123,7 +127,17 @@ class Process:
         )  # fmt: skip
         self._night = NightlyReplay(self._data, self._now())
         self._clean_up.callback(self._night.end)
+        stored = runner.position(token_watch.POSITION)
+        self._tokens = token_watch.TokenWatch(self._tokens_file, stored, self._record_tokens)
         self._show()
+
+    def _tokens_file(self) -> Path:
+        return places.find_file(self._data, places.TOKENS)
+
+    def _record_tokens(self, changes: list[tuple[str, str]], position: bytes) -> None:
+        home = f"{self.plan.decision.site}/{SITE_ROOM}/tokens"
+        reports = [report(ReportKind.TOKENS, f"{home}/{name}", pulse=True, detail=text) for name, text in changes]
+        self._service.record(reports, token_watch.POSITION, position)
 
     def _sign_of_life(self) -> None:
         try:
@@ -150,6 +164,7 @@ class Process:
             if guard.connected and guard.boot != agreed:
                 agreed = guard.boot
                 self._reloader.agree_with_guard()
+            self._tokens.look()
             if monotonic() - looked_at >= LOOK_S:
                 looked_at = monotonic()
                 self._night.look(self._now(), self._service)
@@ -173,6 +188,7 @@ class Process:
         outside = Outside(
             listening=socket.socket(fileno=self._options.http_fd),
             token=places.find_file(self._data, places.TOKEN).read_text().strip(),
+            tokens_file=self._tokens_file,
             mqtt=replace(self.plan.mqtt, url=self._options.mqtt),
             site=decision.site,
             boot=self._boot,

@@ -11,7 +11,7 @@ follows a commit of either kind; a command's answer is there before who waits fo
 
 import json
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
@@ -218,6 +218,10 @@ class Service:
     def change_rules(self, decision: DecisionPlan, actor: str) -> "Future[None]":
         """The decision version from here on; done when the future is."""
         return self.writer.call(lambda: self._after(self.runner.change_rules(decision, actor)))
+
+    def record(self, reports: Sequence[Report], name: str, position: bytes) -> "Future[None]":
+        """Reports and the position of who read as far as them, in one transaction."""
+        return self.writer.call(lambda: self._after(self.runner.commit(reports, {name: position})))
 
     # The writer's thread
 

@@ -170,6 +170,8 @@ class ReportKind(StrEnum):
     """Messages do not get out by a channel: subject = site/_site/channel."""
     LEDGER = "ledger"
     """The notifier's delivery ledger was set aside, or is in memory only."""
+    TOKENS = "tokens"
+    """A named token was made, changed or revoked: subject = site/_site/tokens/name, detail says what and by whom."""
 
 
 class Report(NamedTuple):

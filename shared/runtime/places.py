@@ -18,6 +18,7 @@ from shared.domain.errors import Busy
 LOCK = "lock"
 RUN = "run.json"
 TOKEN = "token"
+TOKENS = "tokens.json"
 SITE_PLAN = "site.json"
 GUARD_PLAN = "guard.json"
 GUARD_SOCKET = "guard.sock"
