@@ -1,12 +1,16 @@
 """The body of POST /api/v1/commands: strict JSON with limits, turned into the core's Command.
 
 Refused here, each with the field and what is allowed: unknown and doubled fields, wrong types, control characters,
-texts over their limit, durations without a unit. Whether the act is possible is the core's to say.
+texts over their limit, durations without a unit, days that are none or to come. Whether the act is possible is the
+core's to say. A day becomes an age here, in whole days, so that the same command again has the same content.
 """
 
 import json
 import re
 import unicodedata
+from datetime import date
+from decimal import Decimal
+from time import time_ns
 from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -23,10 +27,16 @@ SUBJECT_MAX = 250
 """Six ids of 40 characters with their slashes."""
 REASON_MAX = 500
 PERSON_MAX = 80
+SERIAL_MAX = 64
+MILLIOHM_ALLOWED = "mOhm above 0, at most 100000, with at most 3 decimals, as in 3.125"
+DAY_ALLOWED = "a day up to today, YYYY-MM-DD"
+DAY_MS = 86_400_000
 DEFAULT_ACTOR = "token:machine"
 ACTOR_ALLOWED = "cli: and 1 to 64 printable characters"
 
 _ID = re.compile(ID_PATTERN)
+_MILLIOHM = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ACTOR = re.compile(r"cli:[^\x00-\x1f\x7f]{1,64}")
 
 
@@ -49,6 +59,29 @@ def _duration(text: str) -> str:
     return text
 
 
+def _milliohm(text: str) -> str:
+    if text and (_MILLIOHM.fullmatch(text) is None or not 0 < Decimal(text) <= 100_000):
+        raise ValueError(f"not a resistance: {MILLIOHM_ALLOWED}")
+    return text
+
+
+def _day(text: str) -> str:
+    if text:
+        try:
+            age = _age_days(text)
+        except ValueError:
+            age = None
+        if age is None or age < 0 or _DAY.fullmatch(text) is None:
+            raise ValueError(f"not a day that was: {DAY_ALLOWED}")
+    return text
+
+
+def _age_days(text: str) -> int:
+    """Days since ``text``; tomorrow, which has begun east of Greenwich, is today. Raises ValueError."""
+    days = time_ns() // 1_000_000 // DAY_MS - (date.fromisoformat(text) - date(1970, 1, 1)).days
+    return 0 if days == -1 else days
+
+
 Line = Annotated[str, AfterValidator(_printable)]
 
 
@@ -62,7 +95,9 @@ class CommandBody(BaseModel):
         json_schema_extra={"pattern": f"^{ID_PATTERN}$"},
     )
     what: str = Field(description="The act.", json_schema_extra={"enum": [act.value for act in What]})
-    subject: Line = Field(max_length=SUBJECT_MAX, description="Alarm, output, device, jar, room or site.")
+    subject: Line = Field(
+        max_length=SUBJECT_MAX, description="Alarm, output, device, part, jar, string, battery, room or site."
+    )
     occurrence: str = Field("", pattern=r"^(?:[0-9a-f]{32})?$", description="The occurrence that the person saw.")
     severity_seen: str | None = Field(None, json_schema_extra={"enum": ["warning", "alarm", "critical", None]})
     reason: Line = Field("", max_length=REASON_MAX)
@@ -71,6 +106,14 @@ class CommandBody(BaseModel):
     )
     second_person: Line = Field("", max_length=PERSON_MAX)
     measure: Line = Field("", max_length=REASON_MAX, description="What watches instead, meanwhile.")
+    old_serial: Line = Field("", max_length=SERIAL_MAX, description="Of what is replaced, when it is known.")
+    new_serial: Line = Field("", max_length=SERIAL_MAX, description="Of what replaces it.")
+    baseline_mohm: Annotated[str, AfterValidator(_milliohm)] = Field(
+        "", max_length=10, description="A jar's resistance when new; measured when it is not given.", examples=["3.125"]
+    )
+    on: Annotated[str, AfterValidator(_day)] = Field(
+        "", max_length=10, description="Day of the calibration or proof test, YYYY-MM-DD; today when it is not given."
+    )
 
 
 def read_command(body: bytes, actor: str) -> Command:
@@ -103,6 +146,10 @@ def read_command(body: bytes, actor: str) -> Command:
         for_ms=(parse_duration(parsed.for_) or 0) if parsed.for_ else 0,
         second_person=parsed.second_person.strip(),
         measure=parsed.measure.strip(),
+        old_serial=parsed.old_serial.strip(),
+        new_serial=parsed.new_serial.strip(),
+        value=int(Decimal(parsed.baseline_mohm).scaleb(3)) if parsed.baseline_mohm else 0,
+        age_ms=_age_days(parsed.on) * DAY_MS if parsed.on else 0,
     )
 
 

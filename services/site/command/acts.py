@@ -83,7 +83,7 @@ def ack(
     Example: ampward ack demo/r1/gas1-h2/h2_prealarm
     """
     body = {"what": "ack", "subject": alarm, "occurrence": occurrence, "reason": reason}
-    return _act({**body, "severity_seen": severity_seen or None}, command_id, data, as_json=as_json)
+    return act({**body, "severity_seen": severity_seen or None}, command_id, data, as_json=as_json)
 
 
 def reset(
@@ -99,7 +99,7 @@ def reset(
     Example: ampward reset demo/r1/gas1-h2/h2_alarm --reason "room aired, detector checked"
     """
     body = {"what": "reset", "subject": alarm, "occurrence": occurrence, "reason": reason}
-    return _act(body, command_id, data, as_json=as_json)
+    return act(body, command_id, data, as_json=as_json)
 
 
 def shelve(
@@ -115,7 +115,7 @@ def shelve(
     Example: ampward shelve demo/r1/bat1/2S4/jar_temp_warning --for 8h --reason "jar is being replaced today"
     """
     body = {"what": "shelve", "subject": alarm, "for": for_, "reason": reason}
-    return _act(body, command_id, data, as_json=as_json)
+    return act(body, command_id, data, as_json=as_json)
 
 
 def unshelve(
@@ -125,7 +125,7 @@ def unshelve(
 
     Example: ampward unshelve demo/r1/bat1/2S4/jar_temp_warning
     """
-    return _act({"what": "unshelve", "subject": alarm, "reason": reason}, command_id, data, as_json=as_json)
+    return act({"what": "unshelve", "subject": alarm, "reason": reason}, command_id, data, as_json=as_json)
 
 
 def silence(
@@ -142,7 +142,7 @@ def silence(
     Example: ampward silence demo/r1
     """
     subject = subject or str(RunningSite.of_folder(data).get("/api/v1/status")["site"])
-    return _act({"what": "silence", "subject": subject, "reason": reason}, command_id, data, as_json=as_json)
+    return act({"what": "silence", "subject": subject, "reason": reason}, command_id, data, as_json=as_json)
 
 
 def out_of_service(
@@ -161,7 +161,7 @@ def out_of_service(
     --second-person Ben --measure "portable detector in the room"
     """
     body = {"what": "out_of_service", "subject": alarm, "for": for_, "reason": reason}
-    return _act({**body, "second_person": second_person, "measure": measure}, command_id, data, as_json=as_json)
+    return act({**body, "second_person": second_person, "measure": measure}, command_id, data, as_json=as_json)
 
 
 def in_service(
@@ -171,7 +171,7 @@ def in_service(
 
     Example: ampward in-service demo/r1/gas1-h2/h2_alarm
     """
-    return _act({"what": "in_service", "subject": alarm, "reason": reason}, command_id, data, as_json=as_json)
+    return act({"what": "in_service", "subject": alarm, "reason": reason}, command_id, data, as_json=as_json)
 
 
 def maintenance(
@@ -189,7 +189,7 @@ def maintenance(
     Example: ampward maintenance demo/r1 --for 4h --reason "yearly inspection"
     """
     body = {"what": "maintenance", "subject": subject, "for": for_, "reason": reason}
-    return _act(body, command_id, data, as_json=as_json)
+    return act(body, command_id, data, as_json=as_json)
 
 
 def test(
@@ -208,10 +208,10 @@ def test(
     Example: ampward test demo/r1/io1-do0 --for 30s --reason "weekly fan test"
     """
     body = {"what": "test", "subject": output, "for": for_, "reason": reason}
-    return _act(body, command_id, data, as_json=as_json)
+    return act(body, command_id, data, as_json=as_json)
 
 
-def _act(body: dict[str, Any], command_id: str, data: Any, *, as_json: bool) -> int:
+def act(body: dict[str, Any], command_id: str, data: Any, *, as_json: bool) -> int:
     """Send it, wait for its outcome, say it."""
     if body.get("for"):
         duration_ms(str(body["for"]))

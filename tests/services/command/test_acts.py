@@ -1,6 +1,7 @@
 """Acts from the command line: what arrives at the site, and what the person is told."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -30,6 +31,14 @@ ACTS: list[tuple[list[str], dict[str, object]]] = [
     (["in-service", ALARM], {"what": What.IN_SERVICE}),
     (["maintenance", "demo/r1", "--for", "4h", "-r", "yearly"], {"what": What.MAINTENANCE, "for_ms": 14_400_000}),
     (["test", "demo/r1/io1-do0"], {"what": What.TEST, "subject": "demo/r1/io1-do0", "for_ms": 10_000}),
+    (
+        ["replace", "demo/r1/bat1/1S1", "--old", "A 1", "--new", "B2", "-r", "leaks", "--mohm", "3,125"],
+        {"what": What.REPLACE, "old_serial": "A 1", "new_serial": "B2", "reason": "leaks", "value": 3_125},
+    ),
+    (["baseline", "demo/r1/bat1"], {"what": What.BASELINE, "subject": "demo/r1/bat1", "value": 0}),
+    (["baseline", "demo/r1/bat1/1S1", "--mohm", "4"], {"what": What.BASELINE, "value": 4_000}),
+    (["calibrated", "demo/r1/gas1-h2", "-r", "sheet 2"], {"what": What.CALIBRATED, "age_ms": 0, "reason": "sheet 2"}),
+    (["proof-tested", "demo/r1/io1-do0"], {"what": What.PROOF_TESTED, "subject": "demo/r1/io1-do0", "age_ms": 0}),
 ]
 
 
@@ -42,6 +51,32 @@ def test_an_act_arrives_whole(run: Run, site: Served, words: list[str], wanted: 
     (command,) = site.views.commands
     assert {name: getattr(command, name) for name in wanted} == wanted
     assert command.actor == f"cli:{os_user()}"
+
+
+def test_a_day_becomes_an_age(run: Run, site: Served) -> None:
+    """--on names a day that was; the site gets whole days, so that the same act again is the same act."""
+    day = datetime.now(UTC).date() - timedelta(days=20)
+    assert run("calibrated", "demo/r1/gas1-h2", "--on", day, "--data", site.folder).code == 0
+    (command,) = site.views.commands
+    assert command.age_ms in (20 * 86_400_000, 21 * 86_400_000), "the day may have ended meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("calibrated", "demo/r1/gas1-h2", "--on", "2999-01-01"), "not a day that was"),
+        (("calibrated", "demo/r1/gas1-h2", "--on", "20260101"), "not a day that was"),
+        (("proof-tested", "demo/r1/io1-do0", "--on", "yesterday"), "YYYY-MM-DD"),
+        (("baseline", "demo/r1/bat1/1S1", "--mohm", "0"), "mOhm above 0"),
+        (("baseline", "demo/r1/bat1/1S1", "--mohm", "3.1255"), "at most 3 decimals"),
+        (("replace", "demo/r1/bat1/1S1", "--new", "x" * 65, "-r", "y"), "64 characters"),
+    ],
+)
+def test_a_wrong_figure_is_told_and_nothing_is_done(run: Run, site: Served, words: tuple[str, ...], told: str) -> None:
+    """Wrong usage, with what is allowed, before anything reaches the log."""
+    ran = run(*words, "--data", site.folder)
+    assert (ran.code, ran.out, site.views.commands) == (2, "", [])
+    assert told in ran.err
 
 
 def test_a_refusal_is_one_line_and_exit_1(run: Run, site: Served) -> None:
