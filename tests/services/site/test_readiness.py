@@ -17,7 +17,7 @@ class Systemd:
         self.now = 1000.0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
 
     def heard(self) -> list[str]:
         """Every line since the last look."""
