@@ -4,8 +4,9 @@ A projection: whatever happens to this file, the log has what it was made from. 
 rolls the newest seconds back together with the cursor, and they are read again), and a file that is damaged or of
 another form is thrown away and grown anew.
 
-Keys: ``young`` is minute << 20 | layout, ``minutes`` and ``hours`` are series << 20 | day (days, minutes and hours are
-counted from 1970 on, UTC), so that a year of one point stands together.
+Keys: ``young`` is minute << 20 | layout; ``minutes`` is day << 20 | series, so that a day is added at the end and
+leaves no page half empty; ``hours`` is series << 20 | day, so that a year of one point stands together. Days, minutes and
+hours are counted from 1970 on, UTC.
 """
 
 import sqlite3
@@ -21,6 +22,8 @@ FORM = 1
 """Another form is thrown away and grown anew from the log."""
 BUSY_MS = 5_000
 WAL_BYTES_MAX = 16 << 20
+PAGE_BYTES = 16_384
+"""A day of one point is some 2 KiB: of those only one fits into a page of 4 KiB."""
 SIDES = ("", "-wal", "-shm")
 KEY_BITS = 20
 
@@ -87,6 +90,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with translated():
         connection = _connect(path, "mode=rwc")
         try:
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_MAX}")

@@ -7,7 +7,7 @@ from services.history.rolls import DAY_MINUTES, hours, pack_rolls, unpack_rolls
 
 _NAMES = ("series", "points", "logs", "layouts")
 _RECORDS = ("events", "discharges", "rules")
-_DAY = (1 << KEY_BITS) - 1
+_LOW = (1 << KEY_BITS) - 1
 
 
 def first_minute(old: sqlite3.Connection, begin: int) -> int:
@@ -24,11 +24,11 @@ def copy_earlier(old: sqlite3.Connection, new: sqlite3.Connection, minute: int, 
             _copy(old, new, f"SELECT * FROM {table}", table)
         for table in _RECORDS:
             _copy(old, new, f"SELECT * FROM {table} WHERE site_seq < {first_seq}", table)
-        for table in ("minutes", "hours"):
-            _copy(old, new, f"SELECT * FROM {table} WHERE key & {_DAY} < {day}", table)
+        _copy(old, new, f"SELECT * FROM minutes WHERE key < {day << KEY_BITS}", "minutes")
+        _copy(old, new, f"SELECT * FROM hours WHERE key & {_LOW} < {day}", "hours")
         _copy(old, new, f"SELECT * FROM young WHERE key < {minute << KEY_BITS}", "young")
         _copy_part(old, new, day, minute)
-    turned = f"SELECT key & {_DAY} FROM minutes"
+    turned = f"SELECT key >> {KEY_BITS} FROM minutes"
     young = f"SELECT (key >> {KEY_BITS}) / {DAY_MINUTES} FROM young"
     row = new.execute(f"SELECT count(*) FROM (SELECT DISTINCT * FROM ({turned} UNION {young}))").fetchone()
     return int(row[0])
@@ -37,10 +37,12 @@ def copy_earlier(old: sqlite3.Connection, new: sqlite3.Connection, minute: int, 
 def _copy_part(old: sqlite3.Connection, new: sqlite3.Connection, day: int, minute: int) -> None:
     """Of a day that was turned round, the minutes before ``minute``."""
     base = day * DAY_MINUTES
-    for key, data in old.execute(f"SELECT key, data FROM minutes WHERE key & {_DAY} = {day}"):
+    keys = (day << KEY_BITS, (day + 1) << KEY_BITS)
+    for key, data in old.execute("SELECT key, data FROM minutes WHERE key >= ? AND key < ?", keys):
         found = unpack_rolls(data, base).between(base, minute)
         if found.rows:
             new.execute("INSERT INTO minutes VALUES(?, ?)", (key, pack_rolls(found, base)))
+            key = (key & _LOW) << KEY_BITS | day
             new.execute("INSERT INTO hours VALUES(?, ?)", (key, pack_rolls(hours(found), day * 24)))
 
 

@@ -142,12 +142,13 @@ class Keeper:
 
     def _join(self, day: int, series: int, found: Rolls) -> None:
         """One point's day, with what is stored of it already."""
-        key, base = series << KEY_BITS | day, day * DAY_MINUTES
+        key, base = day << KEY_BITS | series, day * DAY_MINUTES
         row = self._connection.execute("SELECT data FROM minutes WHERE key = ?", (key,)).fetchone()
         if row is not None:
             found = merged([unpack_rolls(row[0], base), found])
         put = self._connection.execute
         put("INSERT OR REPLACE INTO minutes VALUES(?, ?)", (key, pack_rolls(found, base)))
+        key = series << KEY_BITS | day
         put("INSERT OR REPLACE INTO hours VALUES(?, ?)", (key, pack_rolls(hours(found), day * 24)))
 
 

@@ -80,12 +80,11 @@ class Queries:
     def _rolled(self, series: int, begin_ms: int, end_ms: int, step: Step) -> tuple[TrendRow, ...]:
         step_ms = STEP_MS[step]
         first, end = begin_ms // step_ms, -(-end_ms // step_ms)
-        table = "minutes" if step is Step.MINUTE else "hours"
         per_day = DAY_MS // step_ms
+        days = range(first // per_day, max(end - 1, first) // per_day + 1)
         with translated():
-            keys = (series << KEY_BITS | first // per_day, series << KEY_BITS | max(end - 1, first) // per_day)
-            query = f"SELECT key & {(1 << KEY_BITS) - 1}, data FROM {table} WHERE key BETWEEN ? AND ? ORDER BY key"
-            parts = [unpack_rolls(data, day * per_day) for day, data in self._connection.execute(query, keys)]
+            stored = self._days(series, days) if step is Step.MINUTE else self._hours(series, days)
+            parts = [unpack_rolls(data, day * per_day) for day, data in stored]
             if step is Step.MINUTE:
                 parts.append(self._young(series, first, end))
             else:
@@ -93,8 +92,28 @@ class Queries:
                 parts.append(hours(young))
             found = merged(parts).between(first, end)
         if found.rows > ROWS_MAX:
-            raise TooMuch(f"{found.rows} rows, at most {ROWS_MAX} are given at once: ask for less, or a longer step")
+            raise _too_many(found.rows)
         return _trend_rows(found, step_ms)
+
+    def _days(self, series: int, days: range) -> list[tuple[int, bytes]]:
+        """Packed minutes by day; TooMuch for more days than an answer can hold."""
+        known = self._connection.execute("SELECT min(key), max(key) FROM minutes").fetchone()
+        if known[0] is None:
+            return []
+        inside = range(max(days.start, known[0] >> KEY_BITS), min(days.stop, (known[1] >> KEY_BITS) + 1))
+        query, found = "SELECT data FROM minutes WHERE key = ?", []
+        for day in inside:
+            row = self._connection.execute(query, (day << KEY_BITS | series,)).fetchone()
+            if row is not None:
+                found.append((day, row[0]))
+                if len(found) > ROWS_MAX // DAY_MINUTES + 2:
+                    raise _too_many(len(found) * DAY_MINUTES)
+        return found
+
+    def _hours(self, series: int, days: range) -> list[tuple[int, bytes]]:
+        query = f"SELECT key & {(1 << KEY_BITS) - 1}, data FROM hours WHERE key BETWEEN ? AND ? ORDER BY key"
+        keys = (series << KEY_BITS | days.start, series << KEY_BITS | days.stop - 1)
+        return self._connection.execute(query, keys).fetchall()
 
     def _young(self, series: int, first: int, end: int) -> Rolls:
         """Minutes that are not turned round yet."""
@@ -162,6 +181,10 @@ class Queries:
         with translated():
             row = self._connection.execute("SELECT min(minute), max(minute) FROM places").fetchone()
         return (0, 0) if row[0] is None else (row[0] * MINUTE_MS, (row[1] + 1) * MINUTE_MS)
+
+
+def _too_many(rows: int) -> TooMuch:
+    return TooMuch(f"{rows} rows or more, at most {ROWS_MAX} are given at once: ask for less, or a longer step")
 
 
 def chosen(step: Step, begin_ms: int, end_ms: int) -> Step:

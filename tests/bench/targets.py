@@ -26,5 +26,10 @@ TARGETS: dict[str, Target] = {
     "trip_ready_ms": Target("start", "ms", 2_000, at_least=False),
     "trip_ready_ms_1m_events": Target("start", "ms", 2_000, at_least=False),
     "year_gb": Target("year", "GB", 3, at_least=False),
+    "site_full_readings_per_s": Target("full", "readings/s", 300_000, at_least=True),
+    "pss_full_mib": Target("full_memory", "MiB", 300, at_least=False),
+    "year_history_gb": Target("history", "GB", 1.5, at_least=False),
+    "year_full_gb": Target("history", "GB", 5, at_least=False),
+    "year_trend_ms": Target("history", "ms", 300, at_least=False),
 }
 MODULES = tuple(dict.fromkeys(target.module for target in TARGETS.values()))
