@@ -5,6 +5,7 @@ watchdog, airflow contact with the address of its own device. Any of these chang
 until it is commissioned again; limits and causes may change. An unarmed output is switched all the same, and says so.
 """
 
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def read_record(data: Path) -> Record:
         return msgspec.json.decode(places.find_file(data, RECORD).read_bytes(), type=Record)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Record()
+
+
+def told(record: Record, output: str, wall_ms: int) -> str:
+    """Of an armed output, for its ARMED Report: "commissioned AGE_MS AT by WHO"; the core counts it as a proof test.
+
+    A record whose time cannot be read is no proof test; one from a clock that was ahead is of now.
+    """
+    proven = record.outputs.get(output)
+    if proven is None:
+        return ""
+    try:
+        at_ms = int(datetime.fromisoformat(proven.at).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return ""
+    return f"commissioned {max(0, wall_ms - at_ms)} {proven.at} by {proven.by}"
 
 
 def unarmed(site: SitePlan, binding: Binding, record: Record) -> dict[OutputId, str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from services.actuator.leases import Lease, Verdict
 from services.actuator.tell import Teller
-from services.guard.armed import read_record
+from services.guard.armed import read_record, told
 from services.guard.control import Explanation, Past
 from services.guard.engine import LABELS, MID_CHANGE, Engine, OpenLine, World
 from services.guard.link import Client, Link
@@ -79,6 +79,10 @@ class Guard:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done, with its error, when a change of plans has failed."""
 
+    def _tell_armed(self, output: OutputId, reason: str) -> None:
+        detail = reason or told(self._world.record, output, self._clock.wall_ms())
+        self._teller.pulse(ReportKind.ARMED, output, not reason, detail)
+
     async def run(self, priority: str) -> None:
         """Until it is stopped; raises what made a part fail."""
         loop = asyncio.get_running_loop()
@@ -89,8 +93,7 @@ class Guard:
         site = self._engine.plan.binding.site
         self._teller.pulse(ReportKind.GUARD_STARTED, f"{site}/_site/guard", on=True, detail=detail)
         for output in self._engine.control.outputs:
-            reason = self._engine.unarmed.get(output, "")
-            self._teller.pulse(ReportKind.ARMED, output, not reason, reason)
+            self._tell_armed(output, self._engine.unarmed.get(output, ""))
         await self._engine.start()
         await self._link.start(places.listen_guard(self._data))
         log("info", "guard_started", boot=self.boot, plan=self._engine.plan.hash, priority=priority)
@@ -239,7 +242,7 @@ class Guard:
             for output in engine.control.outputs:
                 reason = engine.unarmed.get(output, "")
                 if output not in before.control.outputs or reason != before.unarmed.get(output, ""):
-                    self._teller.pulse(ReportKind.ARMED, output, not reason, reason)
+                    self._tell_armed(output, reason)
             log("info", "plan_in_force", plan=plan.hash)
 
 
