@@ -5,8 +5,8 @@ rolls the newest seconds back together with the cursor, and they are read again)
 another form is thrown away and grown anew.
 
 Keys: ``young`` is minute << 20 | layout; ``minutes`` is day << 20 | series, so that a day is added at the end and
-leaves no page half empty; ``hours`` is series << 20 | day, so that a year of one point stands together. Days, minutes and
-hours are counted from 1970 on, UTC.
+leaves no page half empty; ``hours`` is series << 20 | day, so that a year of one point stands together. Days, minutes
+and hours are counted from 1970 on, UTC.
 """
 
 import sqlite3
@@ -139,6 +139,8 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _check_form(connection: sqlite3.Connection) -> None:
     row = connection.execute("SELECT value FROM meta WHERE key = 'form'").fetchone()
+    if row is not None and row[0].isdigit() and int(row[0]) > FORM:
+        raise HistoryBroken(f"{FILE} has format {row[0]}, this program reads up to {FORM}: start the newer program")
     if row is None or row[0] != str(FORM):
         raise HistoryDamaged(f"{FILE} has form {row[0] if row else 'none'}, this program reads {FORM}")
 
