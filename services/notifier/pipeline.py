@@ -26,7 +26,7 @@ from services.notifier.routing import (
     repeat_ms,
     severity_of,
 )
-from services.notifier.stages import MINUTE_MS, STAGES, Look, is_critical_alarm, quiet
+from services.notifier.stages import MINUTE_MS, STAGES, Look, is_critical_alarm, is_gas, quiet
 from shared.domain.events import Event, EventType
 from shared.domain.plan import Severity
 
@@ -324,7 +324,7 @@ def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
             turn.picture.hold(lane, item)
         return
     if is_critical_alarm(item):
-        if not item.event.rule.startswith("h2_"):
+        if not is_gas(item):
             state.own_ms.append(turn.moment.steady_ms)
         _plan(turn, lane, (item,), Form.ALARM)
     else:

@@ -48,7 +48,7 @@ def quiet(look: Look) -> str:
 def grouping(look: Look) -> str:
     now, state = look.moment.steady_ms, look.state
     if is_critical_alarm(look.item):
-        if look.item.event.rule.startswith("h2_"):
+        if is_gas(look.item):
             return ""
         state.own_ms[:] = [at for at in state.own_ms if now - at < MINUTE_MS]
         return "grouping" if len(state.own_ms) >= CRITICAL_OWN_MAX else ""
@@ -59,6 +59,11 @@ def grouping(look: Look) -> str:
 
 
 STAGES: tuple[Callable[[Look], str], ...] = (late, quiet, grouping)
+
+
+def is_gas(item: Item) -> bool:
+    """Whether it comes from a hydrogen detector."""
+    return item.event.rule.startswith("h2_")
 
 
 def is_critical_alarm(item: Item) -> bool:

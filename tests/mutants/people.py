@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant(
         "a flood of gas alarms is grouped away",
         "services/notifier/stages.py",
-        'if look.item.event.rule.startswith("h2_"):',
-        'if look.item.event.rule.startswith("gas_"):',
+        'return item.event.rule.startswith("h2_")',
+        'return item.event.rule.startswith("gas_")',
         f"{TEST}::test_a_flood_is_grouped_and_keeps_the_set",
     ),
     Mutant(
