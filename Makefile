@@ -14,7 +14,7 @@ STAMP := $(VENV)/.ampward-setup
 # What the tests drive Ampward with, from the system's packages: command or file -> package.
 APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks
 
-.PHONY: help setup run test check fix bench soak mutants fuzz licences lock system-deps broker clean
+.PHONY: help setup run test check fix bench soak mutants fuzz licences lock bundle system-deps broker clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -62,6 +62,9 @@ mutants: setup system-deps ## Plant the seeded bugs one by one; each must be cau
 
 fuzz: setup ## Fuzz every parser at length
 	@FUZZ=long $(PY) -m pytest -o timeout=0 tests/fuzz $(ARGS)
+
+bundle: setup ## Make dist/ampward-VERSION-PLATFORM.tar.gz for a box without internet
+	@$(PY) infra/bundle/make.py dist $(ARGS)
 
 licences: setup ## List what is depended on, with licences
 	@$(VENV)/bin/pip-licenses --format=markdown --order=license --ignore-packages ampward

@@ -24,12 +24,12 @@ from time import monotonic, time
 from typing import Any
 
 from services.gateway.address import bind_loopback, shown_address
-from services.site import folder
+from services.site import folder, readiness
 from services.site.children import Child, python
 from services.site.formats import refuse_newer
 from services.site.guard_watch import GuardWatch
 from services.site.orphans import end_brokers
-from services.site.readiness import SITE_SILENT_S, Readiness
+from services.site.readiness import Readiness
 from services.site.start import Start, demo_environment, read_start
 from services.site.supervisor import Supervisor
 from services.site.teller import Teller
@@ -305,7 +305,7 @@ class Parent:
             self._reload_owed = not self._alive_at
             if self._alive_at:
                 site.send(signal.SIGHUP)
-        if self._alive_at and monotonic() - self._alive_at > SITE_SILENT_S and site.is_running:
+        if self._alive_at and monotonic() - self._alive_at > readiness.SITE_SILENT_S and site.is_running:
             self._log.error("site_hangs", site_pid=site.pid)
             self._alive_at = 0.0
             site.send(signal.SIGKILL)

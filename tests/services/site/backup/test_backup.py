@@ -48,6 +48,11 @@ def rewritten(file: Path, target: Path, change: Callable[[dict[str, Any]], None]
     return target
 
 
+def setter(values: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Puts these into a manifest."""
+    return lambda said: said.update(values)
+
+
 def test_a_restored_folder_verifies_and_replays_as_the_old_one(data: Path, tmp_path: Path) -> None:
     """Record for record; the site files stand to each other as they did."""
     made = back_up(data, tmp_path / "b")
@@ -106,8 +111,12 @@ def test_secrets_of_one_backup_do_not_open_in_another() -> None:
     """What they are bound to is authenticated with them, and so is how they were sealed."""
     sealed = seal(b"secret", PASSPHRASE, b"one")
     assert unseal(sealed, PASSPHRASE, b"one") == b"secret"
-    for changed, bound in ((sealed, b"two"), (sealed.replace(b'"p": 1', b'"p":  1'), b"one"), (b"", b"one"),
-                           (sealed.replace(b'"n": 65536', b'"n": 1073741824'), b"one"), (sealed[:-1], b"one")):  # fmt: skip
+    dear = sealed.replace(b'"n": 65536', b'"n": 1073741824')
+    assert dear != sealed
+    for changed in (sealed.replace(b'"p": 1', b'"p":  1'), dear, sealed[:-1], b""):
+        with pytest.raises(Unsound):
+            unseal(changed, PASSPHRASE, b"one")
+    for changed, bound in ((sealed, b"two"), (sealed, b"")):
         with pytest.raises(Unsound):
             unseal(changed, PASSPHRASE, bound)
 
@@ -184,8 +193,8 @@ def test_a_backup_of_a_newer_program_is_refused_with_its_version(data: Path, tmp
     with pytest.raises(LogNewer, match=r"format 2 \(made by ampward 9\.1\.0\), this program reads up to 1"):
         restore(newer, tmp_path / "new", quiet)
     for name in ("log.db", "notify.db", "history.db", "tokens.json", "core", "unheard-of.db"):
-        newer = rewritten(tmp_path / "b", tmp_path / "c",
-                          lambda said, name=name: said.update({"formats": {name: 7}, **version}), {})  # fmt: skip
+        formats: dict[str, Any] = {"formats": {name: 7}, **version}
+        newer = rewritten(tmp_path / "b", tmp_path / "c", setter(formats), {})
         with pytest.raises(LogNewer, match=rf"{name} in the backup has format 7 \(made by ampward 9\.1\.0\)"):
             restore(newer, tmp_path / "new", quiet)
     assert not (tmp_path / "new").exists()

@@ -1,0 +1,152 @@
+"""The offline bundle as a person uses it: made once, installed without any network, upgraded under gas, removed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.depot import FAN, Depot
+from tests.e2e.foreign import ForeignDevice, ampward, running, wait_for
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path(sys.executable)
+pytestmark = pytest.mark.timeout(1200)
+
+
+class Watched(Depot):
+    """A depot that keeps every value that any master has written to the fan's coil, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.written: list[int] = []
+        super().__init__(folder)
+
+    def _blow(self, device: ForeignDevice, address: int, value: int) -> None:
+        if address == FAN:
+            self.written.append(value)
+        super()._blow(device, address, value)
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Iterator[Watched]:
+    made = Watched(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def make_bundle(folder: Path, *options: str) -> Path:
+    """Made, and unpacked as on the box."""
+    command = [str(PYTHON), str(ROOT / "infra" / "bundle" / "make.py"), str(folder), *options]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    with tarfile.open(made.stdout.strip()) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / Path(made.stdout.strip()).name.removesuffix(".tar.gz")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+def install(bundle: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
+    """By its own script, in a network namespace in which nothing can be reached."""
+    command = ["unshare", "--map-root-user", "--net", str(bundle / "install.sh"), "--prefix", str(prefix)]
+    options = ["--python", str(PYTHON), "--no-service"]
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+
+
+def uninstall(prefix: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(prefix / "uninstall.sh"), "--prefix", str(prefix), "--no-service"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def said(prefix: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What the installed program answers, from a folder that has no sources."""
+    program = [str(prefix / "current" / "bin" / "ampward"), *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(program, capture_output=True, text=True, check=False, cwd="/", env=environment)
+
+
+def test_the_bundle_is_installed_without_a_network_and_removed_again(bundle: Path, tmp_path: Path) -> None:
+    """It brings everything it needs, its unit is one that systemd takes, and nothing of the program stays."""
+    prefix = tmp_path / "opt"
+    done = install(bundle, prefix)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said(prefix, "--version").stdout.startswith("ampward ")
+    example = prefix / "current" / "examples" / "first-site.yaml"
+    checked = said(prefix, "check", str(example))
+    assert checked.returncode == 0, checked.stdout
+    needs = said(prefix, "events", str(tmp_path))
+    assert "there is no log" in needs.stderr
+
+    unit = tmp_path / "ampward.service"
+    unit.write_text((bundle / "systemd" / "ampward.service").read_text().replace("/opt/ampward", str(prefix)))
+    verified = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+    again = install(bundle, prefix)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(list((prefix / "releases").iterdir())) == 1
+    gone = uninstall(prefix)
+    assert gone.returncode == 0, gone.stderr
+    assert not prefix.exists()
+    assert uninstall_twice(bundle, prefix).returncode == 1
+
+
+def uninstall_twice(bundle: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(bundle / "uninstall.sh"), "--prefix", str(prefix), "--no-service"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_bundle_that_was_changed_on_its_way_installs_nothing(bundle: Path, tmp_path: Path) -> None:
+    """One byte in one file: it is named, and nothing is begun."""
+    changed = tmp_path / "bundle"
+    shutil.copytree(bundle, changed)
+    wheel = next((changed / "wheels").glob("numpy-*.whl"))
+    data = bytearray(wheel.read_bytes())
+    data[len(data) // 2] ^= 1
+    wheel.write_bytes(data)
+    done = install(changed, tmp_path / "opt")
+    assert done.returncode == 1
+    assert wheel.name in done.stdout + done.stderr
+    assert not (tmp_path / "opt").exists()
+
+
+def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, depot: Watched, tmp_path: Path) -> None:
+    """Gas over 2 % while the newer bundle goes over the old one and the service restarts: the coil stays on throughout.
+
+    The newer program goes on with the older one's data folder, and its log verifies and replays.
+    """
+    prefix = tmp_path / "opt"
+    assert install(bundle, prefix).returncode == 0
+    newer = make_bundle(tmp_path / "newer", "--local", "next", "--wheels", str(bundle / "wheels"))
+    program = (str(prefix / "current" / "bin" / "ampward"),)
+    with running(depot.site_file, depot.data, program=program) as site:
+        depot.settle()
+        depot.h2(25)
+        wait_for("the fan", lambda: depot.fan() == 1)
+        wait_for("the alarm", lambda: site.alarms()["h2_alarm"]["state"] == "B")
+        demanded = len(depot.written)
+        done = install(newer, prefix)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(list((prefix / "releases").iterdir())) == 2
+        assert site.stop() == 0
+    assert depot.fan() == 1
+    with running(depot.site_file, depot.data, program=program) as site:
+        wait_for("the newer program", lambda: "+next" in (depot.data / "program.json").read_text())
+        wait_for("the alarm", lambda: site.alarms()["h2_alarm"]["state"] == "B")
+        assert depot.fan() == 1
+        site.stop()
+    assert 0 not in depot.written[demanded:]
+    assert json.loads((depot.data / "program.json").read_text())["version"].endswith("+next")
+    for command in ("verify", "replay"):
+        checked = ampward(command, str(depot.data))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
