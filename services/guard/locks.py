@@ -18,7 +18,6 @@ from shared.devices.plan import BusPlan, SitePlan
 from shared.domain.errors import Busy
 from shared.runtime import places
 
-LOCK = "guard.lock"
 _CREDENTIALS = struct.Struct("3i")
 _NAME_MAX = 107
 
@@ -33,11 +32,12 @@ class Locks:
     def take_folder(self, data: Path) -> None:
         """Raises Busy with the pid of who has it."""
         try:
-            path, descriptor = data / LOCK, os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            path = data / places.GUARD_LOCK
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if not places.cannot_write(error):
                 raise
-            path = places.make_memory_folder(data) / LOCK
+            path = places.make_memory_folder(data) / places.GUARD_LOCK
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

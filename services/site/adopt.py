@@ -15,7 +15,7 @@ from shared.devices.plan import SitePlan
 from shared.runtime import places
 from shared.wire.plans import encode_guard, encode_site
 
-CANDIDATE = "site.next.json"
+CANDIDATE = places.CANDIDATE
 """A checked plan that is not in force yet."""
 
 

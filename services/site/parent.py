@@ -26,7 +26,7 @@ from typing import Any
 from services.gateway.address import bind_loopback, shown_address
 from services.site import folder, readiness
 from services.site.children import Child, python
-from services.site.formats import refuse_newer
+from services.site.formats import PROGRAM, refuse_newer
 from services.site.guard_watch import GuardWatch
 from services.site.orphans import end_brokers
 from services.site.readiness import Readiness
@@ -51,6 +51,8 @@ WORDS_MAX = 20
 CANNOT_START = 3
 FOLLOWERS = ("history",)
 """They read the log, each in a process of its own; nobody waits for them."""
+OF_A_RUN = (places.RUN, places.CANDIDATE, places.GUARD_LOCK, places.GUARD_SOCKET, PROGRAM)
+"""What is in memory for the time of a run only, where the folder cannot be written."""
 
 Condition = Callable[[], bool]
 
@@ -409,6 +411,8 @@ class Parent:
         self._supervisor.forget("guard")
         for child in self._supervisor.children:
             self._supervisor.stop(child.name, STOP_WAIT_S)
+        if self._guard_is_ours:
+            places.leave_memory(self._data, OF_A_RUN)
         self._guard.close()
         if self._listening is not None:
             self._listening.close()

@@ -8,7 +8,7 @@ unix sockets may be 107 bytes long; longer ones are reached through the open fol
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,8 @@ TOKENS = "tokens.json"
 SITE_PLAN = "site.json"
 GUARD_PLAN = "guard.json"
 GUARD_SOCKET = "guard.sock"
+GUARD_LOCK = "guard.lock"
+CANDIDATE = "site.next.json"
 TEXT_LOG = "ampward.log"
 
 _SOCKET_PATH_MAX = 107
@@ -88,6 +90,17 @@ def remove_file(data: Path, name: str) -> None:
     except OSError as error:
         if not cannot_write(error):
             raise
+
+
+def leave_memory(data: Path, names: Iterable[str]) -> None:
+    """After a clean stop: these files, which only running processes needed, go, and with the last one the folder.
+
+    What the disk refused to keep (a plan, a token, a commissioning record) stays, because it is the only copy.
+    """
+    for name in names:
+        (memory_folder(data) / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        memory_folder(data).rmdir()
 
 
 def _replace(target: Path, content: bytes, mode: int) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.runtime.places import memory_folder
 from tests.e2e.depot import FAN, Depot, children, events, kill, open_depot, site_pid, types
 from tests.e2e.foreign import Site, ampward, running, wait_for
 from tests.testkit.disk import read_only, small_disk
@@ -256,6 +257,8 @@ def test_a_read_only_folder_does_not_prevent_a_start(tmp_path: Path) -> None:
             finally:
                 process.terminate()
                 assert process.wait(20) == 0
+            left = memory_folder(depot.data)
+            assert not left.exists(), f"a clean stop left {sorted(left.iterdir())} in memory"
 
 
 def run_command(depot: Depot) -> tuple[str, ...]:

@@ -165,13 +165,26 @@ def out_of_service(
 
 
 def in_service(
-    alarm: Alarm, reason: Reason = "", command_id: CommandId = "", data: Data = DATA, as_json: Json = False
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="Alarm id, as `ampward status` shows it; or the room (SITE/ROOM) or site whose maintenance ends.",
+            autocompletion=_alarms,
+            show_default=False,
+        ),
+    ],
+    reason: Reason = "",
+    command_id: CommandId = "",
+    data: Data = DATA,
+    as_json: Json = False,
 ) -> int:
-    """Put an alarm back into service before its time.
+    """Put an alarm back into service, or end the maintenance of a room or site, before its time.
 
     Example: ampward in-service demo/r1/gas1-h2/h2_alarm
+
+    Example: ampward in-service demo/r1 --reason "inspection done"
     """
-    return act({"what": "in_service", "subject": alarm, "reason": reason}, command_id, data, as_json=as_json)
+    return act({"what": "in_service", "subject": subject, "reason": reason}, command_id, data, as_json=as_json)
 
 
 def maintenance(
@@ -182,11 +195,13 @@ def maintenance(
     data: Data = DATA,
     as_json: Json = False,
 ) -> int:
-    """Say that people work in a room for a time; it ends by itself.
+    """Say that people work in a room for a time; it ends by itself, or before with `ampward in-service`.
 
     Its alarms are quiet meanwhile, and logged; no demand and no protection is switched off by it.
 
     Example: ampward maintenance demo/r1 --for 4h --reason "yearly inspection"
+
+    Example: ampward in-service demo/r1 --reason "inspection done"
     """
     body = {"what": "maintenance", "subject": subject, "for": for_, "reason": reason}
     return act(body, command_id, data, as_json=as_json)
