@@ -17,6 +17,7 @@ from pathlib import Path
 
 from services.history.database import FILE, HistoryBroken, open_reader
 from services.site.folder import ensure_token
+from services.site.guard_link import Source
 from services.site.process import Process
 from shared.devices.frame import Frame
 from shared.devices.plan import BusPlan, MqttPlan, SitePlan
@@ -54,7 +55,7 @@ def _readings_per_s(given: list[Frame], say: Callable[[str], None]) -> float:
         service = process._service
         began = time.perf_counter()
         for n, frame in enumerate(given, 1):
-            service.take(frame, n, "bench")
+            service.take(frame, Source("bench", n, -1))
             while n - service._held.n > AHEAD:
                 time.sleep(0.002)
         _until(lambda: service._held.n >= len(given))
