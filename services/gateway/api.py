@@ -9,12 +9,12 @@ import asyncio
 from time import time_ns
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.gateway import problems, shapes
-from services.gateway.command_body import ID_ALLOWED, CommandBody, read_actor, read_command
+from services.gateway.command_body import ACTOR_ALLOWED, ID_ALLOWED, CommandBody, read_actor, read_command
 from services.gateway.cursors import ALLOWED as CURSOR_ALLOWED
 from services.gateway.cursors import LENGTH_MAX, decode_cursor
 from services.gateway.description import describe
@@ -44,6 +44,7 @@ shelve, unshelve, test) or engineer (everything).
 Troubles are `application/problem+json` (RFC 9457); the last part of `type` is the reason's name."""
 
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
+_SEVERITIES = tuple(grade.label for grade in Severity)
 _COMMON: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 422, 429), _PROBLEM)
 _COMMAND_BODY = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": CommandBody.model_json_schema()}}}
@@ -54,7 +55,14 @@ def create_app(views: Views, keys: Keys | str, past: PastViews | None = None, *,
     """The application; ``keys`` may be the machine token alone. ``app.state.stopping`` ends its open streams: set it
     before the server stops."""
     ring = KeyRing(keys) if isinstance(keys, str) else keys
-    app = FastAPI(title="Ampward", version="1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Ampward",
+        version="1.0",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(_known_parameters)],
+    )
     describe(app)
     app.state.stopping = asyncio.Event()
     app.state.streams = 0
@@ -67,6 +75,22 @@ def create_app(views: Views, keys: Keys | str, past: PastViews | None = None, *,
     if past is not None:
         add_past(app, past, lambda: time_ns() // 1_000_000)
     return app
+
+
+async def _known_parameters(request: Request) -> None:
+    """A parameter that nobody reads is a slip: the answer would not be what was asked for."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    given = [name for name, _ in request.query_params.multi_items()]
+    faults = [
+        {"field": name[:80], "message": "is not a parameter here", "allowed": ", ".join(known) or "no parameters"}
+        for name in dict.fromkeys(given)
+        if name not in known
+    ]
+    faults += [
+        {"field": name, "message": "is given twice", "allowed": "once"} for name in known if given.count(name) > 1
+    ]
+    if faults:
+        raise invalid(faults)
 
 
 def _add_health(app: FastAPI, views: Views) -> None:
@@ -132,14 +156,19 @@ def _add_events(app: FastAPI, views: Views, keys: Keys) -> None:
         site: Annotated[str, Query(max_length=40)] = "",
         room: Annotated[str, Query(max_length=40)] = "",
         type_: Annotated[str, Query(alias="type", max_length=80, description="Prefix of the type")] = "",
-        severity: Annotated[str, Query(max_length=10, description="warning, alarm or critical: at least this")] = "",
+        severity: Annotated[
+            str, Query(max_length=10, description="At least this", json_schema_extra={"enum": ["", *_SEVERITIES]})
+        ] = "",
         since: Annotated[
             str, Query(max_length=LENGTH_MAX, description="Cursor, or `now`; none: all that is kept")
         ] = "",
         follow: Annotated[bool, Query(description="false ends the answer at the newest event")] = True,
+        last_event_id: Annotated[
+            str, Header(max_length=LENGTH_MAX, description="As `since`, when that is not given: browsers send it")
+        ] = "",
     ) -> Response:
         wanted = _read_filter(site, room, type_, severity)
-        start = _read_since(views, since or request.headers.get("last-event-id", ""))
+        start = _read_since(views, since or last_event_id)
         if app.state.streams >= STREAMS_MAX:
             detail = f"{STREAMS_MAX} streams are open already."
             raise Problem(503, "too-many-streams", "Too many event streams", detail, headers={"Retry-After": "5"})
@@ -173,11 +202,16 @@ def _add_commands(app: FastAPI, views: Views) -> None:
         openapi_extra=_COMMAND_BODY,
         summary="Give a command",
     )
-    async def submit(request: Request) -> Response:
+    async def submit(
+        request: Request,
+        ampward_actor: Annotated[
+            str | None, Header(description=f"Who acts, with the machine token only: {ACTOR_ALLOWED}")
+        ] = None,
+    ) -> Response:
         _must_be_json(request.headers.get("content-type", "application/json"))
         caller = caller_of(request.scope)
-        shown = request.headers.get("ampward-actor") if caller.is_machine else None
-        command = read_command(await request.body(), caller.name if not caller.is_machine else read_actor(shown))
+        actor = read_actor(ampward_actor) if caller.is_machine else caller.name
+        command = read_command(await request.body(), actor)
         _must_be_allowed(caller, command.what)
         answer = await views.submit(command)
         if isinstance(answer, IdReused):

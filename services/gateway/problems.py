@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -80,14 +80,14 @@ class FieldErrorBody(BaseModel):
 
 
 class ProblemBody(BaseModel):
-    """The shape of a problem, for the interface description."""
+    """The shape of a problem (RFC 9457), for the interface description. Other members stand beside these."""
 
-    type: str
+    type: str = Field(description="A URN; its last part is the reason's name, for programs.")
     title: str
     status: int
-    detail: str
+    detail: str = Field(description="For people: what is wrong here, and what is allowed.")
     instance: str
-    errors: list[FieldErrorBody] = []
+    errors: list[FieldErrorBody] = Field([], description="Each wrong field with what is allowed.")
 
 
 def invalid(errors: Sequence[Mapping[str, str]], detail: str = "") -> Problem:
@@ -99,16 +99,36 @@ def invalid(errors: Sequence[Mapping[str, str]], detail: str = "") -> Problem:
 def _of_http(error: HTTPException) -> Problem:
     phrase = HTTPStatus(error.status_code).phrase
     detail = "" if error.detail == phrase else str(error.detail)
+    if error.status_code == HTTPStatus.NOT_FOUND and not detail:
+        detail = "There is nothing at this path; /openapi.json lists what there is."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"Allowed here: {(error.headers or {}).get('Allow', 'see /openapi.json')}."
     name = phrase.lower().replace(" ", "-")
     return Problem(error.status_code, name, phrase, detail, headers=dict(error.headers or {}))
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
     found = [
-        {"field": ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]), "message": fault["msg"]}
+        {
+            "field": ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]),
+            "message": fault["msg"],
+            "allowed": _allowed(fault["type"], fault.get("ctx", {})),
+        }
         for fault in error.errors()
     ]
     return invalid(found)
+
+
+def _allowed(kind: str, limits: Mapping[str, Any]) -> str:
+    """What a parameter may be, from the checker's own words for its faults."""
+    fixed = {"bool_parsing": "true or false", "int_parsing": "a whole number", "missing": "it must be given"}
+    shapes = {
+        "string_too_long": "at most {max_length} characters",
+        "greater_than_equal": "{ge} or more",
+        "less_than_equal": "{le} or less",
+        "int_parsing_size": "a number of at most 16 digits",
+    }
+    return fixed.get(kind) or shapes.get(kind, "see /openapi.json").format(**limits)
 
 
 def install(app: FastAPI) -> None:
