@@ -93,8 +93,10 @@ def test_what_this_program_or_an_older_one_wrote_is_opened(tmp_path: Path) -> No
     refuse_newer(tmp_path)
     write_program(tmp_path, "0.0.1")
     refuse_newer(tmp_path)
+    assert json.loads((tmp_path / PROGRAM).read_text()) == {"version": "0.0.1", "formats": FORMATS}
     (tmp_path / PROGRAM).write_text('{"version": "9')
     refuse_newer(tmp_path)
+    shutil.copyfile(RELEASED / "log.db", tmp_path / "log.db")
     check_files(tmp_path)
 
 
