@@ -1,21 +1,24 @@
-"""``python -m services.site.view DIR``: the live view of a site, on a terminal or as lines.
+"""``python -m services.site.view DIR|URL``: the live view of a site, on a terminal or as lines.
 
 Grey while normal; colour only for what is not, and then with a shape and a word beside it. On a terminal the picture is
-drawn anew twice a second; without one each change is one line without escape codes. ``--told``: sentences of the parent
+drawn anew twice a second, and asked for at once when the stream tells of an event; without one each change is one line
+without escape codes. A URL needs a token in AMPWARD_TOKEN. ``--told``: sentences of the parent
 come on standard input, one JSON object {say|story: text} a line; its end ends the view.
 """
 
 import http.client
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
+from services.site.command.output import plain
 from services.site.told import Told
 from services.site.view_lines import NOT_TOLD_YET, event_line, is_news, standing_lines
-from services.site.view_source import Picture, Source
+from services.site.view_source import Address, Folder, Picture, Source
 from shared.runtime.lifecycle import Signals, end_with_parent
 
 DRAW_S = 0.5
@@ -28,7 +31,7 @@ def main() -> int:
     end_with_parent()
     signals = Signals()
     signals.install()
-    source = Source(Path(sys.argv[1]))
+    source = Source(_site(sys.argv[1]))
     told = Told()
     lines = not sys.stdout.isatty()
     if "--told" in sys.argv[2:]:
@@ -39,6 +42,13 @@ def main() -> int:
     else:
         _as_picture(source, told, signals)
     return 0
+
+
+def _site(place: str) -> Folder | Address:
+    address = place.removeprefix("http://")
+    if address == place:
+        return Folder(Path(place))
+    return Address(address.rstrip("/"), os.environ.get("AMPWARD_TOKEN", ""))
 
 
 def _listen(told: Told, lines: bool, ended: Callable[[], None]) -> None:
@@ -63,8 +73,8 @@ def _as_lines(source: Source, signals: Signals) -> None:
     first = _first_picture(source, signals)
     if first is not None:
         for line in standing_lines(first):
-            write(line)
-    follow = threading.Thread(target=_follow, args=(source, lambda line: write(line)), daemon=True)
+            write(plain(line))
+    follow = threading.Thread(target=_follow, args=(source, lambda line: write(plain(line))), daemon=True)
     follow.start()
     signals.ended.wait()
 
@@ -102,7 +112,13 @@ def _as_picture(source: Source, told: Told, signals: Signals) -> None:
 
     from services.site.view_picture import draw
 
-    threading.Thread(target=_follow, args=(source, told.events.append), daemon=True).start()
+    news = threading.Event()
+
+    def tell(line: str) -> None:
+        told.events.append(line)
+        news.set()
+
+    threading.Thread(target=_follow, args=(source, tell), daemon=True).start()
     rooms = source.rooms()
     run = source.run
     picture = Picture()
@@ -110,7 +126,8 @@ def _as_picture(source: Source, told: Told, signals: Signals) -> None:
     with Live(console=Console(), screen=True, auto_refresh=False) as live:
         while not signals.ended.is_set():
             asked -= DRAW_S
-            if asked <= 0:
+            if asked <= 0 or news.is_set():
+                news.clear()
                 asked = ASK_EVERY_S
                 try:
                     picture = source.picture()

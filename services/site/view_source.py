@@ -1,7 +1,8 @@
-"""Where the terminal view gets what it shows: the site's own HTTP interface with the machine token, nothing else.
+"""Where the terminal view gets what it shows: the site's own HTTP interface with a token, nothing else.
 
-It asks for the whole picture once a second and follows the event stream; guard is never asked. A site that does not
-answer leaves the last picture, which then says how old it is. Only the standard library's client: it lives for years.
+A site is found by its data folder, with the machine token there, or by its address, with a token of the environment.
+The view asks for the whole picture once a second and follows the event stream; guard is never asked. A site that does
+not answer leaves the last picture, which then says how old it is. Only the standard library's client: it lives for years.
 """
 
 import http.client
@@ -19,6 +20,7 @@ STREAM_WAIT_S = 40.0
 """The stream's comment comes each 15 s."""
 
 Item = dict[str, Any]
+GAS_UNIT = "%vol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +66,64 @@ class Picture:
         return monotonic() - self.taken_at
 
 
-class Source:
-    """Reads one site, found by its data folder."""
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A site on this machine, by its data folder."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    data: Path
 
     @property
     def run(self) -> Item:
         """DIR/run.json."""
-        made = json.loads(places.find_file(self._data, places.RUN).read_bytes())
+        made = json.loads(places.find_file(self.data, places.RUN).read_bytes())
         return made if isinstance(made, dict) else {}
 
-    def rooms(self) -> tuple[Room, ...]:
+    @property
+    def token(self) -> str:
+        return places.find_file(self.data, places.TOKEN).read_text().strip()
+
+    def rooms(self, _points: dict[str, Item]) -> tuple[Room, ...]:
         """The rooms of the plan, without the pseudo-room of the box."""
-        plan = json.loads(places.find_file(self._data, places.SITE_PLAN).read_bytes())
+        plan = json.loads(places.find_file(self.data, places.SITE_PLAN).read_bytes())
         return tuple(_room(room) for room in plan["decision"]["rooms"] if not room["id"].startswith("_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A site at HOST:PORT, with a token that was given."""
+
+    address: str
+    token: str
+
+    @property
+    def run(self) -> Item:
+        return {"http": self.address}
+
+    def rooms(self, points: dict[str, Item]) -> tuple[Room, ...]:
+        """As far as the points tell: each room with its hydrogen."""
+        found: dict[str, list[str]] = {}
+        for point in sorted(points):
+            room = point.split("/")[1]
+            if not room.startswith("_"):
+                found.setdefault(room, []).extend([point] if points[point]["unit"] == GAS_UNIT else [])
+        return tuple(Room(room, "", tuple(gas)) for room, gas in found.items())
+
+
+class Source:
+    """Reads one site."""
+
+    def __init__(self, site: Folder | Address) -> None:
+        self._site = site
+        self._points: dict[str, Item] = {}
+
+    @property
+    def run(self) -> Item:
+        """How the site was found."""
+        return self._site.run
+
+    def rooms(self) -> tuple[Room, ...]:
+        """The rooms, without the pseudo-room of the box; of a site by address as its last picture tells."""
+        return self._site.rooms(self._points)
 
     def picture(self) -> Picture:
         """Ask for everything. Raises OSError, ValueError or http.client.HTTPException when the site does not answer."""
@@ -91,6 +135,7 @@ class Source:
             points = {item["id"]: item for item in self._get(line, "/api/v1/points")["items"]}
         finally:
             line.close()
+        self._points = points
         return Picture(status, tuple(alarms), points, tuple(outputs), monotonic())
 
     def events(self, since: str) -> Iterator[tuple[str, Item]]:
@@ -115,8 +160,7 @@ class Source:
         return http.client.HTTPConnection(str(self.run["http"]), timeout=wait_s)
 
     def _headers(self) -> dict[str, str]:
-        token = places.find_file(self._data, places.TOKEN).read_text().strip()
-        return {"Authorization": f"Bearer {token}"}
+        return {"Authorization": f"Bearer {self._site.token}"}
 
     def _get(self, line: http.client.HTTPConnection, path: str) -> Any:
         line.request("GET", path, headers=self._headers())

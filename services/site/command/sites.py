@@ -148,11 +148,25 @@ def _alarm(item: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def watch(data: Data = DATA) -> None:
-    """Show a running site live: rooms, hydrogen, fans, strings, alarms, outputs. Ctrl-C ends the view only.
+def watch(
+    site: Annotated[
+        str, typer.Argument(help="Its data folder or http://HOST:PORT; without one --data.", show_default=False)
+    ] = "",
+    data: Data = DATA,
+) -> None:
+    """Show a running site live: rooms, hydrogen, fans, strings, alarms, outputs, events. Ctrl-C ends the view only.
 
-    Example: ampward watch --data /var/lib/ampward
+    Without a terminal every change is one plain line. A site by its address needs a token in AMPWARD_TOKEN, a viewer's
+    is enough.
+
+    Example: ampward watch /var/lib/ampward
+
+    Example: AMPWARD_TOKEN=... ampward watch http://127.0.0.1:8080
     """
-    read_run(data)
+    place = site or str(data)
+    if "://" in place:
+        RunningSite.of_url(place).get("/api/v1/status")
+    else:
+        read_run(Path(place))
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "services.site.view", str(data)])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "services.site.view", place])

@@ -196,6 +196,7 @@ def test_a_cursor_comes_back_as_it_went() -> None:
         {"type": "x" * 81},
         {"follow": "perhaps"},
         {"room": "a" * 41},
+        {"sevrity": "critical"},
     ],
 )
 async def test_a_wrong_filter_is_422(client: httpx.AsyncClient, params: dict[str, str]) -> None:
@@ -203,6 +204,14 @@ async def test_a_wrong_filter_is_422(client: httpx.AsyncClient, params: dict[str
     answer = await client.get("/api/v1/events", params={"follow": "false", **params})
     assert answer.status_code == 422
     assert next(iter(params)) in answer.text
+    assert all(fault["allowed"] for fault in answer.json()["errors"])
+
+
+async def test_a_filter_that_is_given_twice_is_422(client: httpx.AsyncClient) -> None:
+    """Nobody guesses which of the two was meant."""
+    answer = await client.get("/api/v1/events?follow=false&room=r1&room=r2")
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "room", "message": "is given twice", "allowed": "once"}]
 
 
 async def test_a_reader_that_takes_nothing_is_dropped(
