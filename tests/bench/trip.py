@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +33,8 @@ Say = Callable[[str], None]
 def measure(say: Say) -> dict[str, float]:
     """p99 over the poll period in ms, with a site process and without."""
     return {
-        "trip_over_poll_ms_p99": _one(say, with_site=True),
-        "trip_over_poll_ms_p99_degraded": _one(say, with_site=False),
+        "trip_over_poll_ms_p99": one(say, name="site process, cores busy"),
+        "trip_over_poll_ms_p99_degraded": one(say, with_site=False, name="nobody else, cores busy"),
     }
 
 
@@ -44,7 +44,10 @@ def plan_for(address: str) -> SitePlan:
     return with_outputs(replace(plan, name="Trip"), safe_on=False)
 
 
-def _one(say: Say, *, with_site: bool) -> float:
+def one(
+    say: Say, *, name: str, with_site: bool = True, load: Callable[[], AbstractContextManager[object]] = busy_cores
+) -> float:
+    """p99 over the poll period in ms, while ``load`` lasts."""
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = [sys.executable, "-m", "tests.bench.trip_device", str(CROSSINGS), str(SEED)]
@@ -60,13 +63,13 @@ def _one(say: Say, *, with_site: bool) -> float:
             peer.say(Explain(60_000, ()))
             peer.hold({FAN: False, CHARGER: False, BUZZER: False})
             stack.callback(_acking(peer).set)
-        stack.enter_context(busy_cores())
+        stack.enter_context(load())
         device.stdin.write("go\n")
         device.stdin.flush()
         times_ms = sorted(json.loads(device.stdout.readline()))
     p50, p99 = (times_ms[math.ceil(part * len(times_ms)) - 1] for part in (0.5, 0.99))
     say(
-        f"{'site process' if with_site else 'nobody else'}: {len(times_ms)} crossings, poll {POLL_MS} ms, cores busy: "
+        f"{name}: {len(times_ms)} crossings, poll {POLL_MS} ms: "
         f"p50 {p50:.1f}, p99 {p99:.1f}, longest {times_ms[-1]:.1f} ms"
     )
     return p99 - POLL_MS
