@@ -2,7 +2,8 @@
 
 A site is found by its data folder, with the machine token there, or by its address, with a token of the environment.
 The view asks for the whole picture once a second and follows the event stream; guard is never asked. A site that does
-not answer leaves the last picture, which then says how old it is. Only the standard library's client: it lives for years.
+not answer leaves the last picture, which then says how old it is. Only the standard library's client: it lives for
+years.
 """
 
 import http.client
