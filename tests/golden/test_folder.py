@@ -16,7 +16,8 @@ from shared.domain.inputs import What
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import SqliteStore
 from shared.wire.inputs import decode_input
-from tests.golden.folder.write import EXPECTED, FOLDER, JARS, LIMITS, said
+from tests.golden.folder.beside import said_beside
+from tests.golden.folder.write import EXPECTED, EXPECTED_BESIDE, FOLDER, JARS, LIMITS, said
 from tests.services.processor.plant import H2_ALARM, command, decision, gas
 from tests.services.processor.site import Site
 
@@ -30,6 +31,15 @@ def test_a_released_folder_verifies_and_replays_as_it_did(tmp_path: Path) -> Non
     expected = json.loads(EXPECTED.read_text())
     assert json.loads(json.dumps(said(_copy(tmp_path)))) == expected
     assert expected["verify"]["ok"] and expected["replay"]["equal"]
+
+
+def test_what_stands_beside_a_released_log_reads_as_it_did(tmp_path: Path) -> None:
+    """The ledger with a message in every state, the history with its trends and journal: nothing of it is set aside."""
+    expected = json.loads(EXPECTED_BESIDE.read_text())
+    assert json.loads(json.dumps(said_beside(_copy(tmp_path)))) == expected
+    assert expected["ledger"]["set_aside"] == ""
+    assert {row["state"] for row in expected["ledger"]["rows"]} >= {"planned", "sending", "failed"}
+    assert expected["history"]["events"]
 
 
 def test_a_released_folder_has_all_that_a_log_can_hold() -> None:

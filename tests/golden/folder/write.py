@@ -1,4 +1,4 @@
-"""Writes a small data folder that has everything a log can hold: ``python -m tests.golden.folder.write``.
+"""Writes a small data folder with all that a log can hold, and its neighbours: ``python -m tests.golden.folder.write``.
 
 Folded, packed and young rows, clean and cut-off ends, a rule change, commands with both answers, a dead letter, minutes
 without a disk with their Resyncs, alarms that are open at the end. The clock and all names are fixed, so the records
@@ -20,11 +20,13 @@ from shared.domain.inputs import What
 from shared.log import sqlite
 from shared.log.sqlite import SqliteLog
 from shared.log.store import SqliteStore
+from tests.golden.folder.beside import said_beside, write_beside
 from tests.services.processor.plant import H2_ALARM, bank, command, decision, gas
 from tests.services.processor.site import Site
 
 FOLDER = Path(__file__).parent / "released"
 EXPECTED = FOLDER / "expected.json"
+EXPECTED_BESIDE = FOLDER / "beside.json"
 JARS = 3
 MINUTE = 60_000
 LIMITS = LogLimits(frames_days=1, ballast_mib=0, disk_low_mib=0, keep_around_alarm_ms=20_000)
@@ -83,5 +85,7 @@ if __name__ == "__main__":
     FOLDER.mkdir()
     write(FOLDER)
     EXPECTED.write_text(json.dumps(said(FOLDER), indent=1) + "\n")
-    for side in ("-wal", "-shm"):
-        (FOLDER / f"log.db{side}").unlink(missing_ok=True)
+    write_beside(FOLDER)
+    EXPECTED_BESIDE.write_text(json.dumps(said_beside(FOLDER), indent=1) + "\n")
+    for side in (*FOLDER.glob("*-wal"), *FOLDER.glob("*-shm")):
+        side.unlink()
