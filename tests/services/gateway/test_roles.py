@@ -1,5 +1,6 @@
 """Named tokens: who comes in, what each role may do, and how a refusal says what is allowed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from services.gateway.address import bind_loopback
 from services.gateway.api import create_app
 from services.gateway.fake import FakeViews
-from services.gateway.keys import KeyRing
+from services.gateway.keys import LOOK_S, KeyRing
 from services.gateway.roles import Role, allowed, needed
 from services.gateway.server import Gateway
 from services.gateway.tokens import NamedToken, TokensBroken, decode_tokens, digest, encode_tokens, revoked
@@ -149,6 +150,7 @@ async def test_a_revoked_token_ends_its_streams(ring: Ring, anna: httpx.AsyncCli
         found = blocks(answer)
         assert "retry" in await anext(found)
         ring.write(revoked(token(), NOW_MS, "cli:root"))
+        await asyncio.sleep(2 * LOOK_S)
         views.add(event(1))
         assert [fields async for fields in found] == []
 

@@ -1,0 +1,65 @@
+"""Seeded bugs of who is let in, what he may do, and what he is told."""
+
+from tests.mutants.mutant import Mutant
+
+ROLES = "tests/services/gateway/test_roles.py"
+LIMITS = "tests/services/gateway/test_limits.py"
+
+MUTANTS = (
+    Mutant(
+        "any token opens the door",
+        "services/gateway/keys.py",
+        "if compare_digest(given, self._machine):",
+        "if compare_digest(given, given):",
+        "tests/services/gateway/test_door.py::test_a_wrong_token_is_refused",
+    ),
+    Mutant(
+        "a viewer acknowledges",
+        "services/gateway/api.py",
+        "    if what.value in may:\n        return\n",
+        "    if what.value in may or what is What.ACK:\n        return\n",
+        f"{ROLES}::test_each_role_does_what_the_table_says",
+    ),
+    Mutant(
+        "a token may say for whom it acts",
+        "services/gateway/api.py",
+        "read_actor(ampward_actor) if caller.is_machine else caller.name",
+        "read_actor(ampward_actor)",
+        f"{ROLES}::test_each_role_does_what_the_table_says",
+    ),
+    Mutant(
+        "an expired token still opens the door",
+        "services/gateway/keys.py",
+        "if token is None or not token.is_good(self._now_ms()):",
+        "if token is None:",
+        f"{ROLES}::test_an_expired_token_opens_nothing",
+    ),
+    Mutant(
+        "a revoked token's stream goes on",
+        "services/gateway/stream.py",
+        " or not self._may_go_on():",
+        ":",
+        f"{ROLES}::test_a_revoked_token_ends_its_streams",
+    ),
+    Mutant(
+        "a head may take for ever",
+        "services/gateway/connection.py",
+        "        self._owed = self.loop.call_later(HEAD_WAIT_S, self._overdue)\n",
+        "        self._owed = None\n",
+        f"{LIMITS}::test_a_head_that_does_not_end_is_408",
+    ),
+    Mutant(
+        "the last event of a page is told twice",
+        "services/gateway/stream.py",
+        "cursor = found.items[-1].cursor",
+        "cursor = found.items[-1 if len(found.items) < 2 else -2].cursor",
+        "tests/services/gateway/test_events.py::test_everything_kept_comes_in_order",
+    ),
+    Mutant(
+        "a change of tokens is told again at every start",
+        "services/site/token_watch.py",
+        "self._told: Told = json.loads(stored) if stored else {}",
+        "self._told: Told = {}",
+        "tests/services/site/test_token_watch.py::test_a_restart_tells_only_what_changed_meanwhile",
+    ),
+)
