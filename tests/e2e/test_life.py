@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -125,6 +127,28 @@ def test_a_second_run_goes_on_from_its_log(depot: Depot) -> None:
         assert types(events(again), "h2_alarm").count("raised") == 1
         assert again.stop() == 0
     proven(depot.data)
+
+
+def test_what_guard_polled_before_the_site_process_came_is_not_late(depot: Depot) -> None:
+    """A loaded machine: guard is there for six seconds before anybody takes its frames. All count at their own time."""
+    with running(depot.site_file, depot.data) as site:
+        depot.settle()
+        assert site.stop() == 0
+    guard = subprocess.Popen([sys.executable, "-m", "services.guard", str(depot.data)], stdout=subprocess.DEVNULL)
+    try:
+        sleep(6)
+        with running(depot.site_file, depot.data) as site:
+            wait_for("the site's own view", lambda: site.get("/api/v1/status"))
+            depot.h2(12)
+            wait_for("the pre-alarm", lambda: "h2_prealarm" in site.alarms())
+            assert site.stop() == 0
+    finally:
+        guard.kill()
+        guard.wait()
+    told = ampward("events", str(depot.data), "--json").stdout
+    assert "ampward.log.started" in told
+    assert "ampward.input.late" not in told
+    assert "ampward.input.gap" not in told
 
 
 def test_safe_values_of_a_clean_stop_are_no_alarm_at_the_next_start(depot: Depot) -> None:
