@@ -1,6 +1,7 @@
 """The log's clock: the machine's, but after a pause it goes through what guard kept before it goes on.
 
     live --asked again only after GAP_MS or more--> behind --an input of after the pause, or nothing more comes--> live
+    behind at once when it begins before now, with what guard kept before this process was there
 
 A site process that stood still (stopped, swapped out, stuck in the disk) finds many seconds gone, and guard's frames of
 these seconds still on the link. Taken at the time of now they would all come too late: everything would be stale first
@@ -23,13 +24,14 @@ BEHIND_MS = 15_000
 class LogTime:
     """One owner, the writer's thread; a Clock for its runner."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, begins_ms: int | None = None) -> None:
         self._clock = clock
-        self._asked = self._last = clock.monotonic_ms()
-        self._pause_end = 0
+        self._asked = now = clock.monotonic_ms()
+        self._last = now if begins_ms is None else min(begins_ms, now)
+        self.is_behind = self._last < now
+        self._pause_end = now if self.is_behind else 0
         """Inputs made from here on end being behind."""
-        self._quiet_since = 0
-        self.is_behind = False
+        self._quiet_since = self._pause_end
 
     def monotonic_ms(self) -> int:
         now = self._look()

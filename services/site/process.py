@@ -23,6 +23,7 @@ from services.processor.runner import Runner
 from services.site import token_watch
 from services.site.backup.mark import RestoredMark
 from services.site.faces import Faces, Outside
+from services.site.first_join import log_begins
 from services.site.formats import check_files, write_program
 from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
@@ -106,7 +107,7 @@ class Process:
         decision = self.plan.decision
         step = crash_step(os.environ)
         store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20, step=step)
-        time = LogTime(self._clock)
+        time = LogTime(self._clock, log_begins(self._data, self._clock))
         runner = Runner(store, decision, time, limits=self.plan.log, step=step)
         self._read = LogReader(runner.reader)
         self._service = service = Service(

@@ -36,6 +36,17 @@ def test_after_a_pause_each_input_has_its_own_time(clock: ManualClock, time: Log
     assert not time.is_behind
 
 
+def test_it_begins_with_guard_and_goes_through_what_guard_kept(clock: ManualClock) -> None:
+    """The site process comes five seconds after guard: the first frames count when they were made, wall clock too."""
+    offset = clock.wall - clock.mono
+    time = LogTime(clock, begins_ms=5_000)
+    assert (time.monotonic_ms(), time.wall_ms()) == (5_000, 5_000 + offset)
+    assert [time.take(made) for made in (5_500, 6_000, 9_900)] == [5_500, 6_000, 9_900]
+    clock.advance(100)
+    assert time.take(10_050) == 10_100
+    assert not time.is_behind
+
+
 def test_the_wall_clock_moves_with_it(clock: ManualClock, time: LogTime) -> None:
     """The log watches one clock against the other: a pause must not look like a step."""
     offset = clock.wall - clock.mono
