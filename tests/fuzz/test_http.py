@@ -104,21 +104,28 @@ def test_every_path_and_problem_is_described() -> None:
             assert parameter["schema"]
 
 
+def hold(schema: Any, method: str, path: str, data: st.DataObject, where: tuple[str, str]) -> None:
+    """One case of an operation, good or bad, sent to ``where`` (address, token) and its answer held to the document."""
+    operation = schema[path][method]
+    good, bad = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+    case = data.draw(st.one_of(good, bad))
+    if path == "/api/v1/events" and isinstance(case.query, dict):
+        case.query = {**case.query, "follow": "false"}
+    address, token = where
+    answer = case.call(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    if path != "/readyz":
+        assert answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    case.validate_response(answer, checks=CHECKS)
+    if answer.status_code >= HTTPStatus.BAD_REQUEST and answer.headers["content-type"] == MEDIA_TYPE:
+        problem = answer.json()
+        assert problem["type"].startswith(TYPE_PREFIX)
+        assert problem["detail"] or problem.get("errors")
+        assert all(fault["message"] for fault in problem.get("errors", ()))
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 @settings(max_examples=max(12, settings().max_examples // 4))
 @given(data=st.data())
 def test_no_question_is_answered_with_a_fault(address: str, method: str, path: str, data: st.DataObject) -> None:
     """Good and bad cases alike end in an answer that the document promises; refusals are problems in words."""
-    operation = SCHEMA[path][method]
-    good, bad = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
-    case = data.draw(st.one_of(good, bad))
-    if path == "/api/v1/events" and isinstance(case.query, dict):
-        case.query = {**case.query, "follow": "false"}
-    answer = case.call(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
-    assert answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    case.validate_response(answer, checks=CHECKS)
-    if answer.status_code >= HTTPStatus.BAD_REQUEST:
-        problem = answer.json()
-        assert problem["type"].startswith(TYPE_PREFIX)
-        assert problem["detail"] or problem.get("errors")
-        assert all(fault["message"] for fault in problem.get("errors", ()))
+    hold(SCHEMA, method, path, data, (address, TOKEN))

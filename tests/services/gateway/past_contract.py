@@ -6,7 +6,16 @@ fixtures:
 
 from dataclasses import dataclass
 
-from services.gateway.past import Journal, JournalAnswer, JournalQuestion, NotTold, PastViews, TrendAnswer, Why
+from services.gateway.past import (
+    Journal,
+    JournalAnswer,
+    JournalItem,
+    JournalQuestion,
+    NotTold,
+    PastViews,
+    TrendAnswer,
+    Why,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,8 @@ class PastContract:
         whole = await journal_of(past, question)
         assert len(whole.items) >= 3
         assert not whole.more
-        pieces, after, more = [], 0, True
+        pieces: list[JournalItem] = []
+        after, more = 0, True
         while more:
             piece = await journal_of(
                 past, JournalQuestion(Journal.ALARMS, known.begin_ms, known.end_ms, after=after, limit=1)
