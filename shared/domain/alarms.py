@@ -192,7 +192,7 @@ def suppress(turn: Turn, a: int) -> None:
     if record is None or record.override in (Override.SHELVED, Override.OUT_OF_SERVICE):
         return
     why = suppressor(turn, a) if record.state is not State.A else ""
-    if why and record.override is Override.NONE:
+    if why and why != record.why:
         record.override, record.why = Override.SUPPRESSED, why
         tell(turn, a, EventType.ALARM_SUPPRESSED, reason=why)
     elif not why and record.override is Override.SUPPRESSED:

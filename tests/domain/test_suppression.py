@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from shared.domain import core
+from shared.domain.events import EventType
 from shared.domain.inputs import What
 from shared.domain.plan import LimitRow, Mode, ModeLimit, ReportRow, Severity
 from shared.domain.units import NoData
@@ -64,6 +65,26 @@ def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
     line(made, [(0, say(What.ACK, HIGH), ["alarm.acked bat1/1S1/jar_voltage_high_warning C"], "acked")])
     made.report("other", "s/r/bacs", on=False)
     assert (made.letter(HIGH), made.alarm(HIGH).override) == ("C", "none")
+
+
+def test_a_suppression_that_goes_on_for_another_reason_says_so() -> None:
+    """The cause is over and the room is in maintenance: the alarm stays hidden, by what hides it now."""
+    plan = limit_room(suppressed_by=(1,))
+    made = Room(
+        replace(
+            plan,
+            alarms=(*plan.alarms, alarm("s/r/bacs/other")),
+            reports=(ReportRow(1, "other", "s/r/bacs", Severity.ALARM),),
+        )
+    )
+    made.report("other", "s/r/bacs")
+    made.scan("bacs", 2_310)
+    made.command(What.MAINTENANCE, "s/r", reason="cleaning", for_ms=60_000)
+    events = made.report("other", "s/r/bacs", on=False)
+    assert [(e.type, e.reason) for e in events if e.subject == HIGH] == [
+        (EventType.ALARM_SUPPRESSED, "suppressed by maintenance of s/r")
+    ]
+    assert made.alarm(HIGH).override == "suppressed"
 
 
 def test_what_is_suppressed_is_not_announced_when_it_is_over_in_the_same_scan() -> None:
