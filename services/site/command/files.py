@@ -168,13 +168,17 @@ def commission(
     file: SiteFile,
     output: Annotated[str, typer.Option("--output", help="Only this output: SITE/ROOM/OUTPUT.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Answer every question with yes; recorded as such.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Then write the commissioning sheet here, as `ampward sheet` does.")
+    ] = None,
     data: Data = DATA,
     as_json: Json = False,
 ) -> int:
     """Prove wiring sense, watchdog and airflow of each output, and write the record behind "armed".
 
     The outputs are switched on and off on the real wires, and the room is without Ampward meanwhile: stop the site
-    first, be in the room. Exit 0 when every output is proven, 1 when one is not, 3 while the site runs.
+    first, be in the room. Exit 0 when every output is proven, 1 when one is not, 3 while the site runs. The sheet of
+    --sheet needs a log: of a site that has run in this folder.
 
     Example: ampward commission site.yaml --data /var/lib/ampward --output demo/r1/io1-do0
     """
@@ -205,7 +209,20 @@ def commission(
     )
     if as_json:
         write_json([_outcome(one) for one in outcomes])
+    if sheet is not None:
+        _write_sheet(plan, data, sheet)
     return Exit.DONE if outcomes and all(one.is_armed for one in outcomes) else Exit.NO
+
+
+def _write_sheet(plan: Any, data: Path, path: Path) -> None:
+    from services.site.command.output import progress_bar
+    from services.site.command.sheet import as_markdown
+    from services.site.sheet import gather
+    from shared.runtime.clocks import SystemClock
+
+    with progress_bar("reading the log") as tell:
+        made = gather(data, plan, now_ms=SystemClock().wall_ms(), tell=tell)
+    path.write_text(as_markdown(made, os_user()) + "\n", encoding="utf-8")
 
 
 def _outcome(one: Any) -> dict[str, Any]:

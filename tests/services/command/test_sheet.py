@@ -24,7 +24,7 @@ from tests.services.processor.site import Site, on_disk
 FILE = """
 version: 1
 site: {id: demo, name: "Demo | <b>", demo: true}
-buses: {b1: {modbus_tcp: "127.0.0.1:5020"}}
+buses: {b1: {modbus_tcp: "127.0.0.1:9"}}
 devices:
   gas1: {bus: b1, unit: 1, profile: pemtech-pt495, every: 500ms, room: r1}
   io1: {bus: b1, unit: 2, profile: relay-io, every: 500ms, room: r1}
@@ -182,3 +182,14 @@ def test_a_folder_without_a_log_is_told(run: Run, file: Path, tmp_path: Path) ->
     ran = run("sheet", file, "--data", tmp_path)
     assert (ran.code, ran.out) == (3, "")
     assert "there is no log" in ran.err
+
+
+def test_commissioning_writes_the_sheet_too(run: Run, file: Path, site: Site, tmp_path: Path) -> None:
+    """Also when an output could not be proven: then it stands there as missing."""
+    _end(site)
+    path = tmp_path / "sheet.md"
+    ran = run("commission", file, "--yes", "--output", FAN, "--sheet", path, "--data", tmp_path)
+    assert ran.code == 1
+    text = path.read_text(encoding="utf-8")
+    assert f"| MISSING | {FAN} | fan | never commissioned |" in text
+    assert f"`{_head(tmp_path)}`" in text
