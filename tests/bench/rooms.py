@@ -38,7 +38,9 @@ LIMITS = (
 def room(modules: int, *, on_delay_ms: int = 0) -> RoomPlan:
     """One battery on one device: four points, ten limit rows and one deviation a module."""
     jars = [f"bench/r1/bat1/{n + 1}S1" for n in range(modules)]
-    alarms, limits, deviations = [], [], []
+    alarms: list[AlarmPlan] = []
+    limits: list[LimitRow] = []
+    deviations: list[DeviationRow] = []
     for n, jar in enumerate(jars):
         for rule, kind, high, limit, deadband, severity in LIMITS:
             limits.append(LimitRow(len(alarms), 4 * n + kind, high, limit, deadband, severity))

@@ -101,7 +101,7 @@ def running_site(site_file: Path, data: Path) -> Iterator[RunningSite]:
     record = data / "run.json"
     program = Path(sys.executable).with_name("ampward")
     began = time.time()
-    command = [program, "run", str(site_file), "--data", str(data), "--http", "127.0.0.1:0", "--no-view"]
+    command = [str(program), "run", str(site_file), "--data", str(data), "--http", "127.0.0.1:0", "--no-view"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + READY_WAIT_S

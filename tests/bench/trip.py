@@ -66,7 +66,7 @@ def one(
         stack.enter_context(load())
         device.stdin.write("go\n")
         device.stdin.flush()
-        times_ms = sorted(json.loads(device.stdout.readline()))
+        times_ms: list[float] = sorted(json.loads(device.stdout.readline()))
     p50, p99 = (times_ms[math.ceil(part * len(times_ms)) - 1] for part in (0.5, 0.99))
     say(
         f"{name}: {len(times_ms)} crossings, poll {POLL_MS} ms: "

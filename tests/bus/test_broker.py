@@ -68,7 +68,7 @@ def test_without_mosquitto_it_is_installed_where_that_is_allowed(
     found = find_broker(url, tmp_path, may_install=False)
     assert found.command[-1] == "amqtt"
     assert "MQTT 3.1.1 only" in found.told
-    monkeypatch.setattr(brokers.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     found = find_broker(url, tmp_path, may_install=False)
     assert found.command == ()
     assert "events wait in the log" in found.told
@@ -82,7 +82,7 @@ def test_the_package_manager_is_asked_in_order(monkeypatch: pytest.MonkeyPatch) 
         assert env["RUNLEVEL"] == "1"
         asked.append(command)
 
-    monkeypatch.setattr(broker_host.subprocess, "run", ask)
+    monkeypatch.setattr("subprocess.run", ask)
     monkeypatch.setattr(broker_host, "find_mosquitto", lambda: "/usr/sbin/mosquitto" if len(asked) == 3 else "")
     assert broker_host.install_mosquitto() == "/usr/sbin/mosquitto"
     assert [command[1] for command in asked] == ["install", "update", "install"]
@@ -94,7 +94,7 @@ def test_when_nothing_can_be_had_the_helper_says_so(
     """Exit 3 with one line."""
     monkeypatch.setattr(broker_host, "find_mosquitto", lambda: "")
     monkeypatch.setattr(broker_host, "install_mosquitto", lambda: "")
-    monkeypatch.setattr(broker_host.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert broker_host.main(["1883", ".", "install"]) == broker_host.ABSENT
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -182,7 +182,8 @@ async def test_a_cut_link_loses_nothing_and_changes_no_order(
                 for number in range(turn * 100 + 1, turn * 100 + 101):
                     views.add(event(number))
                 feed.add_frames(50)
-                await ear.until(lambda least=turn * 100 + 20: len(set(ear.numbers())) >= least)
+                least = turn * 100 + 20
+                await ear.until(lambda: len(set(ear.numbers())) >= least)  # noqa: B023
                 if turn == 1:
                     proxy.cut()
                     await asyncio.sleep(0.05)

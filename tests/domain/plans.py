@@ -55,7 +55,7 @@ def limit_room(*, high: bool = True, limit: int = 2_300, deadband: int = 20, **m
     return room(
         points=(point("bat1/1S1/voltage", Unit.VOLT),),
         scans=(scan("bacs", 0, 1),),
-        alarms=(alarm(HIGH, **more),),
+        alarms=(alarm(HIGH, **more),),  # type: ignore[arg-type]
         limits=(LimitRow(0, 0, high, limit, deadband, Severity.WARNING),),
     )
 

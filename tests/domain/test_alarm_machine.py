@@ -36,7 +36,7 @@ def test_no_arrow_means_none() -> None:
 
 
 def _room(**alarm: object) -> Room:
-    room = Room(limit_room(**alarm))
+    room = Room(limit_room(**alarm))  # type: ignore[arg-type]
     room.scan("bacs", LOW)
     return room
 

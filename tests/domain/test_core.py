@@ -19,7 +19,7 @@ NAME = "bat1/1S1/jar_voltage_high_warning"
 
 
 def _ready(**more: object) -> Room:
-    room = Room(limit_room(**more))
+    room = Room(limit_room(**more))  # type: ignore[arg-type]
     room.scan("bacs", 2_200)
     return room
 

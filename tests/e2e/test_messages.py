@@ -118,7 +118,7 @@ def test_a_channel_that_fails_is_an_alarm_that_goes_by_another_one(depot: Depot,
 
 
 def test_people_change_without_a_word_to_guard(depot: Depot, smtp: SmtpServer, sink: HttpSink) -> None:
-    """A reload that changes only whom to tell makes no rule set and leaves guard's plan; the next alarm goes to them."""
+    """A reload of people alone makes no rule set and leaves guard's plan; the next alarm goes to them."""
     with running(depot.site_file, depot.data) as site:
         depot.settle()
         before = (depot.data / "guard.json").read_bytes()

@@ -69,7 +69,7 @@ def test_a_site_goes_on_from_a_released_folder(tmp_path: Path) -> None:
     assert H2_ALARM in {view.id for view in core.alarms(site.runner.states["r1"])}
     asked = command("c2", What.RESET, H2_ALARM, reason="seen"), command("c3", What.RESET, H2_ALARM, reason="again")
     again = site.commit(*asked)
-    assert (again.last_seq, again.repeated, set(again.refusals)) == (0, {"c2", "c3"}, {"c3"})
+    assert (again.last_seq, again.repeated, set(again.refusals)) == (0, frozenset({"c2", "c3"}), {"c3"})
     site.commit(gas(1, 250, boot="g2"))
     site.runner.close()
     assert verify(folder).ok

@@ -7,7 +7,7 @@ import sys
 from shared.runtime.logging import Changes, redact
 
 
-def lines_of(program: str) -> list[dict[str, str]]:
+def lines_of(program: str) -> list[dict[str, object]]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     return [json.loads(line) for line in done.stderr.splitlines()]
 

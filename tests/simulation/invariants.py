@@ -112,8 +112,7 @@ class Watch:
                 if body.boot != self.boot:
                     self.trips[d] = trip.restart(known, self.now)
                 else:
-                    silent = {"sound_ms": self.now, "answered_ms": self.now, "heartbeat_ms": self.now}
-                    self.trips[d] = known._replace(**silent)
+                    self.trips[d] = known._replace(sound_ms=self.now, answered_ms=self.now, heartbeat_ms=self.now)
             self.boot = body.boot
         sampled = self._store(body) if isinstance(body, Scan) else set()
         results = []

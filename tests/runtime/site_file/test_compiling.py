@@ -64,11 +64,12 @@ def output(room: RoomPlan, name: str) -> OutputPlan:
 
 def causes(room: RoomPlan, name: str) -> set[tuple[str, str]]:
     """The causes of an output by kind and id (the rule for alarms)."""
-    tables = {CauseKind.BOOST: room.batteries, CauseKind.ALARM: room.alarms}
+    batteries, detectors = ([one.id for one in table] for table in (room.batteries, room.detectors))
+    names: dict[CauseKind, list[str]] = {CauseKind.BOOST: batteries, CauseKind.ALARM: [one.rule for one in room.alarms]}
     found = set()
     for cause in output(room, name).causes:
-        entry = tables.get(cause.kind, room.detectors)[cause.index]
-        found.add((cause.kind.value, entry.rule if isinstance(entry, AlarmPlan) else entry.id.rsplit("/", 1)[-1]))
+        entry = names.get(cause.kind, detectors)[cause.index]
+        found.add((cause.kind.value, entry.rsplit("/", 1)[-1]))
     return found
 
 
@@ -137,7 +138,7 @@ def test_a_shared_device_is_seen_by_every_room(full: SitePlan) -> None:
 
 def test_a_line_is_lost_by_silence_only_for_a_room_that_sees_all_of_it(wet: RoomPlan, full: SitePlan) -> None:
     """Two heads alone on a line: their silence is the line's. A line that rooms share: only its link."""
-    by = {wet.alarms[row.alarm].id: row.by for row in wet.losts}
+    by = {str(wet.alarms[row.alarm].id): row.by for row in wet.losts}
     assert by["full/r1/rtu/bus_lost"] is LostBy.ANSWERS
     assert by["full/r1/lan/bus_lost"] is LostBy.LINK
     assert by["full/r1/gas1/device_lost"] is LostBy.VALUES
@@ -276,7 +277,7 @@ def test_a_rule_that_is_switched_off_makes_no_alarms(full: SitePlan) -> None:
 
 def test_count_rules_count_red_levels_of_a_string(wet: RoomPlan) -> None:
     """4+ low needs four red cells, 1+ low (switched on here) one; six cells are counted."""
-    counts = {wet.alarms[row.alarm].rule: row for row in wet.counts}
+    counts = {str(wet.alarms[row.alarm].rule): row for row in wet.counts}
     assert counts["els_low_4plus"].at_least == 4
     assert counts["els_low_1plus"].at_least == 1
     assert {wet.alarms[index].rule for index in counts["els_low_4plus"].of} == {"els_level_red"}

@@ -124,7 +124,7 @@ def test_a_device_that_comes_back_is_polled_again() -> None:
 def test_an_exception_is_not_a_dead_device() -> None:
     """A device that answers with exceptions is asked each period: it costs no timeout and may recover any moment."""
     bench = Bench(device("gas", 1, 500))
-    bench.bus.read = _exception  # type: ignore[method-assign,assignment]
+    bench.bus.read = _exception  # type: ignore[method-assign]
     bench.run(5_000)
     assert set(bench.outcomes("gas")) == {NoData.EXCEPTION} and len(bench.of("gas")) == 11
     assert bench.of("gas")[0].detail == "2 illegal data address"

@@ -159,7 +159,12 @@ def test_plain_arguments_of_run_are_read_at_once(
     assert plain.site_file.resolve() == wanted.site_file.resolve()
     assert (plain.data, plain.http, plain.for_s, plain.view) == (wanted.data, wanted.http, wanted.for_s, wanted.view)
     taken: list[RunOptions] = []
-    monkeypatch.setattr("services.site.command.sites.start", lambda options: taken.append(options) or 0)
+
+    def start(options: RunOptions) -> int:
+        taken.append(options)
+        return 0
+
+    monkeypatch.setattr("services.site.command.sites.start", start)
     assert call(["run", *words]) == 0
     assert (taken[0].data, taken[0].http, taken[0].for_s, taken[0].view) == (
         plain.data,

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,7 @@ def test_following_goes_on_with_what_comes(site: Served) -> None:
     """The client's stream gives replay, then live, with cursors to come back by."""
     site.views.add(event(1))
     stream = RunningSite.of_folder(site.folder).events()
+    assert isinstance(stream, Generator)
     first = next(stream)
     site.loop.call_soon_threadsafe(site.views.add, event(2))
     second = next(stream)

@@ -329,7 +329,8 @@ def _renamed(the_room: RoomPlan, was: str, now: str) -> RoomPlan:
         id_ = AlarmId(f"{subject.replace(was, now)}/{rule}")
         return AlarmPlan(id_, RuleId(rule), subject.replace(was, now), Severity.ALARM, was=f"{subject}/{rule}")
 
-    ids = [x.id for x in (*the_room.detectors, *the_room.outputs) if was in x.id]
+    every = (*(x.id for x in the_room.detectors), *(x.id for x in the_room.outputs))
+    ids = [x for x in every if was in x]
     return replace(
         the_room,
         alarms=tuple(alarm(name, "some_rule") for name in ids),

@@ -39,7 +39,7 @@ def _lived(folder: Path, *, clean: bool = True) -> Site:
 
 def _first(folder: Path, count: int) -> list[object]:
     reader = SqliteReader.open(folder / "log.db")
-    bodies = [decode_input(row.data).body for row in reader.inputs(0, count)]
+    bodies: list[object] = [decode_input(row.data).body for row in reader.inputs(0, count)]
     reader.close()
     return bodies
 

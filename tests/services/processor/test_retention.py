@@ -13,8 +13,9 @@ import pytest
 from services.processor import keeping, opening, runner
 from services.processor.replay import replay
 from services.processor.verify import verify
+from shared.devices.frame import Frame
 from shared.devices.plan import LogLimits
-from shared.domain.inputs import ReportKind, What
+from shared.domain.inputs import Report, ReportKind, What
 from shared.log import sqlite
 from shared.log.sqlite_read import SqliteReader
 from shared.wire.inputs import decode_input
@@ -55,7 +56,7 @@ def _live(folder: Path) -> None:
     site.runner.close()
 
 
-def _scans(number: int, *, is_alarm: bool) -> tuple[object, ...]:
+def _scans(number: int, *, is_alarm: bool) -> tuple[Frame, ...]:
     scans = [gas(number, 250 if is_alarm else 20)]
     return tuple(scans if number % 5 else [*scans, bank(number)])
 
@@ -111,9 +112,10 @@ def test_the_log_is_still_proven_and_replayed(aged: Path) -> None:
 def test_each_folding_has_its_report(aged: Path) -> None:
     """Range, root and counts are in the log; the intervals follow one another without a gap."""
     reader = SqliteReader.open(aged / "log.db")
-    bodies = [decode_input(row.data).body for row in reader.inputs(0, 1_000_000) if row.kind == "report"]
+    bodies = [decode_input(row.data).body for row in reader.inputs(0, 1_000_000)]
     reader.close()
-    told = [json.loads(body.detail) for body in bodies if body.kind == ReportKind.RETENTION]
+    reports = [body for body in bodies if isinstance(body, Report) and body.kind == ReportKind.RETENTION]
+    told = [json.loads(report.detail) for report in reports]
     assert told[0]["first"] == 1
     assert all(after["first"] == before["last"] + 1 for before, after in pairwise(told))
     assert told[-1]["last"] == _folded_to(aged)

@@ -13,7 +13,7 @@ from services.processor.verify import verify, verify_log
 from shared.devices.plan import LogLimits
 from shared.domain.core import alarms, state_to_data
 from shared.domain.errors import LogBroken, LogError, LogFull
-from shared.domain.inputs import Report, What
+from shared.domain.inputs import Report, Resync, What
 from shared.log import journal
 from shared.log.ballast import LAST_PART
 from shared.log.port import Group, Head
@@ -100,6 +100,7 @@ def test_when_the_oldest_are_lost_the_log_says_which_and_goes_on_from_a_state() 
     assert 200 < len(lost) < last
     assert max(frames) > last - 10
     resync = next(decode_input(row.data).body for row in rows if row.kind == "resync")
+    assert isinstance(resync, Resync)
     assert (resync.first_lost, resync.room) == (before + 1, "r1")
     assert resync.last_lost >= max(lost)
     assert "command" in {row.kind for row in rows}
