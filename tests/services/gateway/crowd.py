@@ -1,7 +1,8 @@
 """A thousand readers of one gateway: ``python -m tests.services.gateway.crowd`` is the gateway, :class:`Crowd` they.
 
 The gateway prints its address, then does what the lines on its standard input say: ``add N`` puts N events into the
-log, one after the other with a tenth of a second between them; ``memory`` prints its proportional set size in MiB.
+log, one after the other with a tenth of a second between them, ``fill N`` without; ``memory`` prints its proportional
+set size in MiB.
 """
 
 import asyncio
@@ -38,10 +39,11 @@ async def serve() -> None:
         if line.startswith("memory"):
             print(pss_mib("self"), flush=True)
             continue
-        for _ in range(int(line.split()[1])):
+        word, count = line.split()
+        for _ in range(int(count)):
             added += 1
             views.add(event(added)._replace(reason=str(time.time_ns())))
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(PAUSE_S if word == "add" else 0)
         print("added", flush=True)
     await gateway.stop()
 
@@ -82,6 +84,8 @@ class Reader(asyncio.Protocol):
     """One client of the stream: what it got, and how long each event took to it."""
 
     request: bytes
+    stops: bool = False
+    """It reads what comes first, and nothing more."""
     cursors: list[bytes] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
     is_told: bool = False
@@ -97,6 +101,8 @@ class Reader(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         now_ns = time.time_ns()
         self.is_told = True
+        if self.stops:
+            self.transport.pause_reading()
         *blocks, self._rest = (self._rest + data).split(b"\n\n")
         for block in blocks:
             found = _EVENT.search(block)
@@ -117,15 +123,15 @@ class Crowd:
         self._where = host, int(port)
         self.readers: list[Reader] = []
 
-    async def come(self, count: int, query: str = "") -> list[Reader]:
-        """So many more, each when it has been answered."""
+    async def come(self, count: int, query: str = "", *, paused: bool = False) -> list[Reader]:
+        """So many more, each when it has been answered; ``paused`` ones read no further."""
         room_for(count + len(self.readers))
         head = f"GET /api/v1/events{query} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
         made: list[Reader] = []
         loop = asyncio.get_running_loop()
         for begin in range(0, count, AT_ONCE):
             some = min(AT_ONCE, count - begin)
-            opened = (loop.create_connection(lambda: Reader(head), *self._where) for _ in range(some))
+            opened = (loop.create_connection(lambda: Reader(head, paused), *self._where) for _ in range(some))
             made += [reader for _, reader in await asyncio.gather(*opened)]
             while not all(reader.is_told for reader in made):
                 await asyncio.sleep(0.01)

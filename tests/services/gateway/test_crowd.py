@@ -8,6 +8,11 @@ from tests.services.gateway.crowd import TOKEN, Crowd, ask, gateway_process
 READERS = 1_000
 SLOW = 20
 EVENTS = 15
+IDLE = 100
+LONG = 20_000
+IDLE_MIB_MAX = 48
+"""A page of 70 KiB and the buffer of 32 KiB for each are 10 MiB, shared pages 5; the log is 13 MiB of text, and a queue
+of it for each reader would be over a GiB."""
 GROWTH_MIB_MAX = 128
 """About 40 KiB for each of them is 40 MiB; three times that is a leak or a queue."""
 
@@ -20,8 +25,7 @@ async def test_a_thousand_readers_have_every_event_once_and_in_order() -> None:
         crowd, idle = Crowd(address), Crowd(address)
         try:
             async with asyncio.timeout(200):
-                for reader in await idle.come(SLOW):
-                    reader.transport.pause_reading()
+                await idle.come(SLOW, paused=True)
                 await crowd.come(READERS - SLOW)
                 await asyncio.to_thread(ask, process, f"add {EVENTS}")
                 await crowd.have(EVENTS)
@@ -37,6 +41,26 @@ async def test_a_thousand_readers_have_every_event_once_and_in_order() -> None:
             assert not any(reader.is_lost for reader in (*crowd.readers, *idle.readers))
             assert plain == 200
             assert after - before < GROWTH_MIB_MAX
+        finally:
+            crowd.leave()
+            idle.leave()
+
+
+async def test_readers_that_take_nothing_cost_a_page_each() -> None:
+    """A hundred of them before a long log: none is queued for, and one that reads has everything at its own pace."""
+    with gateway_process() as process:
+        address = await asyncio.to_thread(ask, process)
+        await asyncio.to_thread(ask, process, f"fill {LONG}")
+        before = float(await asyncio.to_thread(ask, process, "memory"))
+        idle, crowd = Crowd(address), Crowd(address)
+        try:
+            async with asyncio.timeout(200):
+                await idle.come(IDLE, paused=True)
+                await crowd.come(1, "?follow=false")
+                await crowd.have(LONG)
+            after = float(await asyncio.to_thread(ask, process, "memory"))
+            assert len(set(crowd.readers[0].cursors)) == LONG
+            assert after - before < IDLE_MIB_MAX
         finally:
             crowd.leave()
             idle.leave()
