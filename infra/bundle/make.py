@@ -22,6 +22,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from hashlib import sha256
 from importlib import metadata
@@ -34,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "infra" / "bundle"
 SOURCES = ("shared", "services", "pyproject.toml", "README.md", "LICENSE")
 SCRIPTS = ("install.sh", "uninstall.sh")
+EXTRAS = ("export",)
+"""What a box without internet cannot add later."""
 
 
 def main() -> int:
@@ -81,7 +84,7 @@ def own_wheel(source: Path, wheels: Path, local: str) -> str:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, source / name)
     project = source / "pyproject.toml"
-    version = metadata.version("ampward") + (f"+{local}" if local else "")
+    version = str(tomllib.loads(project.read_text())["project"]["version"]) + (f"+{local}" if local else "")
     text, count = re.subn(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text(), count=1)
     if count != 1:
         raise SystemExit("pyproject.toml names no version")
@@ -93,10 +96,12 @@ def own_wheel(source: Path, wheels: Path, local: str) -> str:
 def needed() -> set[str]:
     """Names of everything that ampward imports at run time, here and now."""
     found: set[str] = set()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = [*project["dependencies"], *(text for extra in EXTRAS for text in project["optional-dependencies"][extra])]
     todo = [("ampward", "")]
     while todo:
         name, extra = todo.pop()
-        for text in metadata.requires(name) or ():
+        for text in own if name == "ampward" else metadata.requires(name) or ():
             wanted = Requirement(text)
             if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
                 continue

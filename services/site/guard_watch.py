@@ -4,8 +4,10 @@ The link's codec is loaded only when there is a guard to speak with: while the p
 already starts.
 """
 
+import os
 import socket
 import struct
+import sys
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -93,6 +95,14 @@ class GuardWatch:
             self.ready_at_ms = message.ready_at_ms
         elif isinstance(message, Ready):
             self.ready_at_ms = message.at_ms
+
+    def is_of_another_program(self) -> bool:
+        """Whether it was started by another installation than this one: after an upgrade it speaks as that one does."""
+        try:
+            words = Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return Path(os.fsdecode(words[0])).parent != Path(sys.executable).parent
 
     def stop(self) -> bool:
         """Ask guard to end; False when it cannot be asked."""

@@ -172,11 +172,21 @@ class Parent:
             )
 
     def _protect(self) -> None:
-        """The port first, because its being taken must show before anything acts; the simulated devices; guard."""
+        """The port first, because its being taken must show before anything acts; the simulated devices; guard.
+
+        A guard of another installation, which an upgrade without a clean stop leaves behind, makes room for ours: it
+        ends with its outputs at their safe values, and ours reads them before it writes.
+        """
         dying = (self._data / places.RUN).exists()
         self._listen(must=not dying)
         if self.plan.demo and self.plan.simulate:
             self._devices()
+        if self._guard.is_connected and self._guard.is_of_another_program():
+            self._log.info("guard_of_another_program_ends", guard_pid=self._guard.pid)
+            self._stop_guard()
+            if self._guard.is_connected:
+                self._guard_gone()
+            self._guard_is_ours = True
         if not self._guard.is_connected:
             self._supervisor.start(self._guard_child())
             self._guard.prepare()

@@ -13,9 +13,18 @@ import pytest
 
 from tests.e2e.depot import FAN, Depot
 from tests.e2e.foreign import ForeignDevice, ampward, running, wait_for
+from tests.testkit.process import is_alive
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(sys.executable)
+EVERY_MODULE = """
+import importlib, pkgutil, services, shared
+for package in (services, shared):
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+import cryptography.hazmat.primitives.kdf.scrypt, duckdb
+"""
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -84,8 +93,11 @@ def test_the_bundle_is_installed_without_a_network_and_removed_again(bundle: Pat
     example = prefix / "current" / "examples" / "first-site.yaml"
     checked = said(prefix, "check", str(example))
     assert checked.returncode == 0, checked.stdout
-    needs = said(prefix, "events", str(tmp_path))
-    assert "there is no log" in needs.stderr
+    imported = subprocess.run(
+        [str(prefix / "current" / "bin" / "python"), "-P", "-c", EVERY_MODULE], capture_output=True, text=True, cwd="/"
+    )
+    assert imported.returncode == 0, imported.stderr
+    assert "there is no log" in said(prefix, "backup", str(tmp_path), str(tmp_path / "b")).stderr
 
     unit = tmp_path / "ampward.service"
     unit.write_text((bundle / "systemd" / "ampward.service").read_text().replace("/opt/ampward", str(prefix)))
@@ -118,6 +130,30 @@ def test_a_bundle_that_was_changed_on_its_way_installs_nothing(bundle: Path, tmp
     assert done.returncode == 1
     assert wheel.name in done.stdout + done.stderr
     assert not (tmp_path / "opt").exists()
+
+
+def test_a_guard_that_an_older_program_left_behind_makes_room(bundle: Path, depot: Watched, tmp_path: Path) -> None:
+    """The old parent is killed, its guard goes on; the newer program puts its own in its place: no fan stops."""
+    prefix = tmp_path / "opt"
+    assert install(bundle, prefix).returncode == 0
+    with running(depot.site_file, depot.data) as site:
+        depot.settle()
+        depot.h2(25)
+        wait_for("the fan", lambda: depot.fan() == 1)
+        wait_for("the alarm", lambda: site.alarms()["h2_alarm"]["state"] == "B")
+        demanded = len(depot.written)
+        left = site.record["guard_pid"]
+        site.process.kill()
+        site.process.wait()
+        assert is_alive(left)
+        program = (str(prefix / "current" / "bin" / "ampward"),)
+        with running(depot.site_file, depot.data, program=program) as newer:
+            assert newer.record["guard_pid"] != left
+            assert not is_alive(left)
+            wait_for("the alarm", lambda: newer.alarms()["h2_alarm"]["state"] == "B")
+            assert depot.fan() == 1
+            newer.stop()
+    assert 0 not in depot.written[demanded:]
 
 
 def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, depot: Watched, tmp_path: Path) -> None:
