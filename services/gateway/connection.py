@@ -79,6 +79,13 @@ class Connection(H11Protocol):
         self._stuck = _without(self._stuck)
         super().resume_writing()
 
+    def shutdown(self) -> None:
+        """The server stops: who takes nothing is not waited for."""
+        if self.flow.write_paused:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def send_400_response(self, msg: str) -> None:
         """Called while the library's error is being handled: it knows the better status."""
         fault = sys.exc_info()[1]

@@ -14,6 +14,7 @@ from services.gateway.fake import FakeViews
 from services.gateway.server import Gateway
 from shared.domain.events import EventType
 from shared.log.port import Cursor
+from tests.services.gateway.conftest import TOKEN
 from tests.services.gateway.samples import event
 
 
@@ -153,6 +154,24 @@ async def test_stopping_ends_open_streams(client: httpx.AsyncClient, gateway: Ga
         await anext(found)
         await gateway.stop()
         assert [fields async for fields in found] == []
+
+
+async def test_a_stop_does_not_wait_for_who_takes_nothing(
+    gateway: Gateway, views: FakeViews, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader that has stopped reading is let go at once, without a word of it as a fault."""
+    for seq in range(1, 20_001):
+        views.add(event(seq))
+    host, port = gateway.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(f"GET /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    async with asyncio.timeout(20):
+        while not any(one.flow.write_paused for one in gateway._server.server_state.connections):
+            await asyncio.sleep(0.01)
+    await gateway.stop()
+    writer.close()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 GOOD_CURSOR = encode_cursor(Cursor("0" * 32, 7, 1))
