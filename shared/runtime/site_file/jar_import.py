@@ -16,9 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.runtime.documents import Fault
-from shared.runtime.site_file.jars import COLUMNS, CSV_BYTES_MAX, JARS_MAX, TEXT_MAX, TEXTS
+from shared.runtime.site_file.jars import (
+    COLUMNS,
+    CSV_BYTES_MAX,
+    DATE_FORMS,
+    DATES,
+    JARS_MAX,
+    TEXT_MAX,
+    TEXTS,
+    is_date,
+)
 
 STRING = "string"
+_GERMAN_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", re.ASCII)
 HEADINGS: dict[str, tuple[str, ...]] = {
     "address": ("address", "adresse", "jar", "block", "blocknummer", "blocknr", "zelle", "zellennummer", "zellennr",
                 "cell", "cellno", "cellnumber", "jarno", "jarnumber", "nr", "no", "nummer", "number"),
@@ -206,7 +216,17 @@ class _Sheet:
             self.fault(cell, name, f"{len(joined)} characters", f"at most {TEXT_MAX}")
         elif joined.startswith("#"):
             self.fault(cell, name, "begins with #, which is a note in the site's CSV", "another beginning")
+        elif name in DATES:
+            return self.date(cell, name, joined)
         return joined
+
+    def date(self, cell: Cell, name: str, text: str) -> str:
+        """An ISO date; day.month.year, as German lists have it, is turned round. With strokes it could be either."""
+        match = _GERMAN_DATE.fullmatch(text)
+        turned = f"{match[3]}-{match[2]:0>2}-{match[1]:0>2}" if match else text
+        if not is_date(turned):
+            self.fault(cell, name, f"{text[:20]!r} is no date", f"{DATE_FORMS}, or 31.05.2024")
+        return turned
 
     def address(self, cells: Mapping[str, Cell], row: list[Cell]) -> tuple[int, int] | None:
         cell = cells.get("address", row[0])

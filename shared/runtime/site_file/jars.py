@@ -2,13 +2,14 @@
 
 CSV: UTF-8, comma or semicolon, a header line; columns address (2S4: jar 2 of string 4), module (id on the manager, the
 address's jar number when empty), type, serial, made, installed, position, baseline_mohm, module_serial, sensor_serial
-(of the level sensor). Only address is required.
+(of the level sensor). Only address is required; made and installed are ISO dates.
 Promises: every wrong line is a fault with its line and column. Limits: 1,000 jars a string, 1 MiB a file.
 """
 
 import csv
 import re
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -23,9 +24,12 @@ TEXTS = ("type", "serial", "made", "installed", "position", "module_serial", "se
 """Columns whose text is for people."""
 COLUMNS = ("address", "module", *TEXTS[:5], "baseline_mohm", *TEXTS[5:])
 TEXT_MAX = 80
+DATES = ("made", "installed")
+DATE_FORMS = "as in 2024-05-31, or 2024-05 when the day is not known, or 2024"
 FORMS = "a number (24), a range of modules (25-48) or a CSV file"
 _ALIASES = {"module_id": "module", "module id": "module", "id": "module"}
 _ADDRESS = re.compile(r"([1-9][0-9]{0,3})S([1-9][0-9]?)", re.ASCII)
+_DATE = re.compile(r"(19[5-9][0-9]|2[01][0-9]{2})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
 _RANGE = re.compile(r"([1-9][0-9]{0,3}) ?(?:-|\.\.) ?([1-9][0-9]{0,3})", re.ASCII)
 
 
@@ -85,6 +89,18 @@ def read_csv(path: Path, string: int | None) -> tuple[tuple[Jar, ...], list[Faul
     if len(raw) > CSV_BYTES_MAX:
         return (), [Fault(name, 1, 1, "", "is larger than 1 MiB", "at most 1 MiB")]
     return _Table(name, string).read(text)
+
+
+def is_date(text: str) -> bool:
+    """An ISO 8601 date that there is, from 1950 to 2199, whole or as far as it is known."""
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        date(int(match[1]), int(match[2] or 1), int(match[3] or 1))
+    except ValueError:
+        return False
+    return True
 
 
 class _Table:
@@ -148,6 +164,9 @@ class _Table:
         for name in TEXTS:
             if len(cells.get(name, "")) > TEXT_MAX:
                 self.fault(line, places[name], name, f"{len(cells[name])} characters", f"at most {TEXT_MAX}")
+        for name in DATES:
+            if cells.get(name) and not is_date(cells[name]):
+                self.fault(line, places[name], name, f"{cells[name][:20]!r} is no date", DATE_FORMS)
         if address and module:
             texts = {name: cells.get(name, "")[:TEXT_MAX] for name in TEXTS}
             self.jars.append(Jar(address, int(module), baseline, **texts))

@@ -32,9 +32,15 @@ def test_a_german_list_becomes_a_csv_for_each_string(tmp_path: Path, encoding: s
     jars, faults = read_csv(target, 1)
     assert faults == []
     assert jars == (
-        Jar("1S1", 1, 3050, serial="A1", installed="14.09.2023", position="Reihe 1"),
-        Jar("2S1", 2, 3120, serial='A "neu" 2', installed="14.09.2023", position="Reihe 1; unten"),
+        Jar("1S1", 1, 3050, serial="A1", installed="2023-09-14", position="Reihe 1"),
+        Jar("2S1", 2, 3120, serial='A "neu" 2', installed="2023-09-14", position="Reihe 1; unten"),
     )
+
+
+def test_a_date_that_could_be_read_in_two_ways_is_told(tmp_path: Path) -> None:
+    """Strokes stand for two orders of day and month; a day that there is not is none in any."""
+    made = read_spreadsheet(_file(tmp_path, "Jar,Installed\n1S1,03/04/2023\n2S1,31.02.2023\n3S1,2023\n"))
+    assert [(one.line, one.col, one.key) for one in made.faults] == [(2, 5, "installed"), (3, 5, "installed")]
 
 
 def test_an_english_list_of_the_old_code_page_is_read(tmp_path: Path) -> None:

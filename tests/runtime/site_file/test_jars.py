@@ -43,6 +43,28 @@ def test_a_cell_with_a_control_character_is_told(tmp_path: Path) -> None:
     assert "\x1b" not in str(faults[0])
 
 
+@pytest.mark.parametrize(
+    "text", ["2020-13-41", "2023-02-29", "31.05.2024", "2024-5-31", "24-05-31", "0000", "soon", "٢٠٢٤"]
+)
+@pytest.mark.parametrize("column", ["made", "installed"])
+def test_a_date_that_is_none_is_told(tmp_path: Path, column: str, text: str) -> None:
+    """Months and days that there are not, and forms that may be read in two ways, with their place."""
+    file = tmp_path / "jars.csv"
+    file.write_text(f"address,serial,{column}\n1S1,A1,2024-02-29\n2S1,A2,{text}\n", encoding="utf-8")
+    _, faults = read_csv(file, 1)
+    assert [(fault.line, fault.col, fault.key) for fault in faults] == [(3, 8, column)]
+    assert "2024-05-31" in str(faults[0])
+
+
+def test_a_date_may_be_known_to_the_month_or_year_only(tmp_path: Path) -> None:
+    """What a type plate says of its making is often no more."""
+    file = tmp_path / "jars.csv"
+    file.write_text("address,made,installed\n1S1,2019,2020-06\n2S1,,2020-06-17\n")
+    jars, faults = read_csv(file, 1)
+    assert faults == []
+    assert [(jar.made, jar.installed) for jar in jars] == [("2019", "2020-06"), ("", "2020-06-17")]
+
+
 @given(raw=st.binary(max_size=400))
 def test_any_bytes_make_jars_or_faults(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No file crashes the reader; without jars there is a fault that says why."""
