@@ -9,9 +9,8 @@ Limit: PAGES_MAX pages of PAGE events, about 4 MiB, whatever the number of reade
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import orjson
 
@@ -36,13 +35,31 @@ def event_text(item: EventItem) -> bytes:
     return head.encode() + data + b"\n\n"
 
 
-@dataclass(frozen=True, slots=True)
 class Page:
-    """Events behind a cursor, in order; none when that cursor is at the head."""
+    """Events behind a cursor, in order; none when that cursor is at the head. An event is written out when the first
+    reader wants it: with a narrow filter on a busy site most never are."""
 
-    items: tuple[EventItem, ...]
-    texts: tuple[bytes, ...]
-    whole: bytes
+    def __init__(self, items: tuple[EventItem, ...]) -> None:
+        self.items = items
+        self._texts: dict[int, bytes] = {}
+        self._whole = b""
+
+    def whole(self) -> bytes:
+        """All of it."""
+        if not self._whole:
+            self._whole = b"".join(map(self.text, range(len(self.items))))
+            self._texts.clear()
+        return self._whole
+
+    def some(self, wanted: Callable[[EventItem], bool]) -> bytes:
+        """What is wanted of it."""
+        return b"".join(self.text(place) for place, item in enumerate(self.items) if wanted(item))
+
+    def text(self, place: int) -> bytes:
+        found = self._texts.get(place)
+        if found is None:
+            found = self._texts[place] = event_text(self.items[place])
+        return found
 
 
 class Pages:
@@ -63,8 +80,7 @@ class Pages:
         found = self._views.events_after(cursor, PAGE)
         if isinstance(found, CursorGone):
             return found
-        texts = tuple(event_text(item) for item in found)
-        page = Page(found, texts, b"".join(texts))
+        page = Page(found)
         if cursor is not None and found:
             self._kept[cursor] = (now, page)
             while len(self._kept) > PAGES_MAX:

@@ -54,9 +54,7 @@ class EventFilter:
 
     def text(self, page: Page) -> bytes:
         """What is wanted of a page."""
-        if self.is_open:
-            return page.whole
-        return b"".join(text for item, text in zip(page.items, page.texts, strict=True) if self.wants(item))
+        return page.whole() if self.is_open else page.some(self.wants)
 
 
 def reset_text(gone: CursorGone) -> bytes:
