@@ -1,6 +1,6 @@
 """The seeded bugs. Names say what the planted program does wrong; `make mutants` shows that none goes unseen."""
 
-from tests.mutants import core, gateway, log, messages, outputs, people, unknown
+from tests.mutants import core, gateway, log, messages, outputs, people, unknown, upkeep
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -11,4 +11,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *messages.MUTANTS,
     *people.MUTANTS,
     *unknown.MUTANTS,
+    *upkeep.MUTANTS,
 )
