@@ -16,7 +16,7 @@ from services.notifier.plain import lines, one_line
 from services.notifier.ports import Outgoing
 from services.notifier.routing import Setting, severity_of
 from services.notifier.words import meaning, rule_name, word
-from shared.domain.events import Event
+from shared.domain.events import Event, EventType
 from shared.domain.ids import SITE_ROOM
 from shared.domain.notify_plan import Person
 from shared.domain.plan import Severity
@@ -66,6 +66,11 @@ def gravest(items: tuple[Item, ...]) -> Severity:
     return max(severity_of(item.event) for item in items)
 
 
+def is_over(item: Item) -> bool:
+    """The alarm has gone. What ended only because the same alarm was raised anew has not: it may never read as over."""
+    return item.kind in OVER and item.event.type != EventType.ALARM_SUPERSEDED
+
+
 def _data(item: Item) -> dict[str, object]:
     made = cloud_event(item.event)
     return {**made, "undurable": "true"} if item.undurable else made
@@ -99,16 +104,16 @@ class Composer:
         event = item.event
         subject = f"{self._head(item)} {self._name(event)}: {self._room(event)}{self._reading(event, ', ')}"
         parts = []
-        if event.rule in EVACUATE and item.kind not in OVER:
+        if event.rule in EVACUATE and not is_over(item):
             parts.append(self._word("evacuate"))
         parts += [self._why(item), self._facts(item)]
         says, does = meaning(event.rule, self.language)
-        if says and item.kind not in OVER:
+        if says and not is_over(item):
             parts += [f"{self._word('meaning')}: {says}", f"{self._word('to_do')}: {does}"]
         return subject, parts
 
     def _head(self, item: Item) -> str:
-        if item.kind in OVER:
+        if is_over(item):
             return self._word("closed" if item.kind is Kind.CLOSED else "over")
         again = f" {self._word('again')}" if item.kind not in (Kind.RAISED, Kind.ESCALATED, Kind.OPEN) else ""
         return self._word(item.event.severity) + again
@@ -118,7 +123,7 @@ class Composer:
             case Kind.RETURNED:
                 return self._word("over_latched" if item.event.state in ("E", "F") else "over_text")
             case Kind.CLOSED:
-                return self._word("closed_text")
+                return self._word("closed_text" if is_over(item) else "anew_text")
             case Kind.ESCALATED:
                 return self._word("escalated_text")
             case Kind.AGAIN:
@@ -134,13 +139,14 @@ class Composer:
 
     def _facts(self, item: Item) -> str:
         event = item.event
+        state = event.state if event.type != EventType.ALARM_SUPERSEDED else ""
         rows = [
             (self._word("at"), stamp(event.at_ms, self.setting.zone)),
             (self._word("site"), self._site()),
             (self._word("room"), self._room(event)),
             (self._word("alarm_id"), event.subject),
             (self._word("value"), self._reading(event, "")),
-            (self._word("state"), self._word(event.state) if event.state in "ABCDEF" else event.state),
+            (self._word("state"), self._word(state) if state and state in "ABCDEF" else state),
         ]
         return "\n".join(f"{name}: {value}" for name, value in rows if value)
 
@@ -159,16 +165,16 @@ class Composer:
         alarms = sorted(by_occurrence.values(), key=_order)
         count = Counter(gravest(tuple(items)) for items in alarms)
         grades = ", ".join(f"{count[each]} {self._word(each.label)}" for each in sorted(count, reverse=True))
-        is_open = sum(items[-1].kind not in OVER for items in alarms)
+        newest = {items[-1].event.subject: items[-1] for items in by_occurrence.values()}
+        standing = [item for item in newest.values() if not is_over(item)]
         head = f"{self._word('summary')}: " if message.form is Form.SUMMARY else ""
-        subject = (
-            f"{head}{len(alarms)} {self._word('alarms')}, {is_open} {self._word('open')}: {grades}, {self._site()}"
-        )
+        counts = f"{len(alarms)} {self._word('alarms')}, {len(standing)} {self._word('open')}"
+        subject = f"{head}{counts}: {grades}, {self._site()}"
         named = [self._line(items) for items in alarms[:NAMED_MAX]]
         if len(alarms) > NAMED_MAX:
             named.append(self._word("and_more").format(n=len(alarms) - NAMED_MAX))
         parts = [self._word("held_text" if message.form is Form.SUMMARY else "group_text"), "\n".join(named)]
-        if any(items[-1].kind not in OVER and items[-1].event.rule in EVACUATE for items in alarms):
+        if any(item.event.rule in EVACUATE for item in standing):
             parts.insert(0, self._word("evacuate"))
         rules = Counter(items[-1].event.rule for items in alarms)
         if len(alarms) > NAMED_MAX:
@@ -180,9 +186,9 @@ class Composer:
         first, last = items[0].event, items[-1]
         told = f"{stamp(first.at_ms, self.setting.zone)} {self._word(gravest(tuple(items)).label)} {self._name(first)}"
         what = f"{told}, {self._room(first)}{self._reading(first, ', ')} [{first.subject}]"
-        if last.kind in OVER:
+        if is_over(last):
             return f"{what}: {self._word('is_over')} {stamp(last.event.at_ms, self.setting.zone)}"
-        return f"{what}: {self._word('open')}"
+        return f"{what}: {self._word('is_anew' if last.kind in OVER else 'open')}"
 
     def _test(self, message: Message) -> tuple[str, list[str]]:
         when = stamp(message.at_ms, self.setting.zone)
@@ -214,4 +220,4 @@ class Composer:
 
 def _order(items: list[Item]) -> tuple[bool, int, int]:
     """Open before over, graver before less grave, older before newer."""
-    return items[-1].kind in OVER, -gravest(tuple(items)), items[0].event.at_ms
+    return is_over(items[-1]), -gravest(tuple(items)), items[0].event.at_ms

@@ -106,6 +106,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "The alarm is closed: its rule is no longer in the site file, or its end was not seen.",
         "Der Alarm ist beendet: seine Regel steht nicht mehr in der Anlagendatei, oder sein Ende wurde nicht gesehen.",
     ),
+    "anew_text": (
+        "This is not its end: the alarm was raised anew. What comes next about it comes in messages of its own.",
+        "Das ist nicht sein Ende: der Alarm wurde neu ausgelöst. Weiteres dazu kommt in eigenen Nachrichten.",
+    ),
+    "is_anew": ("raised anew", "neu ausgelöst"),
     "escalated_text": ("The alarm has become graver.", "Der Alarm ist ernster geworden."),
     "again_text": ("The alarm is announced again.", "Der Alarm wird erneut gemeldet."),
     "open_text": ("The alarm is open.", "Der Alarm steht an."),

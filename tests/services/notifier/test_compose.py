@@ -14,7 +14,7 @@ from services.notifier.ports import Outgoing
 from services.notifier.routing import Setting
 from services.notifier.words import LANGUAGES, RULES, WORDS, meaning, rule_name, word
 from shared.domain import catalogue
-from shared.domain.events import Event
+from shared.domain.events import Event, EventType
 from shared.domain.notify_plan import Person
 from tests.services.notifier.lines import World, setting
 from tests.services.notifier.samples import ANNA, BEN
@@ -77,6 +77,30 @@ def test_each_kind_of_news_has_its_words(kind: Kind, person: Person) -> None:
     is_over = kind in (Kind.RETURNED, Kind.CLOSED)
     assert made.text.startswith(("LEAVE", "RAUM")) is not is_over
     assert len(made.subject) <= SUBJECT_MAX
+
+
+@pytest.mark.parametrize(("person", "head"), [(ANNA, "KRITISCH erneut"), (BEN, "CRITICAL again")])
+def test_what_was_raised_anew_never_reads_as_over(person: Person, head: str) -> None:
+    """The gas alarm whose occurrence ended by the next one of the same alarm is open, and the room is to be left."""
+    anew = event(state="E", type=EventType.ALARM_SUPERSEDED.value)
+    made = written(Item(Kind.CLOSED, anew), person=person)
+    assert made.subject.startswith(head)
+    assert made.text.startswith(("LEAVE", "RAUM"))
+    assert word("closed_text", person.language) not in made.text
+    jar = event("r1/bat1/2S4/jar_temp_alarm", "alarm", occurrence="c" * 32)
+    both = written(Item(Kind.CLOSED, anew), Item(Kind.RETURNED, jar), person=person)
+    assert both.subject.startswith(("2 alarms, 1 open", "2 Alarme, 1 offen"))
+    assert both.text.startswith(("LEAVE", "RAUM"))
+
+
+def test_a_group_goes_by_the_newest_news_of_an_alarm() -> None:
+    """Raised anew and then over, all in one message: nothing of it is open."""
+    anew = event(state="E", type=EventType.ALARM_SUPERSEDED.value)
+    newer = event(occurrence="c" * 32)
+    over = Item(Kind.RETURNED, newer._replace(state="E"))
+    made = written(Item(Kind.CLOSED, anew), Item(Kind.RAISED, newer), over, person=BEN)
+    assert made.subject.startswith("2 alarms, 0 open")
+    assert not made.text.startswith("LEAVE")
 
 
 def test_a_jar_is_named_by_its_place() -> None:
