@@ -19,6 +19,7 @@ from services.notifier.moments import Moment, passed_today
 from services.notifier.picture import LaneState, Open, Picture, Told
 from services.notifier.routing import (
     DELIVERY_FAILING,
+    REPEAT_MARGIN_MS,
     Recipient,
     Setting,
     daily_lanes,
@@ -28,6 +29,7 @@ from services.notifier.routing import (
 )
 from services.notifier.stages import MINUTE_MS, STAGES, Look, is_critical_alarm, is_gas, quiet
 from shared.domain.events import Event, EventType
+from shared.domain.notify_plan import REPEAT_MS_MAX
 from shared.domain.plan import Severity
 
 LATE_MS = 600_000
@@ -282,9 +284,13 @@ def _attend(turn: Turn, found: Open) -> None:
                 _tell_next(turn, found, one)
             else:
                 _look_again(turn, found, at_ms)
-    is_reminded = found.state in _STANDING or severity_of(found.event) is Severity.CRITICAL
+    is_critical = severity_of(found.event) is Severity.CRITICAL
+    is_reminded = found.state in _STANDING or is_critical
     for key, every in repeats.items():
         told = found.told[key]
+        if is_cut_off and is_critical and now - told.at_ms >= REPEAT_MS_MAX - REPEAT_MARGIN_MS:
+            # Everybody was refused: better asked again than a gas alarm that nobody hears of any more.
+            told.refused = False
         is_due = every > 0 and now - told.at_ms >= every
         if is_reminded and is_due and told.first and not told.pending and not told.refused:
             found.reminders += 1

@@ -128,6 +128,22 @@ def test_when_everybody_refuses_the_next_people_are_told_at_once() -> None:
     assert world.wait(301) == ["ben/email alarm reminder h2_alarm"]
 
 
+def test_a_critical_alarm_that_everybody_refused_is_tried_again() -> None:
+    """A mail server that refuses all of them for a while does not silence a gas alarm for ever; others stay refused."""
+    world = World(setting(route("anna", repeat_ms=60_000)))
+    world.settles = False
+    world.take(world.event("raised", GAS, "critical"), world.event("raised", "r1/fan/rule", "alarm"))
+    world.settle(refused=True)
+    world.wait(120)
+    world.settle(refused=True)
+    for _ in range(3):
+        assert world.wait(301) == ["anna/email alarm reminder h2_alarm"]
+        world.settle(refused=True)
+    assert world.wait(301) == ["anna/email alarm reminder h2_alarm"]
+    world.settle()
+    assert world.wait(61) == ["anna/email alarm reminder h2_alarm"]
+
+
 def test_an_ack_of_one_alarm_leaves_the_other_one() -> None:
     """Ack of A never acks B."""
     world = World(setting())
