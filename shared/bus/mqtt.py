@@ -148,6 +148,7 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -249,10 +250,15 @@ class Connection:
         return made
 
     async def subscribe(self, topic: str, qos: int = 1) -> None:
-        """Ask for a topic; what comes is read with :meth:`incoming`."""
-        result, _mid = self._client.subscribe(topic, qos)
-        if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
+        """Ask for a topic and wait for the broker's yes; what comes is read with :meth:`incoming`.
+
+        Raises LinkDown, and Refused when the broker says no.
+        """
+        result, mid = self._client.subscribe(topic, qos)
+        if result != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
             raise LinkDown(f"cannot subscribe to {topic}: {result.name}")
+        self._told[mid] = self._loop.create_future()
+        await self._told[mid]
 
     async def incoming(self) -> AsyncIterator[Incoming]:
         """Messages as they come, until the link ends. What is not acknowledged comes again with the session."""
@@ -333,6 +339,11 @@ class Connection:
         self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         self._hand_over(self._acknowledged, mid, str(reason) if reason.is_failure else "")
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._hand_over(self._acknowledged, mid, next((str(reason) for reason in reasons if reason.is_failure), ""))
 
     def _acknowledged(self, mid: int, refused: str) -> None:
         told = self._told.pop(mid, None)

@@ -79,6 +79,21 @@ async def test_the_broker_s_window_is_kept(tmp_path: Path) -> None:
         broker.kill()
 
 
+async def test_a_subscription_waits_for_the_broker_s_yes(broker: Mosquitto) -> None:
+    """Until the broker has answered nothing is subscribed; a link that ends meanwhile is told as such."""
+    with FaultProxy("127.0.0.1", broker.port) as proxy:
+        link = await opened(BrokerAddress("127.0.0.1", proxy.port, tls=False), "listener")
+        await link.subscribe("t")
+        proxy.cut()
+        asking = asyncio.create_task(link.subscribe("u"))
+        await asyncio.wait([asking], timeout=0.2)
+        assert not asking.done()
+        proxy.reset()
+        with pytest.raises(LinkDown):
+            await asking
+        await link.abort()
+
+
 async def test_what_is_not_acknowledged_comes_again(broker: Mosquitto) -> None:
     """A message that was handed out and not acknowledged is delivered again to the next link of the session."""
     first = await opened(broker.address, "worker")
