@@ -1,7 +1,7 @@
 """How long from gas to fan: a register crosses 1 % on a real Modbus TCP device, until the fan's coil is written.
 
 Given as the 99th percentile minus the poll period, with every core busy: once with a site process that takes frames and
-renews its lease, once with nobody but guard (``degraded``: no site process, log, parent or broker). The room's fan
+renews its lease, once on a serial line, once with nobody but guard (``degraded``: no site process, log, parent or broker). The room's fan
 rests off without a lease, so that each crossing shows; nothing is asserted here.
 """
 
@@ -26,6 +26,7 @@ from tests.testkit.process import Running
 
 POLL_MS = 100
 CROSSINGS = 300
+BAUD = 19_200
 SEED = 20_261_122
 Say = Callable[[str], None]
 
@@ -35,27 +36,38 @@ def measure(say: Say) -> dict[str, float]:
     return {
         "trip_over_poll_ms_p99": one(say, name="site process, cores busy"),
         "trip_over_poll_ms_p99_degraded": one(say, with_site=False, name="nobody else, cores busy"),
+        "trip_over_poll_ms_p99_serial": one(say, serial=True, name="serial line (a pseudo-terminal), cores busy"),
     }
 
 
-def plan_for(address: str) -> SitePlan:
+def plan_for(address: str, *, serial: bool = False) -> SitePlan:
     """A gas head polled each POLL_MS; the fan's safe value is off."""
     plan = site(address, room(), gas=gas_head(POLL_MS), relay=relay_module(2 * POLL_MS, watchdog_ms=0))
+    if serial:
+        plan = replace(plan, buses=(replace(plan.buses[0], tcp="", serial=address, baud=BAUD),))
     return with_outputs(replace(plan, name="Trip"), safe_on=False)
 
 
 def one(
-    say: Say, *, name: str, with_site: bool = True, load: Callable[[], AbstractContextManager[object]] = busy_cores
+    say: Say,
+    *,
+    name: str,
+    with_site: bool = True,
+    serial: bool = False,
+    load: Callable[[], AbstractContextManager[object]] = busy_cores,
 ) -> float:
     """p99 over the poll period in ms, while ``load`` lasts."""
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = [sys.executable, "-m", "tests.bench.trip_device", str(CROSSINGS), str(SEED)]
+        if serial:
+            command.append(str(data / "line"))
         device = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         stack.callback(_end, device)
         assert device.stdout is not None
         assert device.stdin is not None
-        write_plan(data, plan_for(f"127.0.0.1:{int(device.stdout.readline())}"))
+        said = device.stdout.readline().strip()
+        write_plan(data, plan_for(said if serial else f"127.0.0.1:{int(said)}", serial=serial))
         guard = stack.enter_context(Running.python("services.guard", data))
         guard.wait_for_line("trip_ready")
         if with_site:

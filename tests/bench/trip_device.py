@@ -1,6 +1,6 @@
 """The device of the trip's measurement: a Modbus TCP server whose gas register crosses 1 % again and again.
 
-``python -m tests.bench.trip_device COUNT SEED`` prints its port, waits for a line on standard input, then makes COUNT
+``python -m tests.bench.trip_device COUNT SEED [LINK]`` prints its port (or, with LINK, the pseudo-terminal it serves), waits for a line on standard input, then makes COUNT
 crossings, each at a random moment of the poll, and prints the milliseconds from the register's change to the fan coil's
 write as JSON. It is the instrument, not what is measured: it takes a higher priority than guard where that is allowed,
 because a real device does not share the box's cores.
@@ -13,8 +13,9 @@ import random
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
-from shared.fieldbus.device_side import Answer, Request, TcpServer
+from shared.fieldbus.device_side import Answer, PtyServer, Request, TcpServer
 from tests.services.actuator.plans import RELAY_UNIT
 from tests.services.guard.plant import Plant
 
@@ -58,10 +59,15 @@ class Instrument:
         return measured
 
 
-async def main(count: int, seed: int) -> None:
+async def main(count: int, seed: int, link: str = "") -> None:
     instrument = Instrument()
-    server = TcpServer(instrument.answer)
-    print(await server.open("127.0.0.1", 0), flush=True)
+    server: PtyServer | TcpServer
+    if link:
+        server = PtyServer(instrument.answer)
+        print(server.open(Path(link)), flush=True)
+    else:
+        server = TcpServer(instrument.answer)
+        print(await server.open("127.0.0.1", 0), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     print(json.dumps(await instrument.crossings(count, random.Random(seed))), flush=True)
     await server.close()
@@ -70,4 +76,4 @@ async def main(count: int, seed: int) -> None:
 if __name__ == "__main__":
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
