@@ -1,8 +1,8 @@
 """How long from gas to fan: a register crosses 1 % on a real Modbus TCP device, until the fan's coil is written.
 
 Given as the 99th percentile minus the poll period, with every core busy: once with a site process that takes frames and
-renews its lease, once on a serial line, once with nobody but guard (``degraded``: no site process, log, parent or broker). The room's fan
-rests off without a lease, so that each crossing shows; nothing is asserted here.
+renews its lease, once on a serial line, once with nobody but guard (``degraded``: no site process, log, parent or
+broker). The room's fan rests off without a lease, so that each crossing shows; nothing is asserted here.
 """
 
 import json

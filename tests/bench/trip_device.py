@@ -1,9 +1,9 @@
 """The device of the trip's measurement: a Modbus TCP server whose gas register crosses 1 % again and again.
 
-``python -m tests.bench.trip_device COUNT SEED [LINK]`` prints its port (or, with LINK, the pseudo-terminal it serves), waits for a line on standard input, then makes COUNT
-crossings, each at a random moment of the poll, and prints the milliseconds from the register's change to the fan coil's
-write as JSON. It is the instrument, not what is measured: it takes a higher priority than guard where that is allowed,
-because a real device does not share the box's cores.
+``python -m tests.bench.trip_device COUNT SEED [LINK]`` prints its port (with LINK: the pseudo-terminal that it serves),
+waits for a line on standard input, then makes COUNT crossings, each at a random moment of the poll, and prints the
+milliseconds from the register's change to the fan coil's write as JSON. It is the instrument, not what is measured: it
+takes a higher priority than guard where that is allowed, because a real device does not share the box's cores.
 """
 
 import asyncio
