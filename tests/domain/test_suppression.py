@@ -50,8 +50,8 @@ def test_suppression_in_a_mode_is_said_with_its_reason() -> None:
     ]
 
 
-def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
-    """The process region runs on under an override."""
+def _hidden() -> Room:
+    """A room whose high voltage is active and suppressed by a report that stands."""
     plan = limit_room(suppressed_by=(1,))
     made = Room(
         replace(
@@ -62,6 +62,12 @@ def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
     )
     made.report("other", "s/r/bacs")
     made.scan("bacs", 2_310)
+    return made
+
+
+def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
+    """The process region runs on under an override."""
+    made = _hidden()
     line(made, [(0, say(What.ACK, HIGH), ["alarm.acked bat1/1S1/jar_voltage_high_warning C"], "acked")])
     made.report("other", "s/r/bacs", on=False)
     assert (made.letter(HIGH), made.alarm(HIGH).override) == ("C", "none")
@@ -69,16 +75,7 @@ def test_an_alarm_acked_while_suppressed_stays_acked() -> None:
 
 def test_a_suppression_that_goes_on_for_another_reason_says_so() -> None:
     """The cause is over and the room is in maintenance: the alarm stays hidden, by what hides it now."""
-    plan = limit_room(suppressed_by=(1,))
-    made = Room(
-        replace(
-            plan,
-            alarms=(*plan.alarms, alarm("s/r/bacs/other")),
-            reports=(ReportRow(1, "other", "s/r/bacs", Severity.ALARM),),
-        )
-    )
-    made.report("other", "s/r/bacs")
-    made.scan("bacs", 2_310)
+    made = _hidden()
     made.command(What.MAINTENANCE, "s/r", reason="cleaning", for_ms=60_000)
     events = made.report("other", "s/r/bacs", on=False)
     assert [(e.type, e.reason) for e in events if e.subject == HIGH] == [
