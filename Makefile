@@ -12,7 +12,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ampward-setup
 
 # What the tests drive Ampward with, from the system's packages: command or file -> package.
-APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd
+APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd \
+    openjdk-17-jre-headless maven postgresql kcat
 
 .PHONY: help setup run test check fix bench soak mutants fuzz licences lock bundle system-deps broker clean
 

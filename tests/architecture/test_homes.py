@@ -7,12 +7,13 @@ import shared
 from tests.architecture.source import ROOT, calls, imports, modules
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "aiokafka": (),
+    "aiokafka": ("shared/log/kafka/",),
     "aiosmtplib": ("services/notifier/email.py",),
     "amqtt": ("shared/bus/",),
-    "cryptography": ("services/site/backup/sealing.py",),
+    "asyncpg": ("services/history/", "services/notifier/", "services/fleet/"),
+    "cryptography": ("services/site/backup/sealing.py", "shared/wire/signing.py", "services/fleet/"),
     "duckdb": ("services/history/parquet.py",),
-    "faust": (),
+    "faust": ("services/processor/app.py", "services/processor/kpi.py"),
     "fastapi": ("services/gateway/",),
     "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
     "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/notifier/", "services/site/"),

@@ -1,0 +1,1 @@
+"""The fleet against real servers: Apache Kafka, Mosquitto, PostgreSQL."""
