@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from services.notifier.network import Resolve, resolve
-from services.notifier.reach import Reach, Unreached, read_target, target_faults
+from services.notifier.reach import Reach, Unreached, Where
+from services.notifier.reach import faults as where_faults
 from shared.domain.notify_plan import HeartbeatPlan
 from shared.runtime.clocks import Clock
 
@@ -24,7 +25,11 @@ AGAIN_S = 30.0
 
 def faults(plan: HeartbeatPlan) -> list[str]:
     """What is wrong with it, sentence by sentence; nothing is opened."""
-    return target_faults(plan.url, plan.allow)
+    return where_faults(_where(plan))
+
+
+def _where(plan: HeartbeatPlan) -> Where:
+    return Where(plan.url, plan.url_file, plan.allow)
 
 
 async def run(
@@ -39,7 +44,7 @@ async def run(
     tls: ssl.SSLContext | None = None,
 ) -> None:
     """Beat until ``stop``. ``told`` gets "" when beats begin to arrive and a sentence when they begin to fail."""
-    reach = Reach(read_target(plan.url, plan.allow), timeout_s=timeout_s, resolver=resolver, tls=tls)
+    reach = Reach(_where(plan), timeout_s=timeout_s, resolver=resolver, tls=tls)
     last = "not yet tried"
     try:
         while not stop.is_set():
@@ -59,4 +64,4 @@ async def _beat(reach: Reach, clock: Clock) -> str:
     reply = await reach.request("GET", headers={}, content=b"", wall_ms=clock.wall_ms())
     if isinstance(reply, Unreached):
         return f"the heartbeat's {reply.why}"
-    return "" if 200 <= reply.status < 300 else f"the heartbeat's {reach.target.shown} answers HTTP {reply.status}"
+    return "" if 200 <= reply.status < 300 else f"the heartbeat's {reply.shown} answers HTTP {reply.status}"

@@ -1,5 +1,7 @@
 """Requests to one configured URL, kept within bounds: which addresses, how long, how much.
 
+The URL stands in the site file or in a file of its own, which is read at each request: it may come later and change.
+
 Promises: the name is resolved once a request and the connection goes to exactly one of the addresses that were judged,
 so that a second answer of the resolver cannot lead elsewhere; Host and the TLS name stay those of the URL, and the
 certificate is checked against them. An address that is not public is reached only when ``allow`` names its network or
@@ -7,8 +9,8 @@ the host. No redirect is followed, no proxy of the environment and no cookie is 
 ends within its time, also when bytes come one by one. Path and query of the URL often hold a secret: no sentence quotes
 them.
 
-Limits: an answer's head of 100 KiB (the library's), of its body 16 KiB in 1 s are read and thrown away, so that a
-polite server can end its answer; four addresses of a name are tried, each for its share of the time.
+Limits: 4 KiB of a url_file; an answer's head of 100 KiB (the library's), of its body 16 KiB in 1 s are read and thrown
+away, so that a polite server can end its answer; four addresses of a name are tried, each for its share of the time.
 """
 
 import asyncio
@@ -20,18 +22,20 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 
 from services.notifier.network import ADDRESSES_MAX, Resolve, is_public, is_within, resolve, why
 from services.notifier.plain import one_line
-from shared.runtime.outside import IpNetwork, allow_faults, host_name, network, url_faults
+from shared.runtime.outside import IpNetwork, Wrong, allow_faults, host_name, network, url_faults, url_in_file
 
 RETRY_AFTER_MS_MAX = 300_000
 """A server may ask for patience, but not for longer than an unacked critical alarm may stay untold."""
 DRAIN_BYTES_MAX = 16_384
 DRAIN_S = 1.0
+URL_FILE_BYTES_MAX = 4096
 _CONNECTIONS_MAX = 16
 _PORTS = {"http": 80, "https": 443}
 
@@ -43,6 +47,8 @@ class Reply:
     status: int
     retry_after_ms: int
     """As it asked, within bounds; 0 when it did not."""
+    shown: str
+    """How people see the other side: host and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,14 @@ class Unreached:
     why: str
     was_written: bool
     """The whole request had been handed over: it may have been taken."""
+
+
+class Where(NamedTuple):
+    """As a plan has it: the URL or the file that holds it, and what may be reached beside public addresses."""
+
+    url: str
+    url_file: str
+    allow: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +88,25 @@ class Target:
         return is_public(address) or self.host in self.hosts or is_within(address, self.networks)
 
 
-def target_faults(url: str, allow: Sequence[str]) -> list[str]:
-    """What is wrong with them, a sentence each, as the site file's check has it."""
+def faults(where: Where) -> list[str]:
+    """What is wrong with it, a sentence each, as the site file's check has it; no file is opened."""
     return [
-        *(f"url: {wrong}" for wrong in url_faults(url)),
-        *(f"allow: {wrong}" for entry in allow for wrong in allow_faults(entry)),
+        *(f"url: {wrong}" for wrong in (() if where.url_file else url_faults(where.url))),
+        *(f"allow: {wrong}" for entry in where.allow for wrong in allow_faults(entry)),
     ]
 
 
-def read_target(url: str, allow: Sequence[str]) -> Target:
-    """ValueError when :func:`target_faults` finds any."""
-    found = target_faults(url, allow)
-    if found:
-        raise ValueError("; ".join(found))
+def _in_file(where: Where) -> Target | str:
+    """Where the url_file leads now, or a sentence that says why it cannot tell, without quoting it."""
+    try:
+        with Path(where.url_file).open("rb") as file:
+            url = url_in_file(file.read(URL_FILE_BYTES_MAX))
+    except OSError as error:
+        return f"url_file {where.url_file} cannot be read: {why(error)}"
+    return f"url_file {where.url_file} holds no URL: {url}" if isinstance(url, Wrong) else _target(url, where.allow)
+
+
+def _target(url: str, allow: Sequence[str]) -> Target:
     parsed = httpx.URL(url).copy_with(fragment=None)
     networks = tuple(each for entry in allow for each in network(entry))
     hosts = frozenset(host_name(entry) for entry in allow if not network(entry))
@@ -98,9 +118,14 @@ class Reach:
     """Sends requests to one target over one shared client; used from one event loop."""
 
     def __init__(
-        self, target: Target, *, timeout_s: float, resolver: Resolve = resolve, tls: ssl.SSLContext | None = None
+        self, where: Where, *, timeout_s: float, resolver: Resolve = resolve, tls: ssl.SSLContext | None = None
     ) -> None:
-        self.target = target
+        """ValueError when :func:`faults` finds any."""
+        found = faults(where)
+        if found:
+            raise ValueError("; ".join(found))
+        self._where = where
+        self._fixed = None if where.url_file else _target(where.url, where.allow)
         self._timeout_s = timeout_s
         self._resolve = resolver
         # The library tells every URL to its log at INFO.
@@ -122,39 +147,47 @@ class Reach:
         self, method: str, *, headers: Mapping[str, str], content: bytes, wall_ms: int
     ) -> Reply | Unreached:
         """One request; ``wall_ms`` is the present, for a Retry-After that names a time."""
-        sent = _Sent()
+        sent = _Sent(f"url_file {self._where.url_file}")
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
-                addresses = await self._addresses()
-                if isinstance(addresses, Unreached):
-                    return addresses
-                response = await self._first_answer(method, addresses, headers, content, sent)
-                reply = Reply(response.status_code, retry_after_ms(response.headers.get("Retry-After", ""), wall_ms))
+                target = self._fixed if self._fixed is not None else await asyncio.to_thread(_in_file, self._where)
+                if isinstance(target, str):
+                    return Unreached(target, was_written=False)
+                sent.shown = target.shown
+                addresses = await self._addresses(target)
+                if isinstance(addresses, str):
+                    return sent.unreached(addresses)
+                response = await self._first_answer(method, target, addresses, headers, content, sent)
+                patience_ms = retry_after_ms(response.headers.get("Retry-After", ""), wall_ms)
+                reply = Reply(response.status_code, patience_ms, target.shown)
         except TimeoutError:
-            return self._unreached(f"gave no answer within {self._timeout_s:g} s", sent)
+            return sent.unreached(f"gave no answer within {self._timeout_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as trouble:
-            return self._unreached(f"cannot be reached: {_words(trouble)}", sent)
+            return sent.unreached(f"cannot be reached: {_words(trouble)}")
         await _drain(response, limit.when())
         return reply
 
-    async def _addresses(self) -> tuple[str, ...] | Unreached:
-        """Those that may be reached, in the system's order."""
-        target = self.target
+    async def _addresses(self, target: Target) -> tuple[str, ...] | str:
+        """Those that may be reached, in the system's order, or why there is none."""
         try:
             found = await self._resolve(target.host, target.port)
         except OSError as unknown:
-            return self._unreached(f"cannot be found: {why(unknown)}", _Sent())
+            return f"cannot be found: {why(unknown)}"
         allowed = tuple(address for address in found if target.may_reach(address))
         if not allowed:
-            said = f"is at {', '.join(found[:3])}, which is no public address: name its network or host under allow"
-            return self._unreached(said, _Sent())
+            return f"is at {', '.join(found[:3])}, which is no public address: name its network or host under allow"
         return allowed[:ADDRESSES_MAX]
 
     async def _first_answer(
-        self, method: str, addresses: Sequence[str], headers: Mapping[str, str], content: bytes, sent: "_Sent"
+        self,
+        method: str,
+        target: Target,
+        addresses: Sequence[str],
+        headers: Mapping[str, str],
+        content: bytes,
+        sent: "_Sent",
     ) -> httpx.Response:
         """From the first address that takes the connection; the head of the answer has been read."""
-        target = self.target
         patience = httpx.Timeout(None, connect=self._timeout_s / len(addresses))
         for number, address in enumerate(addresses, 1):
             request = self._client.build_request(
@@ -173,13 +206,16 @@ class Reach:
                     raise
         raise AssertionError("there is at least one address")
 
-    def _unreached(self, said: str, sent: "_Sent") -> Unreached:
-        return Unreached(f"{self.target.shown} {said}", sent.is_whole)
-
 
 @dataclass(slots=True)
 class _Sent:
+    """How far one request came."""
+
+    shown: str
     is_whole: bool = False
+
+    def unreached(self, said: str) -> Unreached:
+        return Unreached(f"{self.shown} {said}", self.is_whole)
 
     async def trace(self, name: str, _info: Mapping[str, Any]) -> None:
         """Told by the library of each step of a request."""

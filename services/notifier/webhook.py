@@ -9,8 +9,9 @@ attempt: a receiver that keeps the ids it has seen drops every repeat.
 Promises: signed with ``v1`` (HMAC-SHA256 over id, time of the attempt and body) with each secret of the secret file,
 which is read at each send; within the bounds of services.notifier.reach. The same message is the same body.
 
-What became of it: 2xx is Sent. 3xx (a captive portal or a moved receiver), 408, 425, 429, 5xx, no answer in time, a
-broken line or a file that cannot be read are Failed. Every other 4xx is Refused; 410 says that the receiver is gone.
+What became of it: 2xx is Sent. 410 is Refused: the receiver is gone (Standard Webhooks: no more attempts). Everything
+else is Failed, and tried again: 3xx (a captive portal or a moved receiver), 401, 403 and 404 too (a receiver that is
+being deployed answers so), no answer in time, a broken line, a file that cannot be read.
 
 Limits: 500 events in a body (about 0.5 MiB; ``data.left_out`` counts the rest), four secrets, 4 KiB of file.
 """
@@ -27,7 +28,8 @@ from pathlib import Path
 from services.notifier.network import Resolve, resolve, why
 from services.notifier.plain import lines, one_line
 from services.notifier.ports import Channel, Failed, Outcome, Outgoing, Refused, Sent
-from services.notifier.reach import Reach, Unreached, read_target, target_faults
+from services.notifier.reach import Reach, Reply, Unreached, Where
+from services.notifier.reach import faults as where_faults
 from shared.domain.errors import ConfigError
 from shared.domain.notify_plan import WebhookPlan
 from shared.runtime.clocks import Clock
@@ -39,7 +41,6 @@ TEXT_CHARACTERS_MAX = 100_000
 SECRETS_MAX = 4
 SECRET_FILE_BYTES_MAX = 4096
 _PREFIX = "whsec_"
-_PASSING = frozenset((408, 425, 429))
 _GONE = 410
 
 
@@ -53,7 +54,11 @@ def make(plan: WebhookPlan, *, site: str, clock: Clock, timeout_s: float = TIMEO
 
 def faults(plan: WebhookPlan) -> list[str]:
     """What is wrong with it, sentence by sentence; nothing is opened."""
-    return target_faults(plan.url, plan.allow)
+    return where_faults(_where(plan))
+
+
+def _where(plan: WebhookPlan) -> Where:
+    return Where(plan.url, plan.url_file, plan.allow)
 
 
 class WebhookChannel:
@@ -74,7 +79,7 @@ class WebhookChannel:
         self._plan = plan
         self._site = site
         self._clock = clock
-        self._reach = Reach(read_target(plan.url, plan.allow), timeout_s=timeout_s, resolver=resolver, tls=tls)
+        self._reach = Reach(_where(plan), timeout_s=timeout_s, resolver=resolver, tls=tls)
 
     async def send(self, message: Outgoing) -> Outcome:
         body = body_of(message, self._site)
@@ -92,23 +97,25 @@ class WebhookChannel:
         reply = await self._reach.request("POST", headers=headers, content=body, wall_ms=wall_ms)
         if isinstance(reply, Unreached):
             return Failed(f"the webhook {reply.why}", maybe_taken=reply.was_written)
-        return self._judged(reply.status, reply.retry_after_ms)
+        return _judged(reply)
 
     async def close(self) -> None:
         await self._reach.close()
 
-    def _judged(self, status: int, retry_after_ms: int) -> Outcome:
-        receiver = f"the webhook {self._reach.target.shown}"
-        if 200 <= status < 300:
-            return Sent(f"HTTP {status}")
-        if status == _GONE:
-            return Refused(f"{receiver} says that it is gone for good (HTTP 410): take it out of the site file")
-        if 300 <= status < 400:
-            said = f"{receiver} points elsewhere (HTTP {status}), which is not followed: give its final address"
-            return Failed(said, retry_after_ms)
-        if 400 <= status < 500 and status not in _PASSING:
-            return Refused(f"{receiver} refuses the message (HTTP {status})")
-        return Failed(f"{receiver} is in trouble (HTTP {status})", retry_after_ms)
+
+def _judged(reply: Reply) -> Outcome:
+    """What a status means, as the module's page says."""
+    status, receiver = reply.status, f"the webhook {reply.shown}"
+    if 200 <= status < 300:
+        return Sent(f"HTTP {status}")
+    if status == _GONE:
+        return Refused(f"{receiver} says that it is gone for good (HTTP 410): take it out of the site file")
+    if 300 <= status < 400:
+        said = f"{receiver} points elsewhere (HTTP {status}), which is not followed: give its final address"
+        return Failed(said, reply.retry_after_ms)
+    if 400 <= status < 500:
+        return Failed(f"{receiver} does not take the message (HTTP {status})", reply.retry_after_ms)
+    return Failed(f"{receiver} is in trouble (HTTP {status})", reply.retry_after_ms)
 
 
 def body_of(message: Outgoing, site: str) -> bytes:

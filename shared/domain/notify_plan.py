@@ -81,9 +81,11 @@ class EmailPlan:
 @dataclass(frozen=True, slots=True)
 class WebhookPlan:
     url: str
+    """Empty when ``url_file`` names the file that holds it."""
     secret_file: str = ""
     allow: tuple[str, ...] = ()
     """Networks (CIDR) and host names that it may reach beside public addresses."""
+    url_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,10 @@ class HeartbeatPlan:
     """A sign of life to an outsider, who notices when it stays away."""
 
     url: str
+    """Empty when ``url_file`` names the file that holds it."""
     every_ms: int
     allow: tuple[str, ...] = ()
+    url_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

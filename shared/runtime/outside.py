@@ -18,6 +18,7 @@ _SHOWN = 60
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"(?i)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[a-z0-9._-]{1,253}")
+_TOKEN = re.compile(r"(?=.*[0-9A-Z])[A-Za-z0-9_.~-]{16,}")
 _URL_EXAMPLE = "as in https://hooks.example.org/x"
 
 
@@ -75,6 +76,19 @@ def url_faults(text: str) -> tuple[Wrong, ...]:
     if "@" in parts.netloc:
         return (Wrong("a user or password stands in it", "none: the signature (secret_file) says who sends"),)
     return ()
+
+
+def url_in_file(raw: bytes) -> str | Wrong:
+    """The URL of a url_file's bytes: its only line, blanks around it passed over."""
+    url = raw.decode("utf-8", "replace").strip()
+    wrong = url_faults(url)
+    return wrong[0] if wrong else url
+
+
+def may_hold_secret(url: str) -> bool:
+    """Whether who reads this URL may be able to use it: a query, or a part of the path that looks made by chance."""
+    parts = urlsplit(url)
+    return bool(parts.query) or any(map(_TOKEN.fullmatch, parts.path.split("/")))
 
 
 def allow_faults(entry: str) -> tuple[Wrong, ...]:

@@ -23,9 +23,16 @@ from shared.domain.notify_plan import (
 from shared.domain.plan import Severity
 from shared.runtime.documents import Place
 from shared.runtime.durations import format_duration
-from shared.runtime.outside import Wrong, allow_faults, read_mailbox, url_faults
+from shared.runtime.outside import Wrong, allow_faults, may_hold_secret, read_mailbox, url_faults, url_in_file
 from shared.runtime.site_file.loading import Source
-from shared.runtime.site_file.models import MINUTE, EmailModel, NotifyModel, PersonModel
+from shared.runtime.site_file.models import (
+    MINUTE,
+    EmailModel,
+    HeartbeatModel,
+    NotifyModel,
+    PersonModel,
+    WebhookModel,
+)
 from shared.runtime.site_file.names import listing, near
 
 _PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{2,29}", re.ASCII)
@@ -77,11 +84,11 @@ def _channels(source: Source) -> None:
         _login(source, email)
     if webhook is not None:
         _secret(source, ("channels", "webhook", "secret_file"), webhook.secret_file)
-        _target(source, ("channels", "webhook"), webhook.url, webhook.allow)
+        _target(source, ("channels", "webhook"), webhook)
     if getattr(channels, "sms", None) is not None:
         source.warn(("channels", "sms"), LATER, "e-mail or a webhook for what must be told now")
     if heartbeat is not None:
-        _target(source, ("heartbeat",), heartbeat.url, heartbeat.allow)
+        _target(source, ("heartbeat",), heartbeat)
         if heartbeat.every > HEARTBEAT_ADVISED_MAX_MS:
             what = f"{format_duration(heartbeat.every)} is long: silence is noticed so late"
             source.warn(("heartbeat", "every"), what, f"up to {format_duration(HEARTBEAT_ADVISED_MAX_MS)} is advised")
@@ -97,13 +104,34 @@ def _login(source: Source, email: EmailModel) -> None:
         source.warn(place, what, "tls: starttls or tls")
 
 
-def _target(source: Source, place: Place, url: str, allow: list[str]) -> None:
-    """The URL, and networks and host names that may be reached."""
-    for wrong in url_faults(url):
-        source.fault((*place, "url"), *wrong)
-    for number, entry in enumerate(allow):
+def _target(source: Source, place: Place, model: WebhookModel | HeartbeatModel) -> None:
+    """The URL or the file that holds it, and networks and host names that may be reached."""
+    if bool(model.url) == bool(model.url_file):
+        what = "both are given" if model.url else "is missing"
+        source.fault((*place, "url"), what, "either url, or url_file with a file that holds it")
+    elif model.url_file:
+        _url_file(source, (*place, "url_file"), model.url_file)
+    else:
+        wrongs = url_faults(model.url)
+        for wrong in wrongs:
+            source.fault((*place, "url"), *wrong)
+        if not wrongs and may_hold_secret(model.url):
+            what = "its path or query may be a secret, and stands in this file and in each backup"
+            source.warn((*place, "url"), what, "url_file with a file that holds it keeps it out")
+    for number, entry in enumerate(model.allow):
         for wrong in allow_faults(entry):
             source.fault((*place, "allow", number), *wrong)
+
+
+def _url_file(source: Source, place: Place, text: str) -> None:
+    """Read at each connection, as a secret; what stands in it is judged as far as it may be read here."""
+    _secret(source, place, text)
+    try:
+        found = url_in_file((source.base(place) / text).read_bytes())
+    except OSError:
+        return
+    if isinstance(found, Wrong):
+        source.warn(place, f"the file holds no URL: {found.what}; nothing is sent until it does", found.allowed)
 
 
 class _Route:
@@ -238,9 +266,7 @@ def notify_plan(source: Source) -> NotifyPlan:
         routes=tuple(_route(source, number, route) for number, route in enumerate(model.notify, 1)),
         email=_email(source),
         webhook=_webhook(source),
-        heartbeat=()
-        if model.heartbeat is None
-        else (HeartbeatPlan(model.heartbeat.url, model.heartbeat.every, tuple(model.heartbeat.allow)),),
+        heartbeat=_heartbeat(source),
         daily_test=() if model.daily_test is None else (DailyTest(model.daily_test),),
     )
 
@@ -284,7 +310,22 @@ def _webhook(source: Source) -> tuple[WebhookPlan, ...]:
     if webhook is None:
         return ()
     base = source.base(("channels", "webhook"))
-    return (WebhookPlan(webhook.url, _path(base, webhook.secret_file), tuple(webhook.allow)),)
+    return (
+        WebhookPlan(
+            url=webhook.url,
+            secret_file=_path(base, webhook.secret_file),
+            allow=tuple(webhook.allow),
+            url_file=_path(base, webhook.url_file),
+        ),
+    )
+
+
+def _heartbeat(source: Source) -> tuple[HeartbeatPlan, ...]:
+    beat = source.model.heartbeat
+    if beat is None:
+        return ()
+    url_file = _path(source.base(("heartbeat",)), beat.url_file)
+    return (HeartbeatPlan(beat.url, beat.every, tuple(beat.allow), url_file),)
 
 
 def _path(base: Path, text: str) -> str:

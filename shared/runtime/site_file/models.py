@@ -279,8 +279,14 @@ class EmailModel(Model):
     ca_file: str = ""
 
 
+Url = Annotated[str, Field(pattern="^(https?://|$)")]
+"""Empty: ``url_file`` holds it."""
+
+
 class WebhookModel(Model):
-    url: Annotated[str, Field(pattern="^https?://")]
+    url: Url = ""
+    url_file: str = ""
+    """Holds the URL alone, for one whose path or query is a secret."""
     secret_file: str = ""
     allow: Annotated[list[str], Words] = []
 
@@ -295,7 +301,8 @@ class ChannelsModel(Model):
 class HeartbeatModel(Model):
     """A sign of life to an outsider, who notices when it stays away."""
 
-    url: Annotated[str, Field(pattern="^https?://")]
+    url: Url = ""
+    url_file: str = ""
     every: Duration = MINUTE
     allow: Annotated[list[str], Words] = []
 

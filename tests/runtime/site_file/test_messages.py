@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.notify_plan import DailyTest, HeartbeatPlan, Hours, NotifyPlan, Person, Route, Schedule
 from shared.domain.plan import Severity
+from shared.runtime.outside import may_hold_secret
 from shared.runtime.site_file import check_site
 
 HERE = Path(__file__).parent
@@ -74,3 +75,30 @@ def test_a_site_without_people_tells_nobody() -> None:
     assert checked.plan is not None
     assert checked.plan.notify == NotifyPlan()
     assert not [fault for fault in checked.faults if fault.key == "notify"]
+
+
+def test_a_url_can_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """Then the plan has the file's name, and not the URL, which is a secret; nothing is advised about it."""
+    secret = "https://beat.example.org/0b6f3c1e-very-secret"
+    (tmp_path / "beat.url").write_text(f"{secret}\n")
+    (tmp_path / "site.yaml").write_text(f"{BASE}heartbeat: {{url_file: beat.url}}\n", encoding="utf-8")
+    checked = check_site(tmp_path / "site.yaml", {})
+    assert checked.plan is not None
+    assert checked.plan.notify.heartbeat == (HeartbeatPlan("", 60_000, url_file=str(tmp_path / "beat.url")),)
+    assert not [fault for fault in checked.faults if fault.key.startswith("heartbeat")]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_advised"),
+    [
+        ("https://hooks.example.org/", False),
+        ("https://hooks.example.org/ampward/building-seven-messages", False),
+        ("https://hooks.example.org/site-7", False),
+        ("https://hooks.example.org/services/T024/B024/XnM8cQ0f2LkTgGm1vRz9aBcD", True),
+        ("https://beat.example.org/0b6f3c1e-3c1f-4a53-9a55-7bb2c3f0d1aa", True),
+        ("https://hooks.example.org/?key=1", True),
+    ],
+)
+def test_a_file_is_advised_for_a_url_that_may_be_a_secret(url: str, is_advised: bool) -> None:
+    """A query, or a part of the path that looks made by chance; plain words are none."""
+    assert may_hold_secret(url) is is_advised
