@@ -277,7 +277,7 @@ class Service:
             self._ack()
         self._keep_mark()
         self.counts.note(committed.events)
-        self.tail.extend(zip(committed.cursors, committed.events, strict=True), durable=committed.durable)
+        self.tail.extend(committed.cursors, committed.events, durable=committed.durable)
         self._show(now=bool(committed.events))
 
     def _keep_mark(self) -> None:

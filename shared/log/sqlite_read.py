@@ -25,7 +25,8 @@ from shared.wire.packing import decode_states
 _ROW = "first_seq, last_seq, form, hash, data, count"
 _SUM = struct.Struct(">I")
 _BATCH = 16
-"""Rows fetched at once: at most some MiB."""
+_BATCH_BYTES = 1 << 20
+"""So many rows are fetched at once, and no more when they have so many bytes: a row of a flood has a MiB and a half."""
 
 
 class SqliteReader:
@@ -122,7 +123,7 @@ class SqliteReader:
         while True:
             with self._moment(after_seq + 1) as at:
                 query = f"SELECT {_ROW} FROM rows WHERE last_seq > ? ORDER BY last_seq LIMIT {_BATCH}"
-                rows = at.execute(query, (after_seq,)).fetchall()
+                rows = _some(at.execute(query, (after_seq,)))
             if not rows:
                 return
             yield from rows
@@ -233,6 +234,18 @@ class SqliteReader:
                 events=tuple(row for row in events if row.site_seq >= first),
                 bad=inside.bad,
             )
+
+
+def _some(found: sqlite3.Cursor) -> list[tuple[int, int, int, bytes, bytes, int]]:
+    """The first rows, until they have _BATCH_BYTES."""
+    rows, size = [], 0
+    for row in found:
+        rows.append(row)
+        size += len(row[4]) if isinstance(row[4], bytes) else 0
+        if size >= _BATCH_BYTES:
+            break
+    found.close()
+    return rows
 
 
 def _check_row(first: int, last: int, form: int, count: int, inside: Unpacked) -> None:

@@ -38,8 +38,13 @@ def filled(*seqs: int) -> Tail:
     """A tail that began behind number 10."""
     made = Tail(FakeLog)  # type: ignore[arg-type]
     made.begin(LOG, 10)
-    made.extend(((Cursor(LOG, seq, 0), event(seq)) for seq in seqs), durable=True)
+    put(made, *seqs)
     return made
+
+
+def put(tail: Tail, *seqs: int, durable: bool = True) -> None:
+    """One commit with these events."""
+    tail.extend([Cursor(LOG, seq, 0) for seq in seqs], [event(seq) for seq in seqs], durable=durable)
 
 
 def numbers(found: tuple[EventItem, ...] | CursorGone) -> list[int]:
@@ -75,14 +80,14 @@ def test_the_oldest_go_from_memory_and_are_still_read() -> None:
     """Bounded memory; the log has them."""
     tail = filled()
     for seq in range(11, 11 + tail_module.EVENTS_MAX + 1):
-        tail.extend([(Cursor(LOG, seq, 0), event(seq))], durable=True)
+        put(tail, seq)
     assert len(numbers(tail.after(Cursor(LOG, 11 + tail_module.EVENTS_MAX - 10, 0), 100))) == 10
 
 
 def test_events_that_are_not_on_disk_are_marked() -> None:
     """undurable stands beside the event, never in its bytes."""
     tail = filled()
-    tail.extend([(Cursor(LOG, 11, 0), event(11))], durable=False)
+    put(tail, 11, durable=False)
     found = tail.after(Cursor(LOG, 10, 1), 10)
     assert not isinstance(found, CursorGone)
     assert found[0].extra == {"undurable": "true"}
@@ -94,9 +99,38 @@ def test_who_waits_is_woken() -> None:
     tail = filled(11)
     calls: list[int] = []
     tail.listen(listener := lambda: calls.append(1))
-    tail.extend([(Cursor(LOG, 12, 0), event(12))], durable=True)
+    put(tail, 12)
     tail.unlisten(listener)
-    tail.extend([(Cursor(LOG, 13, 0), event(13))], durable=True)
+    put(tail, 13)
     assert calls == [1]
     assert tail.is_behind(Cursor(LOG, 12, 0))
     assert not tail.is_behind(tail.head)
+
+
+def test_who_reads_the_log_in_small_steps_makes_it_read_once() -> None:
+    """A reader that lags behind a flood costs what it reads and not what lies behind it."""
+    asked: list[Cursor | None] = []
+
+    class Counted(FakeLog):
+        def events(self, after: Cursor | None, limit: int = 1000) -> Iterator[tuple[Cursor, EventRow]]:
+            asked.append(after)
+            return super().events(after, limit)
+
+    log = Counted()
+    tail = Tail(lambda: log)  # type: ignore[arg-type, return-value]
+    tail.begin(LOG, 10)
+    put(tail, 11)
+    place: Cursor | None = None
+    seen: list[int] = []
+    while not isinstance(found := tail.after(place, 2), CursorGone) and found:
+        seen += numbers(found)
+        place = found[-1].cursor
+    assert seen == [*range(1, 12)]
+    assert asked == [None]
+
+
+def test_who_had_read_everything_finds_the_next_commit_in_memory_however_large_it_is() -> None:
+    """The log is not asked for what has just been committed."""
+    tail = filled(11)
+    put(tail, *range(12, 12 + 2 * tail_module.EVENTS_MAX))
+    assert numbers(tail.after(Cursor(LOG, 11, 0), 3)) == [12, 13, 14]
