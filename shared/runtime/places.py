@@ -31,6 +31,11 @@ _MEMORY = Path("/dev/shm")
 _CANNOT_WRITE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO)
 
 
+def make_data_folder(data: Path) -> None:
+    """A new data folder is its user's alone; one that is there stays as it is."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def memory_folder(data: Path) -> Path:
     """The folder in memory that stands in for ``data`` while it cannot be written; not created here."""
     name = sha256(os.fsencode(data.resolve())).hexdigest()[:16]
@@ -57,15 +62,15 @@ def find_file(data: Path, name: str) -> Path:
     return aside if aside.exists() else data / name
 
 
-def write_file(data: Path, name: str, content: bytes, mode: int = 0o644) -> Path:
+def write_file(data: Path, name: str, content: bytes, mode: int = 0o600) -> Path:
     """Replace ``data/name`` in one step, fsynced; when the disk refuses, write it in memory. Gives where it went."""
     aside = memory_folder(data) / name
     try:
-        target = _replace(data / name, content, mode)
+        target = replace_file(data / name, content, mode)
     except OSError as error:
         if not cannot_write(error):
             raise
-        target = _replace(make_memory_folder(data) / name, content, mode)
+        target = replace_file(make_memory_folder(data) / name, content, mode)
         _point_to(data / name, target)
         return target
     aside.unlink(missing_ok=True)
@@ -103,7 +108,7 @@ def leave_memory(data: Path, names: Iterable[str]) -> None:
         memory_folder(data).rmdir()
 
 
-def _replace(target: Path, content: bytes, mode: int) -> Path:
+def replace_file(target: Path, content: bytes, mode: int) -> Path:
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
