@@ -1,4 +1,7 @@
-"""The data folder as the parent holds it: the lock, the token, the record of the run, the text log.
+"""The data folder as the parent holds it: its privacy, the lock, the token, the record of the run, the text log.
+
+The folder is its user's alone. A new one is made so, and so is every file that the site's processes make in it. One
+that others may enter is somebody's choice (a group that reads along, a folder for many things): it is said and left.
 
 The lock is flock on DIR/lock with the holder's pid inside; where no such file can be made (read-only disk) the folder
 itself is locked. It ends with the process that holds it, however that ends.
@@ -9,6 +12,8 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from shared.domain.errors import Busy
@@ -18,9 +23,29 @@ TEXT_LOG_BYTES_MAX = 4 << 20
 """One older file of this size is kept beside it: 8 MiB in all."""
 
 
+OF_OTHERS = 0o077
+"""What a mode lets anybody but its owner do."""
+
+
+def make(data: Path) -> None:
+    """Make the folder, 0700, if there is none. From here on this process and its children make private files only."""
+    places.make_data_folder(data)
+    os.umask(OF_OTHERS)
+    with suppress(OSError):
+        # It holds whatever URLs stand in the site file.
+        if (data / places.SITE_PLAN).stat().st_mode & OF_OTHERS:
+            (data / places.SITE_PLAN).chmod(0o600)
+
+
+def open_to_others(data: Path) -> Iterator[str]:
+    """A sentence when others may look into the folder."""
+    mode = data.stat().st_mode & 0o777
+    if mode & OF_OTHERS:
+        yield f"{data} is open to other users (mode {mode:o}): chmod 700 closes it, files that hold secrets are private"
+
+
 def lock(data: Path) -> int:
     """Take the folder; gives the open descriptor that holds it. Raises Busy with the pid of who has it."""
-    data.mkdir(parents=True, exist_ok=True)
     path = data / places.LOCK
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -71,7 +96,7 @@ def ensure_token(data: Path) -> Path:
         token = ""
     if token and path.parent == data and not path.stat().st_mode & 0o077:
         return path
-    return places.write_file(data, places.TOKEN, f"{token or secrets.token_urlsafe(32)}\n".encode(), 0o600)
+    return places.write_file(data, places.TOKEN, f"{token or secrets.token_urlsafe(32)}\n".encode())
 
 
 def write_run(data: Path, record: dict[str, object]) -> None:

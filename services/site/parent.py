@@ -65,7 +65,7 @@ def run(site_file: Path, data: Path, http: str = "", for_s: float | None = None,
     """Run the site until INT, TERM, or ``for_s`` seconds after it became trip-ready. Gives the exit code."""
     with ExitStack() as clean_up:
         try:
-            data.mkdir(parents=True, exist_ok=True)
+            folder.make(data)
             data = data.resolve()
             held = folder.lock(data)
             clean_up.callback(os.close, held)
@@ -92,6 +92,8 @@ class Parent:
         self._signals.install()
         self._guard = GuardWatch(data)
         self._teller = Teller(data, view=view)
+        for sentence in folder.open_to_others(data):
+            self._teller.say(sentence)
         self._last = read_start(data)
         self._environment = demo_environment(data, self._last, os.environ)
         self._supervisor = Supervisor({**os.environ, **self._environment}, self._on_line, self._on_end)

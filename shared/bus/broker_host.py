@@ -27,7 +27,7 @@ def install_mosquitto() -> str:
     install = ["apt-get", "install", "-y", "--no-install-recommends", "mosquitto"]
     for command in (install, ["apt-get", "update"], install):
         try:
-            subprocess.run(command, env=environment, capture_output=True, timeout=INSTALL_S, check=False)
+            subprocess.run(command, env=environment, capture_output=True, timeout=INSTALL_S, check=False, umask=0o022)
         except (OSError, subprocess.TimeoutExpired):
             break
         if found := find_mosquitto():

@@ -185,6 +185,7 @@ def commission(
     import asyncio
 
     from services.guard.commission import commission as prove
+    from shared.runtime import places
     from shared.runtime.clocks import SystemClock
 
     if not yes and not sys.stdin.isatty():
@@ -194,7 +195,7 @@ def commission(
     if output and output not in known:
         raise Trouble(f"--output {output}: no such output, allowed: {', '.join(known)}", Exit.USAGE)
     # Commissioning comes before the first run, which makes the folder else.
-    data.mkdir(parents=True, exist_ok=True)
+    places.make_data_folder(data)
     outcomes = asyncio.run(
         prove(
             plan,

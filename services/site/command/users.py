@@ -146,7 +146,7 @@ def _changing(data: Path) -> Iterator[_Book]:
         fcntl.flock(guard, fcntl.LOCK_EX)
         book = _Book(_read(data))
         yield book
-        places.write_file(data, places.TOKENS, encode_tokens(book.tokens), 0o600)
+        places.write_file(data, places.TOKENS, encode_tokens(book.tokens))
     finally:
         os.close(guard)
 

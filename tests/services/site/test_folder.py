@@ -1,6 +1,7 @@
 """The lock, the token, the text log of a data folder."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from services.site import folder
 from shared.domain.errors import Busy
 from shared.runtime import places
 from tests.testkit.disk import read_only, small_disk
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """The usual one before, and afterwards what it was."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def test_a_locked_folder_is_refused_with_the_pid_of_its_holder(tmp_path: Path) -> None:
@@ -77,3 +86,29 @@ def test_the_text_log_keeps_one_older_file(tmp_path: Path, monkeypatch: pytest.M
     assert lines[-1].startswith("line 099")
     assert all(line.startswith("line ") for line in lines)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3000
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_new_folder_is_its_users_alone(tmp_path: Path) -> None:
+    """And so is every file that is made in it from then on; nothing is said."""
+    data = tmp_path / "site" / "data"
+    folder.make(data)
+    (data / "log.db").touch()
+    places.write_file(data, places.SITE_PLAN, b"{}")
+    assert [path.stat().st_mode & 0o777 for path in (data, data / "log.db", data / places.SITE_PLAN)] == [
+        0o700, 0o600, 0o600,
+    ]  # fmt: skip
+    assert list(folder.open_to_others(data)) == []
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_folder_that_others_may_enter_stays_so_and_is_said(tmp_path: Path) -> None:
+    """It may be meant so; what may hold a secret becomes private all the same."""
+    (tmp_path / places.SITE_PLAN).write_text("{}")
+    (tmp_path / places.SITE_PLAN).chmod(0o644)
+    tmp_path.chmod(0o755)
+    folder.make(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / places.SITE_PLAN).stat().st_mode & 0o777 == 0o600
+    (said,) = folder.open_to_others(tmp_path)
+    assert "(mode 755): chmod 700 closes it" in said
