@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from shared.domain.errors import LogDamaged, LogError, WireError
 from shared.log.chain import GENESIS, checksum
@@ -27,6 +28,17 @@ _SUM = struct.Struct(">I")
 _BATCH = 16
 _BATCH_BYTES = 1 << 20
 """So many rows are fetched at once, and no more when they have so many bytes: a row of a flood has a MiB and a half."""
+
+
+class Span(NamedTuple):
+    """A row, or what of it was not given yet: part of the chain with everything that it covers."""
+
+    first_seq: int
+    last_seq: int
+    hash: bytes
+    """Head of the chain after it."""
+    folded: bool
+    inside: Unpacked
 
 
 class SqliteReader:
@@ -214,24 +226,29 @@ class SqliteReader:
         for first, last, form, _, data, _ in self._rows(after_seq):
             yield last, unpack(first, form, data)
 
-    def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
+    def spans(self, after_seq: int = 0) -> Iterator[Span]:
+        """As ``stretches``, with the events' bytes as they are."""
         seen = 0
         for first, last, form, digest, data, count in self._rows(after_seq):
             inside = unpack(first, form, data)
-            events = () if inside.bad else tuple(event_row(*each) for each in inside.events)
             if not inside.bad:
                 _check_row(first, last, form, count, inside)
             if first <= seen and form != Form.FOLDED:
                 first, inside = seen + 1, behind(inside, seen)
             seen = last
+            yield Span(first, last, bytes(digest), form == Form.FOLDED, inside)
+
+    def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
+        for first, last, digest, folded, inside in self.spans(after_seq):
+            events = () if inside.bad else tuple(event_row(*each) for each in inside.events)
             yield Stretch(
                 first_seq=first,
                 last_seq=last,
                 links=inside.links,
-                hash=bytes(digest),
-                folded=form == Form.FOLDED,
+                hash=digest,
+                folded=folded,
                 inputs=inside.inputs,
-                events=tuple(row for row in events if row.site_seq >= first),
+                events=events,
                 bad=inside.bad,
             )
 
