@@ -14,8 +14,11 @@ from typing import Any
 import shared.devices
 from services.site.backup.manifest import SITE
 from services.site.start import read_start
+from shared.devices.plan import SitePlan
 from shared.domain.errors import WireError
+from shared.domain.notify_plan import NotifyPlan
 from shared.runtime import places
+from shared.runtime.outside import may_hold_secret
 from shared.wire.plans import decode_site
 
 OPEN_FILES = ("ca_file", "cert_file")
@@ -44,6 +47,8 @@ class Collected:
     secrets: tuple[Found, ...]
     missing: tuple[str, ...]
     """Files that the plan names and that are not there."""
+    urls: tuple[str, ...]
+    """Keys of the site file whose URL may be a secret, and goes into the backup with the file."""
 
 
 def collect(data: Path) -> Collected:
@@ -52,12 +57,13 @@ def collect(data: Path) -> Collected:
     token = places.find_file(data, places.TOKEN)
     secrets = [Found(places.TOKEN, token, "")] if token.exists() else []
     if start is None:
-        return Collected("", "", (), tuple(secrets), ())
+        return Collected("", "", (), tuple(secrets), (), ())
     paths = [Path(path) for path in start.sources if not Path(path).is_relative_to(_SHIPPED)]
     paths += [Path(start.simulate)] if start.simulate else []
     root = Path(os.path.commonpath([str(path.parent) for path in paths])) if paths else Path("/")
     files = [Found(_name(path, root), path, str(path)) for path in dict.fromkeys(paths)]
-    for key, path in _named_files(data):
+    plan = _plan(data)
+    for key, path in () if plan is None else _named_files(plan, data):
         found = Found(_name(path, root), path, str(path))
         (files if key in OPEN_FILES else secrets).append(found)
     source = next((found.name for found in files if found.was == start.source), "")
@@ -68,6 +74,7 @@ def collect(data: Path) -> Collected:
         files=tuple(dict.fromkeys(found for found in files if there[found])),
         secrets=tuple(dict.fromkeys(found for found in secrets if there[found])),
         missing=tuple(dict.fromkeys(found.was for found, is_there in there.items() if not is_there)),
+        urls=() if plan is None else _open_urls(plan.notify),
     )
 
 
@@ -77,12 +84,22 @@ def _name(path: Path, root: Path) -> str:
     return f"{SITE}/{ELSEWHERE}/{path.relative_to('/')}"
 
 
-def _named_files(data: Path) -> Iterator[tuple[str, Path]]:
-    """(key, file) of each value of the plan in force that names a file."""
+def _plan(data: Path) -> SitePlan | None:
+    """The plan in force, if it can be read."""
     try:
-        plan = decode_site(places.find_file(data, places.SITE_PLAN).read_bytes())
+        return decode_site(places.find_file(data, places.SITE_PLAN).read_bytes())
     except (OSError, WireError):
-        return
+        return None
+
+
+def _open_urls(plan: NotifyPlan) -> tuple[str, ...]:
+    urls = [("channels.webhook.url", one.url) for one in plan.webhook]
+    urls += [("heartbeat.url", one.url) for one in plan.heartbeat]
+    return tuple(key for key, url in urls if may_hold_secret(url))
+
+
+def _named_files(plan: SitePlan, data: Path) -> Iterator[tuple[str, Path]]:
+    """(key, file) of each value that names a file."""
     for key, value in _values(plan):
         if key.endswith("_file") and isinstance(value, str) and value:
             yield key, Path(os.path.normpath(value)) if Path(value).is_absolute() else (data / value).resolve()

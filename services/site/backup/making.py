@@ -54,6 +54,8 @@ class Made:
     """Size of the file."""
     missing: tuple[str, ...]
     """Files that the plan names and that were not there."""
+    urls: tuple[str, ...]
+    """Keys of the site file whose URL may be a secret: it is in the backup, in clear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _make(data: Path, target: Path, staging: Path, bars: Bars, passphrase: bytes
         _write_archive(part, manifest, whole, tell)
     size = part.stat().st_size
     _name(part, target)
-    return Made(manifest, size, collected.missing)
+    return Made(manifest, size, collected.missing, collected.urls)
 
 
 def _copy_databases(data: Path, staging: Path, bars: Bars, names: list[str]) -> list[tuple[str, Path, str]]:

@@ -63,12 +63,13 @@ def backup(
         told = {"file": str(file), "bytes": made.bytes, "id": manifest.id, "site": manifest.site}
         place = {"log_id": manifest.log_id, "head_seq": manifest.head_seq, "head": manifest.head_hash}
         members = [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in manifest.members]
-        lacks = {"left_out": manifest.left_out, "missing": made.missing}
+        lacks = {"left_out": manifest.left_out, "missing": made.missing, "urls": made.urls}
         write_json({**told, **place, **lacks, "secrets": manifest.is_sealed, "members": members})
         return Exit.DONE
     write(f"{file}: {made.bytes / MIB:.1f} MiB, {len(manifest.members)} members, records up to {manifest.head_seq}")
     _say_list("not in it, for want of a passphrase (--secrets)", manifest.left_out)
     _say_list("named by the site file, but not there", made.missing)
+    _say_list("in clear in its site file, and maybe a secret (url_file keeps it out)", made.urls)
     write(f"to restore it on another box: ampward restore {file} NEW_DATA_FOLDER")
     return Exit.DONE
 

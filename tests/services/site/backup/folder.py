@@ -13,13 +13,19 @@ from services.site.compile import compile_site
 RELEASED = Path(__file__).parents[3] / "golden" / "folder" / "released"
 EXAMPLE = Path(__file__).parents[4] / "infra" / "sites" / "examples"
 PASSPHRASE = b"correct horse battery"
-SECRETS = {"token": "the-machine-token", "smtp.secret": "the-smtp-password", "hook.secret": "whsec_the-hook-secret"}
+SECRETS = {
+    "token": "the-machine-token",
+    "smtp.secret": "the-smtp-password",
+    "hook.secret": "whsec_the-hook-secret",
+    "beat.url": "https://beat.example.org/the-url-of-the-heartbeat",
+}
 MORE = """
 people: {anna: {email: anna@example.org}}
 notify: [{to: [anna], by: [email, webhook]}]
 channels:
   email: {host: 192.0.2.9, port: 587, tls: starttls, from: box@example.org, user: box, password_file: smtp.secret}
-  webhook: {url: "https://example.org/hook", secret_file: hook.secret}
+  webhook: {url: "https://example.org/hook?key=shown", secret_file: hook.secret}
+heartbeat: {url_file: beat.url}
 """
 
 
@@ -40,7 +46,7 @@ def make_folder(folder: Path) -> Path:
         shutil.copyfile(EXAMPLE / name, site / name)
     source = site / "first-site.yaml"
     source.write_text(source.read_text() + MORE)
-    for name in ("smtp.secret", "hook.secret"):
+    for name in ("smtp.secret", "hook.secret", "beat.url"):
         (site / name).write_text(SECRETS[name])
     answer = compile_site(source, data)
     assert answer["ok"] is True, answer

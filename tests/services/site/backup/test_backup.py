@@ -84,11 +84,12 @@ def test_the_copy_is_of_one_moment_while_somebody_writes(data: Path, tmp_path: P
 
 
 def test_without_a_passphrase_no_secret_is_in_the_file(data: Path, tmp_path: Path) -> None:
-    """They are named as left out."""
+    """They are named as left out; a URL that stands in the site file itself, and may be one, is named too."""
     made = back_up(data, tmp_path / "b")
     body = gzip.decompress((tmp_path / "b").read_bytes())
     assert not [name for name, secret in SECRETS.items() if secret.encode() in body]
     assert {Path(where).name for where in made.manifest.left_out} == set(SECRETS)
+    assert made.urls == ("channels.webhook.url",)
     with pytest.raises(CannotBackUp, match="has no secrets"):
         restore(tmp_path / "b", tmp_path / "new", quiet, passphrase=PASSPHRASE)
 
