@@ -34,8 +34,10 @@ class Told:
     """A message that is not settled yet: no reminder before."""
     is_open: bool = True
     """The last word was that it is open."""
-    refused: bool = False
-    """Never tried again for this occurrence."""
+    refused: str = ""
+    """The way (services.notifier.routing.way_of) by which the last word was refused; "" when it was taken."""
+    heard: bool = False
+    """A message about it was taken."""
     is_next: bool = False
     """Told because nobody acked, not by being first in line."""
 
@@ -73,6 +75,10 @@ class LaneState:
     """That message while it is not settled: what comes meanwhile is put together."""
     own_ms: list[int] = field(default_factory=list)
     """Steady times of the last critical messages sent on their own."""
+    refused: str = ""
+    """The way by which the last message was refused; "" when it was taken."""
+    why: str = ""
+    """What the other side said to that."""
     count: int = 0
     """Items that were ever held back: the next one's number."""
 

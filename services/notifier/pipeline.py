@@ -9,7 +9,8 @@ Sending, trying again and recording follow in services.notifier.post; what becam
 :func:`settle`.
 Promises: every event that matches is in exactly one message for each person and channel, or is held back and will be;
 an ack stops only its own occurrence; an event taken twice is told once. Nothing is told of an alarm that is shelved,
-suppressed or out of service; when that ends and it is still open, it is told then.
+suppressed or out of service; when that ends and it is still open, it is told then. A lane that refused is offered an
+alarm that nobody acks again at a pace of its own, and at once when its address or channel has changed.
 """
 
 from dataclasses import dataclass, field
@@ -19,17 +20,17 @@ from services.notifier.moments import Moment, passed_today
 from services.notifier.picture import LaneState, Open, Picture, Told
 from services.notifier.routing import (
     DELIVERY_FAILING,
-    REPEAT_MARGIN_MS,
     Recipient,
     Setting,
     daily_lanes,
     recipients,
-    repeat_ms,
+    refused_again_ms,
+    repeats,
     severity_of,
+    way_of,
 )
 from services.notifier.stages import MINUTE_MS, STAGES, Look, is_critical_alarm, is_gas, quiet
 from shared.domain.events import Event, EventType
-from shared.domain.notify_plan import REPEAT_MS_MAX
 from shared.domain.plan import Severity
 
 LATE_MS = 600_000
@@ -158,17 +159,21 @@ def due(turn: Turn, *, caught_up: bool = True) -> None:
     _test_daily(turn)
 
 
-def settle(picture: Picture, message: Message, *, refused: bool) -> None:
-    """A message reached the other side, or will never do."""
+def settle(picture: Picture, message: Message, *, refused: str = "", why: str = "") -> None:
+    """A message reached the other side, or was refused by this way and for this reason."""
     lane = picture.lanes.get(message.lane.key)
     if lane is not None and lane.pending == message.id:
         picture.lane(message.lane).pending = ""
+    if refused or (lane is not None and lane.refused):
+        lane = picture.lane(message.lane)
+        lane.refused, lane.why = refused, why if refused else ""
     for occurrence in message.occurrences:
         found = picture.open.get(occurrence)
         told = found.told.get(message.lane.key) if found is not None else None
         if told is not None:
             told.pending = "" if told.pending == message.id else told.pending
-            told.refused = told.refused or refused
+            told.refused = refused
+            told.heard = told.heard or not refused
             picture.touch(occurrence)
 
 
@@ -240,7 +245,7 @@ def _over(turn: Turn, found: Open, item: Item) -> None:
     turn.picture.touch(item.event.occurrence)
     found.missed = None
     for key, told in list(found.told.items()):
-        if told.is_open and not told.refused:
+        if told.is_open and (told.heard or not told.refused):
             told.is_open = False
             _offer(turn, found, lane_of(key), item)
 
@@ -272,29 +277,28 @@ def _attend(turn: Turn, found: Open) -> None:
     now = turn.moment.steady_ms
     line = turn.line(found.event)
     is_cut_off = bool(found.told) and all(told.refused for told in found.told.values())
-    repeats: dict[str, int] = {}
+    before = tuple(found.told)
     for one in line:
-        told = found.told.get(one.lane.key)
-        if told is not None:
-            every = repeat_ms(one, severity_of(found.event))
-            repeats[one.lane.key] = min(repeats.get(one.lane.key) or every, every) if every else 0
-        elif found.state in _STANDING:
+        if one.lane.key not in found.told and found.state in _STANDING:
             at_ms = 0 if one.step == 0 or is_cut_off else found.since_ms + one.step * one.route.escalate_after_ms
             if now >= at_ms:
                 _tell_next(turn, found, one)
             else:
                 _look_again(turn, found, at_ms)
-    is_critical = severity_of(found.event) is Severity.CRITICAL
-    is_reminded = found.state in _STANDING or is_critical
-    for key, every in repeats.items():
-        told = found.told[key]
-        if is_cut_off and is_critical and now - told.at_ms >= REPEAT_MS_MAX - REPEAT_MARGIN_MS:
-            # Everybody was refused: better asked again than a gas alarm that nobody hears of any more.
-            told.refused = False
+    severity = severity_of(found.event)
+    is_reminded = found.state in _STANDING or severity is Severity.CRITICAL
+    every_ms = repeats(line, severity)
+    for key in before:
+        if key not in every_ms:
+            continue
+        told, lane = found.told[key], lane_of(key)
+        every = refused_again_ms(severity) if told.refused else every_ms[key]
         is_due = every > 0 and now - told.at_ms >= every
-        if is_reminded and is_due and told.first and not told.pending and not told.refused:
+        if told.refused and told.refused != way_of(turn.setting, lane):
+            is_due = not _is_reminded(turn, lane, found.event.occurrence)
+        if is_reminded and is_due and told.first and not told.pending:
             found.reminders += 1
-            _offer(turn, found, lane_of(key), Item(Kind.REMINDER, found.event, found.reminders))
+            _offer(turn, found, lane, Item(Kind.REMINDER, found.event, found.reminders))
         if every > 0:
             _look_again(turn, found, told.at_ms + every)
 
@@ -318,15 +322,13 @@ def _tell_next(turn: Turn, found: Open, one: Recipient) -> None:
 def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
     """One item for one lane: planned on its own, or held back."""
     told = found.told.setdefault(lane.key, Told())
-    if told.refused and item.kind is Kind.REMINDER:
-        return
     turn.picture.touch(item.event.occurrence)
     told.is_open = item.kind not in OVER
     state = turn.picture.lane(lane)
     look = _look(turn, lane, state, item)
     if any(stage(look) for stage in STAGES):
         told.at_ms = turn.moment.steady_ms
-        if item.kind is not Kind.REMINDER or not _is_reminded(turn, lane, item):
+        if item.kind is not Kind.REMINDER or not _is_reminded(turn, lane, item.event.occurrence):
             turn.picture.hold(lane, item)
         return
     if is_critical_alarm(item):
@@ -341,9 +343,10 @@ def _look(turn: Turn, lane: Lane, state: LaneState, item: Item) -> Look:
     return Look(turn.picture, turn.setting, turn.moment, lane, state, item)
 
 
-def _is_reminded(turn: Turn, lane: Lane, item: Item) -> bool:
+def _is_reminded(turn: Turn, lane: Lane, occurrence: str) -> bool:
+    """A reminder of it is held back already."""
     held = turn.picture.held.get(lane.key, {}).values()
-    return any(one.kind is Kind.REMINDER and one.event.occurrence == item.event.occurrence for one in held)
+    return any(one.kind is Kind.REMINDER and one.event.occurrence == occurrence for one in held)
 
 
 def _flush(turn: Turn, key: str) -> None:

@@ -6,8 +6,8 @@
 
 Promises: no channel waits for another, and none for a hanging one: at most six sends at a time by each channel, two of
 them kept free for critical alarms; a send that does not end is given up. What goes first: critical, then by age; what
-follows an unsettled message waits for it. Nothing is ever given up but what is refused for good, or whose person or
-channel is no longer in the site file.
+follows an unsettled message waits for it. No message is ever given up but what is refused for good, or whose person or
+channel is no longer in the site file; the pipeline offers a lane that refused the open alarm again.
 A channel that failed three times on end, or for two minutes, is told as failing; its next success ends that.
 """
 
@@ -19,11 +19,11 @@ from typing import Protocol
 
 from services.notifier.compose import compose
 from services.notifier.ledger import Change, Row
-from services.notifier.messages import Message
+from services.notifier.messages import Kind, Message
 from services.notifier.picture import Picture
 from services.notifier.pipeline import settle
 from services.notifier.ports import WHY_CHARACTERS_MAX, Channel, Failed, Outcome, Refused, Sent
-from services.notifier.routing import Setting
+from services.notifier.routing import Setting, way_of
 from shared.domain.inputs import ReportKind
 from shared.log.steps import Step, no_step
 from shared.runtime.logging import logger
@@ -184,15 +184,17 @@ class Post:
         message = row.message
         row = replace(row, state="sending", attempts=row.attempts + 1, changed_at_ms=self._desk.wall_ms())
         self._rows[message.id] = row
+        way = way_of(self._desk.setting(), message.lane)
         hopeless = self._hopeless(message)
         if hopeless is not None:
-            await self._settle(row, hopeless)
+            await self._settle(row, hopeless, way)
             return
         await self._desk.commit(Change(rows={message.id: row}))
         self._step("before send")
         outcome = await self._send(row)
         self._step("after send")
-        await self._judge(await self._settle(row, outcome))
+        said_before = self._last_refusal(message)
+        await self._judge(await self._settle(row, outcome, way), said_before)
         self._step("after settle")
 
     def _hopeless(self, message: Message) -> Refused | None:
@@ -226,7 +228,12 @@ class Post:
             self._log.error("channel_fault", channel=lane.channel, fault=repr(fault))
             return Failed(f"a fault of the channel: {type(fault).__name__}", maybe_taken=True)
 
-    async def _settle(self, row: Row, outcome: Outcome) -> Row:
+    def _last_refusal(self, message: Message) -> str:
+        """Why the lane refused last; "" when it has taken a message since."""
+        lane = self._desk.picture.lanes.get(message.lane.key)
+        return lane.why if lane is not None else ""
+
+    async def _settle(self, row: Row, outcome: Outcome, way: str) -> Row:
         message, now = row.message, self._desk.wall_ms()
         before = row.why
         match outcome:
@@ -248,7 +255,7 @@ class Post:
             self._rows[message.id] = row
         else:
             self._rows.pop(message.id, None)
-            settle(self._desk.picture, message, refused=row.state == "refused")
+            settle(self._desk.picture, message, refused=way if row.state == "refused" else "", why=row.why)
         records = self._desk.picture.take_changed()
         await self._desk.commit(Change(records=records, rows={message.id: row}))
         if row.state != "failed" or row.why != before:
@@ -257,9 +264,12 @@ class Post:
 
     # The channel's health
 
-    async def _judge(self, row: Row) -> None:
+    async def _judge(self, row: Row, said_before: str) -> None:
         channel = row.message.lane.channel
         health = self._health.setdefault(channel, Health())
+        is_reminder = bool(row.message.items) and all(item.kind is Kind.REMINDER for item in row.message.items)
+        if row.state == "refused" and is_reminder and row.why == said_before:
+            return  # Offered again and refused again: told as failing when it began.
         if row.state == "refused":
             why = f"{row.message.lane.person}: {row.why}"
             await self._desk.report(ReportKind.DELIVERY_FAILING, channel, why, pulse=True)

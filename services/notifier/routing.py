@@ -4,8 +4,9 @@ A route matches by severity (this or graver), room and rule. When an alarm match
 at that hour, a critical one goes to all of them: it is never left to nobody because of a gap between two shifts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from services.notifier.messages import Lane
@@ -16,6 +17,10 @@ from shared.domain.plan import Severity
 
 REPEAT_MARGIN_MS = 15_000
 """A look and a send take their time: what must come every five minutes is planned so much sooner."""
+CRITICAL_AGAIN_MS = REPEAT_MS_MAX - REPEAT_MARGIN_MS
+REFUSED_AGAIN_MS = 3_600_000
+"""A lane that refused an alarm below critical is asked again so often: at most 24 messages a day for each open alarm,
+person and channel, put together at one a minute like all others."""
 DELIVERY_FAILING = "delivery_failing"
 
 
@@ -120,8 +125,28 @@ def repeat_ms(recipient: Recipient, severity: Severity) -> int:
     given = recipient.route.repeat_ms
     if severity is not Severity.CRITICAL:
         return given
-    most = REPEAT_MS_MAX - REPEAT_MARGIN_MS
-    return min(given or most, most)
+    return min(given or CRITICAL_AGAIN_MS, CRITICAL_AGAIN_MS)
+
+
+def repeats(line: Iterable[Recipient], severity: Severity) -> dict[str, int]:
+    """By lane the shortest repeat of all its routes; 0: none of them repeats."""
+    found: dict[str, int] = {}
+    for one in line:
+        every, key = repeat_ms(one, severity), one.lane.key
+        found[key] = min(found.get(key) or every, every or found.get(key, 0))
+    return found
+
+
+def refused_again_ms(severity: Severity) -> int:
+    """How often a lane that refused an alarm is offered it again while nobody acks, whatever its routes repeat."""
+    return CRITICAL_AGAIN_MS if severity is Severity.CRITICAL else REFUSED_AGAIN_MS
+
+
+def way_of(setting: Setting, lane: Lane) -> str:
+    """A mark of how the lane reaches the person: another one when the address or the channel has changed."""
+    person = setting.people.get(lane.person)
+    plans = {"email": (person and person.email, setting.plan.email), "webhook": setting.plan.webhook}
+    return sha256(repr((lane.key, plans.get(lane.channel))).encode()).hexdigest()[:16]
 
 
 def daily_lanes(setting: Setting) -> tuple[Lane, ...]:

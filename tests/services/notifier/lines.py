@@ -18,7 +18,7 @@ from services.notifier.messages import Message
 from services.notifier.moments import Moment
 from services.notifier.picture import Picture
 from services.notifier.pipeline import Turn
-from services.notifier.routing import Setting
+from services.notifier.routing import Setting, way_of
 from shared.domain.events import Event
 from shared.domain.ids import event_id, occurrence_id
 from shared.domain.notify_plan import EmailPlan, NotifyPlan, Person, Route, WebhookPlan
@@ -109,7 +109,7 @@ class World:
     def settle(self, *, refused: bool = False) -> None:
         """Everything that is under way arrives, or is refused."""
         for message in self.messages:
-            pipeline.settle(self.picture, message, refused=refused)
+            pipeline.settle(self.picture, message, refused=way_of(self.setting, message.lane) if refused else "")
 
     def _turn(self, act: Callable[[Turn], object]) -> list[str]:
         turn = Turn(self.picture, self.setting, self.moment())
@@ -118,7 +118,7 @@ class World:
         self.messages += turn.planned
         if self.settles:
             for message in turn.planned:
-                pipeline.settle(self.picture, message, refused=False)
+                pipeline.settle(self.picture, message)
         return [told(message) for message in turn.planned]
 
     def line(self, rows: Sequence[tuple[float, Callable[[], Event] | None, list[str], str]]) -> None:

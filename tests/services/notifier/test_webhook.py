@@ -40,7 +40,7 @@ class SinkPeer:
         return [request.headers["webhook-id"] for request in self._sink.requests if 200 <= request.status < 300]
 
     def refuse(self) -> None:
-        self._sink.manner = Answer(status=404)
+        self._sink.manner = Answer(status=410)
 
     def fail(self) -> None:
         self._sink.manner = Answer(status=503)
@@ -169,15 +169,15 @@ def test_a_body_stays_bounded() -> None:
 
 
 ANSWERS = {
-    200: Sent, 201: Sent, 204: Sent, 299: Sent, 301: Failed, 302: Failed, 307: Failed, 400: Refused, 401: Refused,
-    404: Refused, 408: Failed, 410: Refused, 413: Refused, 425: Failed, 429: Failed, 500: Failed, 502: Failed,
-    503: Failed, 504: Failed, 599: Failed,
+    200: Sent, 201: Sent, 204: Sent, 299: Sent, 301: Failed, 302: Failed, 307: Failed, 400: Failed, 401: Failed,
+    403: Failed, 404: Failed, 408: Failed, 410: Refused, 413: Failed, 425: Failed, 429: Failed, 500: Failed,
+    502: Failed, 503: Failed, 504: Failed, 599: Failed,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("status", ANSWERS)
 async def test_each_status_is_told_for_what_it_is(sink: HttpSink, status: int) -> None:
-    """2xx took it, trouble that passes is tried again, the rest is refused; the sentence has the status."""
+    """2xx took it, 410 is for good, everything else is tried again; the sentence has the status."""
     sink.manner = Answer(status=status, headers={"Location": "http://127.0.0.1:1/elsewhere"})
     answer = await _channel(sink.url).send(outgoing(1))
     assert type(answer) is ANSWERS[status]
