@@ -6,9 +6,11 @@ critical: a shelving ends with it, and its events are never marked.
 
 An alarm suppresses others only while a value that makes it TRUE can be seen. When none can, what it hid is announced at
 once; it suppresses again when it could be seen for TRUST_MS without a break, so a quality that comes and goes announces
-once and not with each poll.
+once and not with each poll. A start of the log alone, which makes all values stale, announces nothing of what can be
+seen again in time (shared.domain.grace).
 """
 
+from shared.domain import grace
 from shared.domain.alarm_machine import (
     ACTIVE,
     TABLE,
@@ -133,8 +135,8 @@ def due_ms(state: RoomState, a: int) -> int:
     record = state.records.get(a)
     if record is None:
         return FAR_MS
-    trusted_ms = FAR_MS if record.trusted_ms == NEVER_MS else record.trusted_ms
-    return min(record.realarm_ms, record.until_ms or FAR_MS, trusted_ms)
+    timed = [ms for ms in (record.trusted_ms, record.grace_ms) if ms != NEVER_MS]
+    return min(record.realarm_ms, record.until_ms or FAR_MS, *timed)
 
 
 def fire(turn: Turn, a: int) -> None:
@@ -148,6 +150,9 @@ def fire(turn: Turn, a: int) -> None:
     if NEVER_MS < record.trusted_ms <= turn.now:
         record.trusted_ms = NEVER_MS
         turn.suppress_dirty.update(turn.state.index.suppresses.get(a, ()))
+    if grace.is_over(record, turn.now):
+        record.grace_ms = NEVER_MS
+        turn.dirty.add(a)
 
 
 def happen_again(turn: Turn, a: int) -> None:
@@ -215,7 +220,9 @@ def suppressor(turn: Turn, a: int) -> str:
     for s in plan.suppressed_by:
         by = state.records.get(s)
         if by is not None and by.state in ACTIVE and by.trusted_ms == NEVER_MS:
-            return f"suppressed by {state.plan.alarms[s].id}"
+            why = f"suppressed by {state.plan.alarms[s].id}"
+            if by.grace_ms == NEVER_MS or state.records[a].why == why:
+                return why
     if plan.suppressed_in and plan.battery != NONE:
         mode = state.batteries[plan.battery].mode
         if mode is not Mode.UNKNOWN and mode in plan.suppressed_in:
@@ -237,12 +244,16 @@ def _weigh(turn: Turn, a: int, record: AlarmRecord) -> None:
     state = turn.state
     cond = state.columns.cond
     is_seen = any(cond[row] == TRUE and not is_unknown(turn, row) for row in state.index.alarm_rows[a])
-    if is_seen and record.trusted_ms == FAR_MS:
+    if is_seen and record.grace_ms != NEVER_MS:
+        _trust(state, a, record)
+        # What came meanwhile was not hidden by it.
+        turn.suppress_dirty.update(state.index.suppresses[a])
+    elif is_seen and record.trusted_ms == FAR_MS:
         record.trusted_ms = turn.now + TRUST_MS
         state.doubted.discard(a)
         wake(turn, a)
-    elif not is_seen and record.trusted_ms != FAR_MS:
-        record.trusted_ms = FAR_MS
+    elif not is_seen and record.trusted_ms != FAR_MS and not grace.runs(state, a, turn.now):
+        record.trusted_ms, record.grace_ms = FAR_MS, NEVER_MS
         state.doubted.add(a)
         turn.suppress_dirty.update(state.index.suppresses[a])
 
@@ -296,8 +307,8 @@ def _return(turn: Turn, a: int) -> None:
 
 def _trust(state: RoomState, a: int, record: AlarmRecord) -> None:
     """The condition of an alarm has changed by a value that was seen."""
-    if record.trusted_ms != NEVER_MS:
-        record.trusted_ms = NEVER_MS
+    if record.trusted_ms != NEVER_MS or record.grace_ms != NEVER_MS:
+        record.trusted_ms = record.grace_ms = NEVER_MS
         state.doubted.discard(a)
 
 

@@ -16,7 +16,7 @@ step() owns the state that it is given: it changes it in place, and the old refe
 
 from typing import assert_never
 
-from shared.domain import commands, detectors, dues, reports, resync, rows, scans, timers
+from shared.domain import commands, detectors, dues, grace, reports, resync, rows, scans, timers
 from shared.domain.alarms import doubt
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Scan, Start, Tick, Undecodable
@@ -101,6 +101,7 @@ def _begin(turn: Turn, body: Body) -> None:
         before = f"after {body.previous_log_id} {body.previous_seq}, {stop} stop" if body.previous_log_id else "new log"
         turn.emit(EventType.LOG_STARTED, f"{state.plan.site}/{state.plan.id}", reason=before)
     state.columns.forget(turn.now)
+    grace.grant(state, turn.now)
     for scan in state.scans:
         scan.answered_ms = scan.heard_ms = turn.now
         scan.is_cut = False

@@ -96,7 +96,7 @@ def build(plan: RoomPlan) -> Index:
 
     suppresses, counts_of, alarm_outputs = _links(plan, rows)
     scan_rows = _per_scan(
-        plan, ((r, scans_of(_points_of(plan, row))) for r, row in enumerate(rows) if row.kind in _SCAN_KINDS)
+        plan, ((r, scans_of(points_of(plan, row))) for r, row in enumerate(rows) if row.kind in _SCAN_KINDS)
     )
     detector_scans = [scans_of((d.h2, d.contact_1, d.contact_2, d.status, d.heartbeat)) for d in plan.detectors]
     output_scans = scans_of(p for o in plan.outputs for p in (o.airflow, o.read_back))
@@ -170,12 +170,26 @@ def _rows_by_mode(plan: RoomPlan, rows: tuple[Row, ...], compensations: dict[int
 _SCAN_KINDS = (RowKind.RATE, RowKind.MEDIAN, RowKind.RUNAWAY)
 
 
-def _points_of(plan: RoomPlan, row: Row) -> tuple[int, ...]:
-    """Points that a rate, median or runaway row looks at."""
-    if row.kind is RowKind.RUNAWAY:
-        runaway = plan.runaways[row.at]
-        return (*runaway.temperatures, runaway.ambient, runaway.current)
-    return (row.point,)
+def points_of(plan: RoomPlan, row: Row) -> tuple[int, ...]:
+    """Points whose values make a row what it is; none of a row that goes by silence, Reports or other alarms."""
+    at = row.at
+    match row.kind:
+        case RowKind.RUNAWAY:
+            runaway = plan.runaways[at]
+            points: tuple[int, ...] = (*runaway.temperatures, runaway.ambient, runaway.current)
+        case RowKind.DIFFERENCE:
+            points = (plan.differences[at].a, plan.differences[at].b)
+        case RowKind.GAS_1:
+            points = (plan.detectors[at].h2, plan.detectors[at].contact_1)
+        case RowKind.GAS_2:
+            points = (plan.detectors[at].h2, plan.detectors[at].contact_2)
+        case RowKind.IMPOSSIBLE:
+            points = (plan.detectors[at].contact_1, plan.detectors[at].contact_2)
+        case RowKind.LIMIT | RowKind.DEVIATION | RowKind.RATE | RowKind.MEDIAN:
+            points = (row.point,)
+        case _:
+            points = ()
+    return tuple(p for p in points if p != NONE)
 
 
 def _number_rows(plan: RoomPlan, point_scan: list[int]) -> tuple[tuple[Row, ...], int]:

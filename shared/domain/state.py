@@ -32,6 +32,8 @@ class AlarmRecord:
     """What suppresses it, or the reason of the person who overrode it."""
     trusted_ms: int = NEVER_MS
     """When it may suppress others again: FAR_MS while no value that makes it TRUE can be seen."""
+    grace_ms: int = NEVER_MS
+    """Until then it goes on suppressing what it did before a start of the log (shared.domain.grace)."""
 
 
 @dataclass(slots=True)
@@ -194,7 +196,7 @@ class RoomState:
     unrest: set[int] = field(default_factory=set)
     """Stale rows that the next good value of their point changes; follows from the rest of the state."""
     doubted: set[int] = field(default_factory=set)
-    """Active suppressors of which no value can be seen; follows from the rest of the state."""
+    """Active suppressors of which no value can be seen now; follows from the rest of the state."""
     begun: bool = False
     """An input was taken: before the first, no time has passed."""
     rates: dict[int, list[tuple[int, int]]] = field(default_factory=dict)

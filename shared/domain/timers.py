@@ -8,7 +8,7 @@ from shared.domain.commands import advance_maintenance
 from shared.domain.conditions import RowKind
 from shared.domain.settle import settle
 from shared.domain.state import AlarmRecord, RoomState
-from shared.domain.trip import FAR_MS
+from shared.domain.trip import FAR_MS, NEVER_MS
 from shared.domain.turn import Turn, Wake, set_wake
 
 
@@ -153,4 +153,4 @@ def set_all(state: RoomState) -> None:
 
 
 def _is_doubted(record: AlarmRecord) -> bool:
-    return record.state in ACTIVE and record.trusted_ms == FAR_MS
+    return record.state in ACTIVE and (record.trusted_ms == FAR_MS or record.grace_ms != NEVER_MS)

@@ -9,7 +9,7 @@ from shared.domain.inputs import What
 from shared.domain.plan import NONE, CausePlan, DetectorPlan, OutputPlan, RoomPlan
 from shared.domain.units import NoData
 from tests.domain.driver import Room, Value, told
-from tests.domain.plans import ALARM, FAULT, gas_room
+from tests.domain.plans import ALARM, FAULT, PREALARM, gas_room
 
 LIMIT_1 = 10_000
 VALUES = st.one_of(
@@ -118,3 +118,56 @@ def test_no_command_lowers_the_fan_or_hides_two_percent(line: Line, what: What, 
             assert event.reason == ""
     assert made.letter(ALARM) in "BC"
     assert made.on()
+
+
+STARTS = st.lists(st.tuples(st.integers(0, 29), st.sampled_from((0, 100, 1_000, 5_000, 600_000))), max_size=6)
+
+
+@given(LINES, STARTS)
+def test_no_start_lowers_the_fan_or_hides_two_percent(line: Line, starts: list[tuple[int, int]]) -> None:
+    """Killed anywhere, for any time, again and again: the fan stays demanded, and a 2 % sample is an open alarm."""
+    made = Room(_plan())
+    for n, (ms, gas) in enumerate(line):
+        made.scan("gas1", gas, after_ms=ms)
+        before = made.on()
+        for place, away_ms in starts:
+            if place == n:
+                made.tick(away_ms)
+                before = before and made.on()
+                made.start()
+                assert made.on() >= before
+        made.scan("gas1", gas, after_ms=100)
+        if not isinstance(gas, NoData) and gas >= 2 * LIMIT_1:
+            assert made.letter(ALARM) in "BC"
+            assert made.on()
+    raised = [e for e in made.events if e.type.endswith("alarm.raised.v1") and e.subject == ALARM]
+    assert all(e.reason == "" for e in raised)
+
+
+@given(st.lists(st.tuples(st.sampled_from((0, 500, 1_000, 2_999)), st.integers(20_000, 30_000)), max_size=20), STARTS)
+def test_starts_between_polls_announce_nothing_that_was_hidden(line: Line, starts: list[tuple[int, int]]) -> None:
+    """While 2 % stands and a sample comes within the stale time, no number of starts tells of the pre-alarm."""
+    made = Room(_plan())
+    for gas in (0, 0, 0, 20_000):
+        made.scan("gas1", gas, after_ms=500)
+    for n, (ms, gas) in enumerate(line):
+        for place, _ in starts:
+            if place == n:
+                made.start(after_ms=0)
+        made.scan("gas1", gas, after_ms=ms)
+    told_of = [e.type for e in made.events if e.subject == PREALARM]
+    assert told_of == ["ampward.alarm.suppressed.v1", "ampward.alarm.raised.v1"]
+
+
+@given(st.lists(st.sampled_from((0, 500, 1_000, 2_999, 3_000)), min_size=1, max_size=12))
+def test_what_is_not_seen_after_a_start_hides_nothing_past_its_stale_time(pauses: list[int]) -> None:
+    """However many starts come: three seconds after the first, the pre-alarm is announced and no more hidden."""
+    made = Room(_plan())
+    for gas in (0, 0, 0, 20_000):
+        made.scan("gas1", gas, after_ms=500)
+    made.start()
+    first = made.now
+    for ms in pauses:
+        made.start(after_ms=ms)
+        is_hidden = made.alarm(PREALARM).override == "suppressed"
+        assert is_hidden == (made.now < first + 3_000)

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
+
 from shared.domain import core
 from shared.domain.events import EventType
 from shared.domain.inputs import What
 from shared.domain.plan import LimitRow, Mode, ModeLimit, ReportRow, Severity
 from shared.domain.units import NoData
 from tests.domain.driver import Room, told
-from tests.domain.plans import HIGH, alarm, battery_room, limit_room, point, room, scan
-from tests.domain.timeline import Row, line, say, tick
+from tests.domain.plans import HIGH, PREALARM, alarm, battery_room, contact_room, limit_room, point, room, scan
+from tests.domain.timeline import Act, Row, line, say, tick
 from tests.domain.timeline import scan as scanned
 
 
@@ -182,11 +184,113 @@ def test_a_signal_that_flips_announces_once_and_hides_again_after_a_quiet_minute
     line(made, rows)
 
 
-def test_a_start_shows_what_was_hidden_until_its_cause_is_seen_again() -> None:
-    """Before the first good frame the state is unknown: a suppression of the time before hides nothing."""
+def _restart(boot: str = "boot1") -> Act:
+    return lambda made, ms: made.start(boot=boot, after_ms=ms)
+
+
+@pytest.mark.parametrize("boot", ["boot1", "boot2"])
+def test_a_start_announces_nothing_of_what_is_seen_again_in_time(boot: str) -> None:
+    """The site process was killed; guard polled on, and the cause is there in the first scan after."""
     made = Room(LEVELS)
     made.scan("els", 2)
-    assert told(made.start(after_ms=500)) == ["log.started r", *SHOWN]
+    rows: list[Row] = [
+        (500, _restart(boot), ["log.started r"], "killed"),
+        (2_999, scanned("els", 2), [], "the cause stands"),
+        (0, say(What.ACK, "s/r/bat1/1S1/yellow"), ["alarm.acked bat1/1S1/yellow C"], "and goes on hiding"),
+        *[(1_000, scanned("els", 2), [], "nothing is told later either")] * 90,
+    ]
+    line(made, rows)
+    assert made.alarm("s/r/bat1/1S1/yellow").override == "suppressed"
+
+
+def test_a_start_after_which_the_cause_stays_unknown_lets_go_when_its_value_would_be_stale() -> None:
+    """Nothing comes: three seconds after the start the values are as stale as if there had been none."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    rows: list[Row] = [
+        (500, _restart(), ["log.started r"], "killed"),
+        (2_999, tick, [], "not yet stale"),
+        (1, tick, ["signal.lost els", *SHOWN], "stale"),
+    ]
+    line(made, rows)
+    assert made.events[-2].reason == "s/r/bat1/1S1/red is unknown"
+
+
+def test_a_second_start_before_anything_was_seen_adds_no_time() -> None:
+    """A process that is killed each second hides nothing for longer than one that is killed once."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    rows: list[Row] = [(1_000, _restart(), ["log.started r"], "killed")] * 3
+    line(made, [*rows, (1_000, _restart(), ["log.started r", *SHOWN], "three seconds after the first")])
+
+
+def test_a_bad_value_after_a_start_ends_the_time() -> None:
+    """The device was asked and does not answer: that is known at once."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    rows: list[Row] = [
+        (500, _restart(), ["log.started r"], "killed"),
+        (500, scanned("els", NoData.TIMEOUT), SHOWN, "asked, and no answer"),
+    ]
+    line(made, rows)
+
+
+def test_a_start_gives_no_time_to_a_suppression_that_was_doubted_before_it() -> None:
+    """What was announced stays announced until its cause could be seen for a minute."""
+    made = Room(LEVELS)
+    for value in (2, NoData.TIMEOUT, 2):
+        made.scan("els", value, after_ms=500)
+    made.start(after_ms=500)
+    rows: list[Row] = [(500, scanned("els", 2), [], "seen")] * 120
+    line(made, [*rows, (500, scanned("els", 2), [HIDDEN], "seen for a minute since the start")])
+
+
+def test_a_start_lets_an_unseen_cause_hide_nothing_new() -> None:
+    """Yellow by a second sensor comes up while red is not seen again yet: announced, and hidden when red is seen."""
+    plan = replace(
+        LEVELS,
+        points=(*LEVELS.points, point("bat1/1S1/second")),
+        scans=(*LEVELS.scans, scan("els2", 1, 1)),
+        limits=(
+            LimitRow(0, 1, high=True, limit=1, deadband=1, severity=Severity.WARNING),
+            *LEVELS.limits[1:],
+        ),
+    )
+    rows: list[Row] = [
+        (0, scanned("els2", 0), [], "no yellow"),
+        (0, scanned("els", 2), ["alarm.raised bat1/1S1/red B"], "red"),
+        (500, _restart(), ["log.started r"], "killed"),
+        (500, scanned("els2", 1), ["alarm.raised bat1/1S1/yellow B"], "new"),
+        (500, scanned("els", 2), [HIDDEN], "red is seen"),
+    ]
+    made = Room(plan)
+    line(made, rows)
+    assert [e.reason for e in made.events if e.type == EventType.ALARM_RAISED] == ["", ""]
+
+
+def test_a_snapshot_after_a_start_keeps_its_time() -> None:
+    """What the start left in force ends at the same moment, whether or not the state was put to data meanwhile."""
+    made = Room(LEVELS)
+    made.scan("els", 2)
+    made.start(after_ms=500)
+    made.state = core.state_from_data(LEVELS, "v1", core.state_to_data(made.state))
+    assert told(made.tick(2_999)) == []
+    assert told(made.tick(1)) == ["signal.lost els", *SHOWN]
+
+
+def test_two_percent_that_stands_over_a_start_goes_on_hiding_the_pre_alarm() -> None:
+    """Contacts of 1 % and 2 %, the site process killed three times: told once, and the fan never released."""
+    made = Room(contact_room())
+    for contact in (0, 0, 0, 1):
+        made.scan("io1", contact, contact, after_ms=200)
+    before = len(made.events)
+    for _ in range(3):
+        made.start(after_ms=200)
+        assert made.on()
+        for _ in range(20):
+            made.scan("io1", 1, 1, after_ms=200)
+    assert told(made.events[before:]) == ["log.started r"] * 3
+    assert made.alarm(PREALARM).override == "suppressed"
 
 
 def test_silence_shows_what_was_hidden() -> None:

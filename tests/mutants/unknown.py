@@ -59,6 +59,27 @@ MUTANTS = (
         f"{SUPPRESSION}::test_a_signal_that_flips_announces_once_and_hides_again_after_a_quiet_minute",
     ),
     Mutant(
+        "each crash of the site process announces what was hidden",
+        "shared/domain/core.py",
+        "    grace.grant(state, turn.now)\n",
+        "",
+        f"{SUPPRESSION}::test_two_percent_that_stands_over_a_start_goes_on_hiding_the_pre_alarm",
+    ),
+    Mutant(
+        "what a start left in force hides for ever",
+        "shared/domain/grace.py",
+        "return now_ms < state.records[a].grace_ms and bool(",
+        "return bool(",
+        f"{SUPPRESSION}::test_a_start_after_which_the_cause_stays_unknown_lets_go_when_its_value_would_be_stale",
+    ),
+    Mutant(
+        "each start gives a suppression its time anew",
+        "shared/domain/grace.py",
+        "NEVER_MS == record.trusted_ms == record.grace_ms:",
+        "record.trusted_ms == NEVER_MS:",
+        f"{SUPPRESSION}::test_a_second_start_before_anything_was_seen_adds_no_time",
+    ),
+    Mutant(
         "late scans that were counted are never told",
         "shared/domain/lateness.py",
         "    if known.late_ms != NEVER_MS and (not reason or scan.boot != known.boot):\n        end(turn, s)\n",
