@@ -14,7 +14,7 @@ from services.notifier.messages import Item, Lane
 from shared.domain.events import Event
 
 UNDURABLE_MAX = 2000
-_OPEN, _LANE, _HELD, _MISC = "open/", "lane/", "held/", "misc"
+_OPEN, LANE, _HELD, _MISC = "open/", "lane/", "held/", "misc"
 RESTORED = "restored"
 """Record of a ledger that came from a backup and was not taken over yet: the id of the backup."""
 
@@ -118,7 +118,7 @@ class Picture:
 
     def lane(self, lane: Lane) -> LaneState:
         """The lane's record, marked as changed."""
-        self.changed.add(_LANE + lane.key)
+        self.changed.add(LANE + lane.key)
         return self.lanes.setdefault(lane.key, LaneState())
 
     def hold(self, lane: Lane, item: Item) -> None:
@@ -178,7 +178,7 @@ class Picture:
     def all(self) -> dict[str, bytes | None]:
         """Every record by key."""
         held = (f"{_HELD}{lane}/{number}" for lane, items in self.held.items() for number in items)
-        keys = [*(_OPEN + key for key in self.open), *(_LANE + key for key in self.lanes), *held, _MISC]
+        keys = [*(_OPEN + key for key in self.open), *(LANE + key for key in self.lanes), *held, _MISC]
         keys += [RESTORED] if self.restored else []
         return {key: self._bytes(key) for key in keys}
 
@@ -187,8 +187,8 @@ class Picture:
             return _encode(self.misc)
         if key == RESTORED:
             return self.restored.encode() or None
-        if key.startswith(_LANE):
-            return _encode(self.lanes[key.removeprefix(_LANE)])
+        if key.startswith(LANE):
+            return _encode(self.lanes[key.removeprefix(LANE)])
         if key.startswith(_HELD):
             lane, _, number = key.removeprefix(_HELD).rpartition("/")
             item = self.held.get(lane, {}).get(int(number))
@@ -205,8 +205,8 @@ class Picture:
                 made.restored = f"{int(data, 16):x}"
             elif key == _MISC:
                 made.misc = _decode_misc.decode(data)
-            elif key.startswith(_LANE):
-                made.lanes[key.removeprefix(_LANE)] = _decode_lane.decode(data)
+            elif key.startswith(LANE):
+                made.lanes[key.removeprefix(LANE)] = _decode_lane.decode(data)
             elif key.startswith(_OPEN):
                 made.open[key.removeprefix(_OPEN)] = _decode_open.decode(data)
             elif key.startswith(_HELD):

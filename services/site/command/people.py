@@ -10,6 +10,8 @@ from services.site.command.output import plain, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
 
 PANEL = "People"
+ALARMS_MAX = 20
+"""More alarms that match are counted and not shown."""
 SiteOption = Annotated[
     Path | None,
     typer.Option("--site", help="A site file, instead of the plan of the data folder.", exists=True, dir_okay=False),
@@ -31,27 +33,40 @@ def route(
 ) -> int:
     """Say who would be told of an alarm if it were raised now, what, when and by what, escalation included.
 
-    Nothing is sent. Exit 0 when somebody would be told now, 1 when nobody would.
+    What matches more than one alarm is said for each. A way that refused its last message says so, and how often it is
+    offered the alarm again. Nothing is sent. Exit 0 when somebody would be told of each now, 1 when nobody would.
 
     Example: ampward route demo/r1/gas1-h2/h2_alarm
     """
     from dataclasses import asdict
 
     from services.notifier.explain import explain
+    from services.notifier.peek import lanes_in
 
     plan = _plan(site, data)
-    setting = _setting(plan)
-    event, others = _event(plan, alarm)
-    steps = explain(setting, event, _moment())
-    code = Exit.DONE if any(step.now for step in steps) else Exit.NO
+    setting, lanes = _setting(plan), lanes_in(data)
+    events = _events(plan, alarm)
+    found = [(event, explain(setting, event, _moment(), lanes)) for event in events[:ALARMS_MAX]]
+    code = Exit.DONE if all(any(step.now for step in steps) for _, steps in found) else Exit.NO
     if as_json:
-        told = [asdict(step) for step in steps]
-        write_json({"alarm": event.subject, "rule": event.rule, "severity": event.severity, "told": told})
+        told = [
+            {"alarm": event.subject, "rule": event.rule, "severity": event.severity, "told": [*map(asdict, steps)]}
+            for event, steps in found
+        ]
+        write_json({**told[0], "others": told[1:], "left_out": len(events) - len(found)})
         return code
-    write(f"{event.subject} ({event.severity})" + (f", one of {others} that match" if others > 1 else ""))
+    for event, steps in found:
+        _show_route(event, steps)
+    if len(events) > len(found):
+        write(f"and {len(events) - len(found)} more that match: give more of the alarm's id")
+    return code
+
+
+def _show_route(event: Any, steps: Any) -> None:
+    write(f"{event.subject} ({event.severity})")
     if not steps:
         write("  nobody is told: no rule under notify: matches, or nobody can be reached")
-        return code
+        return
     rows = [
         (
             f"  {'at once' if not step.after_ms else 'after ' + _time(step.after_ms)}",
@@ -59,14 +74,13 @@ def route(
             step.channel,
             f"every {_time(step.repeat_ms)}" if step.repeat_ms else "once",
             f"notify[{step.route - 1}]",
-            step.note if step.now else f"not now: {step.note or 'not in force'}",
+            plain(step.note if step.now else f"not now: {step.note or 'not in force'}"),
             step.subject,
         )
         for step in steps
     ]
     for line in table(("  when", "who", "by", "until acked", "rule", "note", "what"), rows):
         write(line)
-    return code
 
 
 def test_channel(
@@ -176,8 +190,8 @@ def _moment() -> Any:
     return Moment(0, SystemClock().wall_ms())
 
 
-def _event(plan: Any, alarm: str) -> tuple[Any, int]:
-    """The alarm as if it were raised now, and how many match what was given."""
+def _events(plan: Any, alarm: str) -> list[Any]:
+    """The alarms that match what was given, as if they were raised now."""
     from services.site.notify import as_raised
 
     known = [(room.id, one) for room in plan.decision.rooms for one in room.alarms]
@@ -185,8 +199,7 @@ def _event(plan: Any, alarm: str) -> tuple[Any, int]:
     if not found:
         some = ", ".join(one.id for _, one in known[:3])
         raise Trouble(f"{alarm}: no such alarm, allowed: an alarm of this site, as in {some}", Exit.USAGE)
-    room, one = found[0]
-    return as_raised(plan.decision.site, room, one, _moment().wall_ms), len(found)
+    return [as_raised(plan.decision.site, room, one, _moment().wall_ms) for room, one in found]
 
 
 def _time(ms: int) -> str:

@@ -109,7 +109,8 @@ class World:
     def settle(self, *, refused: bool = False) -> None:
         """Everything that is under way arrives, or is refused."""
         for message in self.messages:
-            pipeline.settle(self.picture, message, refused=way_of(self.setting, message.lane) if refused else "")
+            way = way_of(self.setting, message.lane) if refused else ""
+            pipeline.settle(self.picture, message, refused=way, why="550 no such user")
 
     def _turn(self, act: Callable[[Turn], object]) -> list[str]:
         turn = Turn(self.picture, self.setting, self.moment())
