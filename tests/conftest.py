@@ -6,6 +6,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.testkit import kernel
+from tests.testkit.fleet import kafka
+
+__all__ = ["kafka"]
+"""Fixtures of every test."""
 
 settings.register_profile(
     "short",

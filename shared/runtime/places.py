@@ -8,7 +8,7 @@ unix sockets may be 107 bytes long; longer ones are reached through the open fol
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -186,3 +186,9 @@ def _at(path: Path, act: Callable[[str], None]) -> None:
         act(f"/proc/self/fd/{folder}/{path.name}")
     finally:
         os.close(folder)
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Where what can be fetched again is kept: $XDG_CACHE_HOME/ampward, else .cache/ampward of the home folder."""
+    base = environment.get("XDG_CACHE_HOME") or f"{environment.get('HOME') or '/var'}/.cache"
+    return Path(base) / "ampward"

@@ -1,0 +1,174 @@
+"""One server process of the fleet: started, waited for, stopped, never left behind.
+
+A server is a value (what to run, how it is known to be ready, which signal ends it); ``Started`` is its process. The
+kernel is asked to end it when the process that started it dies (setpriv --pdeathsig), so a launcher that is killed
+leaves no orphan. Its output goes to a file, and the last lines of that file are the message when it does not start.
+
+Start servers in the main thread only: the kernel's notice of a parent's death goes by thread.
+"""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from shared.domain.errors import AmpwardError
+
+LOOK_S = 0.02
+"""Between two looks whether a server is ready; its end is seen at once, by its pidfd."""
+LAST_LINES = 12
+LAST_BYTES = 16 << 10
+
+
+class ServerAbsent(AmpwardError):
+    """A server's program is not on this machine; the message says what to install."""
+
+
+class ServerFailed(AmpwardError):
+    """A server did not start or did not get ready; the message has its last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What to run. ``user`` is the account it runs under when we are root; empty for our own."""
+
+    name: str
+    command: tuple[str, ...]
+    log: Path
+    is_ready: Callable[["Started"], bool]
+    stop_signal: signal.Signals = signal.SIGTERM
+    """Ends it cleanly and soon, also while clients are connected."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    ready_s: float = 120.0
+    stop_s: float = 30.0
+
+
+class Started:
+    """The process of a server; raises ServerFailed when it cannot even be run."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        server.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log_begin = server.log.stat().st_size if server.log.exists() else 0
+        """Where this start's lines begin in the log file."""
+        with server.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                (*as_child(server.stop_signal, server.user), *server.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **server.environment},
+                process_group=0,
+            )
+        self.pid = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pidfd(self) -> int:
+        """Readable when it has ended."""
+        return self._pidfd
+
+    def wait_ready(self) -> None:
+        """Return when it is ready; raises ServerFailed when it ends before or takes too long."""
+        server, until = self.server, monotonic() + self.server.ready_s
+        while not server.is_ready(self):
+            if select.select([self._pidfd], [], [], LOOK_S)[0]:
+                raise ServerFailed(
+                    f"{server.name} ended with {self._process.wait()} at its start:\n{self.last_lines()}"
+                )
+            if monotonic() > until:
+                self.stop()
+                raise ServerFailed(f"{server.name} is not ready after {server.ready_s:g} s:\n{self.last_lines()}")
+
+    def stop(self) -> None:
+        """End it cleanly; KILL when it takes longer than its limit. Nothing happens when it has ended."""
+        self.signal(self.server.stop_signal)
+        if not self.wait(self.server.stop_s):
+            self.kill()
+
+    def kill(self) -> None:
+        """kill -9, and wait for the end."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """One signal, by the pidfd: never to another process that got the same pid."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def wait(self, within_s: float) -> bool:
+        """True when it has ended within the time."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(within_s)
+        return not self.is_running
+
+    def close(self) -> None:
+        """Stop it and give its descriptor back."""
+        self.stop()
+        os.close(self._pidfd)
+
+    def said(self, words: bytes) -> bool:
+        """Whether this start has written these words into its log."""
+        with self.server.log.open("rb") as log:
+            log.seek(self.log_begin)
+            return words in log.read()
+
+    def last_lines(self) -> str:
+        """The end of this start's log, indented, for an error message."""
+        with self.server.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self.log_begin, size - LAST_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or f"  (nothing in {self.server.log})"
+
+
+def as_child(death_signal: signal.Signals, user: str = "") -> tuple[str, ...]:
+    """Words before a command: it gets the signal when its parent dies, and runs as ``user`` when we are root."""
+    program = shutil.which("setpriv")
+    if program is None:
+        raise ServerAbsent("setpriv is not on this machine; install util-linux")
+    death = ("--pdeathsig", death_signal.name.removeprefix("SIG"))
+    if not user or os.geteuid() != 0:
+        return (program, *death, "--")
+    # Data may lie in a folder that only root can pass through, a test's for instance: let the plain user read its way.
+    passing = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search") if _may_pass() else ()
+    return (program, *death, "--reuid", user, "--regid", user, "--init-groups", *passing, "--")
+
+
+def _may_pass() -> bool:
+    """Whether CAP_DAC_READ_SEARCH (2) is ours to give."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("CapBnd:"):
+            return bool(int(line.split()[1], 16) & (1 << 2))
+    return False
+
+
+def run(command: tuple[str, ...], what: str, *, user: str = "", within_s: float = 300.0) -> str:
+    """A program that ends by itself; gives its output. Raises ServerFailed with its last lines when it fails."""
+    try:
+        done = subprocess.run(
+            (*as_child(signal.SIGKILL, user), *command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=within_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServerFailed(f"{what} took longer than {within_s:g} s") from error
+    text = done.stdout.decode(errors="replace")
+    if done.returncode != 0:
+        lines = "\n".join(f"  {line}" for line in text.splitlines()[-LAST_LINES:])
+        raise ServerFailed(f"{what} ended with {done.returncode}:\n{lines}")
+    return text
