@@ -3,6 +3,7 @@
 AmpwardError
 ├── ConfigError        a site file, profile or setting is wrong (carries every fault found)
 ├── WireError          bytes that are not what they say they are
+│   └── BadSignature   signed by another key than the one that should have signed, or changed since
 ├── LogError
 │   ├── LogFull        no space, or quota
 │   ├── LogBroken      the disk answered with an error, or is read-only
@@ -23,6 +24,10 @@ class ConfigError(AmpwardError):
 
 class WireError(AmpwardError):
     """Bytes that are not what they say they are."""
+
+
+class BadSignature(WireError):
+    """Signed by another key than the one that should have signed, or changed since."""
 
 
 class LogError(AmpwardError):

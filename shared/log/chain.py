@@ -10,18 +10,13 @@ the log (shared.log.headfile) and the heads that leave the box.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import chain
-from struct import Struct
 from zlib import crc32
 
-from shared.log.port import EventRow, InputRow
-
-GENESIS = bytes(32)
-"""What the first link of a site's first log follows."""
-
-_LENGTH = Struct(">I")
-_LINK = Struct(">32sQQ32s32sQ")
+from shared.wire.linking import GENESIS as GENESIS
+from shared.wire.linking import kept_hash, link_hash
+from shared.wire.linking import root as root
+from shared.wire.linking import states_hash as states_hash
+from shared.wire.rows import EventRow, InputRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +29,6 @@ class Link:
     hash: bytes
 
 
-def root(records: Iterable[bytes]) -> bytes:
-    """SHA-256 over the records in order, each behind its length."""
-    parts = list(records)
-    lengths = map(_LENGTH.pack, map(len, parts))
-    return sha256(b"".join(chain.from_iterable(zip(lengths, parts, strict=True)))).digest()
-
-
 def link(previous: bytes, inputs: Iterable[InputRow], events: Iterable[EventRow]) -> Link:
     """The link of one group after ``previous``; the group has at least one input.
 
@@ -50,18 +38,13 @@ def link(previous: bytes, inputs: Iterable[InputRow], events: Iterable[EventRow]
     first, last = min([rows[0].site_seq, *(row.site_seq for row in made[:1])]), rows[-1].site_seq
     input_root = root([row.data for row in rows])
     event_root = root([row.data for row in made])
-    digest = sha256(_LINK.pack(previous, first, last, input_root, event_root, len(rows))).digest()
+    digest = link_hash(previous, first, last, input_root, event_root, count=len(rows))
     return Link(first, last, len(rows), input_root, event_root, digest)
 
 
 def kept_root(inputs: Iterable[InputRow], events: Iterable[EventRow]) -> bytes:
     """The root over what stays of a folded interval: inputs, then events."""
-    return sha256(root(row.data for row in inputs) + root(row.data for row in events)).digest()
-
-
-def states_hash(states: dict[str, bytes]) -> bytes:
-    """The hash of a snapshot: rooms in the order of their names, each name and state behind its length."""
-    return root(part for room in sorted(states) for part in (room.encode(), states[room]))
+    return kept_hash(root(row.data for row in inputs), root(row.data for row in events))
 
 
 def checksum(data: bytes) -> int:

@@ -12,24 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-
-class InputRow(NamedTuple):
-    site_seq: int
-    kind: str
-    """frame, command, ruleset, start, tick, report, resync, undecodable"""
-    data: bytes
-    """Canonical bytes of the whole input with its site_seq, tick_ms and at_ms (shared.wire.inputs)."""
-
-
-class EventRow(NamedTuple):
-    site_seq: int
-    """The input that caused it."""
-    ordinal: int
-    """Within the input over all rooms: (site_seq, ordinal) orders all events of a log."""
-    room: str
-    room_no: int
-    type: str
-    data: bytes
+from shared.wire.rows import EventRow as EventRow
+from shared.wire.rows import InputRow as InputRow
 
 
 class Cursor(NamedTuple):

@@ -1,0 +1,381 @@
+"""A block: consecutive links of a site's chain with their inputs and events, signed by the site. Record of inputs.v1.
+
+    header      one line of JSON: whose block it is, its place in the chain, the hash of each link, how many records
+    signature   64 bytes, Ed25519 over the header line
+    records     link by link its inputs, then its events, each record behind its length (u32, big-endian)
+    states      whole room states, when the block carries them: valid before its first input
+
+The signature covers every byte: the records of a link are the bytes that its hash is made of (shared.wire.linking),
+and that hash stands in the signed header. So each record is hashed once, for the chain and the signature together.
+
+Promises: a block that ``decode_block`` gives was signed by the key, its links follow one another and ``prev_hash``, and
+each record is the one that the site wrote. Equal blocks and keys give equal bytes. That nothing is missing between two
+blocks is for the reader to see: ``prev_hash`` of the next is ``head_hash`` of the one before. Numbers may have holes:
+one that the site declared is in its chain. Of an interval that the site has folded, one link with what was kept may
+go up (``folded``): its records are bound by their own hash, as the links within are gone.
+Refuses (WireError): anything else, at decoding and, so that nothing wrong is ever signed, at encoding; (BadSignature).
+Limits: MAX_BLOCK_BYTES; the uplink cuts at 64 frames, 256 KiB or 50 ms of the log, but never within a link, and a link
+is a group commit: at most one record of 16 MiB beside 256 KiB.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from itertools import groupby, pairwise
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from shared.domain.errors import WireError
+from shared.wire.inputs import KINDS, Count
+from shared.wire.linking import behind_lengths, kept_hash, link_hash, states_hash, states_parts
+from shared.wire.rows import EventBytes, InputRow
+from shared.wire.signing import ID_DIGITS, SIGNATURE_BYTES, PublicKey, SigningKey
+from shared.wire.versions import Form
+
+MAX_BLOCK_BYTES: Final = 24 << 20
+"""Largest record (16 MiB), its link's other inputs and the events of all: room for half as much again."""
+HEADER_BYTES_MAX: Final = 4 << 20
+"""Each run of events takes some 15 bytes: room for one behind every input of the largest block of Ticks."""
+_PACK_LEVEL = 1
+_LENGTH_BYTES = 4
+
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BlockLink(NamedTuple):
+    last_seq: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """See the module. Inputs and events in order; a Start is the first input of its block or in none."""
+
+    site: str
+    epoch: int
+    """Of the uplink: rises when the site sends anew from a place that the centre asked for."""
+    log_id: str
+    first_seq: int
+    last_seq: int
+    prev_hash: bytes
+    links: tuple[BlockLink, ...]
+    core_version: int
+    """By which the site derived the events."""
+    inputs: tuple[InputRow, ...]
+    events: tuple[EventBytes, ...]
+    folded: bool = False
+    states: dict[str, bytes] = field(default_factory=dict)
+    """By room; with it a reader that lacks what came before begins here."""
+
+    @property
+    def head_hash(self) -> bytes:
+        """Where the chain stands after this block."""
+        return self.links[-1].hash
+
+
+class BlockHead(NamedTuple):
+    """What the header says, by itself not to be trusted: nobody has looked at the signature."""
+
+    site: str
+    epoch: int
+    log_id: str
+    first_seq: int
+    last_seq: int
+    prev_hash: bytes
+    head_hash: bytes
+    core_version: int
+    inputs: int
+    events: int
+    key_id: str
+    has_states: bool
+    folded: bool
+
+
+class Header(msgspec.Struct):
+    """The header line, as the contract shows it."""
+
+    v: int
+    site: str
+    epoch: Count
+    log_id: str
+    first_seq: Count
+    last_seq: Count
+    prev: Hash
+    core_version: Count
+    key: Annotated[str, msgspec.Meta(min_length=ID_DIGITS, max_length=ID_DIGITS)]
+    links: Annotated[list[tuple[Count, Count, Count, Hash]], msgspec.Meta(min_length=1)]
+    """(last site_seq, count of inputs, count of events, hash) of each link."""
+    inputs: list[tuple[Count, Count]]
+    """Runs of (first site_seq, count)."""
+    events: list[tuple[Count, Count, Count]]
+    """Runs of (site_seq, first ordinal, count)."""
+    size: Count
+    """Bytes of records and states, not compressed."""
+    packed: bool = False
+    """The records and states are compressed (zlib)."""
+    kept: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Of a folded interval: the hash over what was kept."""
+    states: list[str] = []
+    """Rooms, in the order of their names."""
+    states_hash: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
+FORM: Final = Form("block", Header)
+_encode = msgspec.json.Encoder().encode
+_input_row = partial(tuple.__new__, InputRow)
+_event_bytes = partial(tuple.__new__, EventBytes)
+"""As InputRow._make, three times as fast: a block has some 600 of them."""
+_KIND_AT = slice(9, 12)
+_BEGINS = b'{"kind":"'
+_KINDS = {kind[:3].encode(): kind for kind in KINDS.values()}
+
+
+def encode_block(block: Block, key: SigningKey, *, pack: bool = False) -> bytes:
+    """The signed bytes; raises WireError for a block that ``decode_block`` would refuse. ``pack`` compresses."""
+    counts, sections = _sections(block)
+    states = block.states
+    body = b"".join([*sections, behind_lengths(states_parts(states))] if states else sections)
+    head = Header(
+        FORM.version,
+        block.site,
+        block.epoch,
+        block.log_id,
+        block.first_seq,
+        block.last_seq,
+        block.prev_hash.hex(),
+        block.core_version,
+        key.id,
+        [(link.last_seq, *count, link.hash.hex()) for link, count in zip(block.links, counts, strict=True)],
+        _input_runs(block.inputs),
+        _event_runs(block.events),
+        len(body),
+        packed=pack,
+        kept=_kept(sections).hex() if block.folded else "",
+        states=sorted(states),
+        states_hash=states_hash(states).hex() if states else "",
+    )
+    header = _encode(head) + b"\n"
+    data = b"".join([header, key.sign(header), zlib.compress(body, _PACK_LEVEL) if pack else body])
+    if len(header) > HEADER_BYTES_MAX or len(data) > MAX_BLOCK_BYTES or len(body) > MAX_BLOCK_BYTES:
+        raise WireError(f"block {_place(block)} has {len(data)} bytes, at most {MAX_BLOCK_BYTES} are sent")
+    _check(head, block.inputs, block.events, sections, block.states)
+    return data
+
+
+def peek_block(data: bytes) -> BlockHead:
+    """What the header says, for choosing the key and the place; raises WireError. Nothing is checked but its form."""
+    head = _header(data, _header_end(data))
+    return BlockHead(
+        head.site,
+        head.epoch,
+        head.log_id,
+        head.first_seq,
+        head.last_seq,
+        bytes.fromhex(head.prev),
+        bytes.fromhex(head.links[-1][3]),
+        head.core_version,
+        sum(link[1] for link in head.links),
+        sum(link[2] for link in head.links),
+        head.key,
+        bool(head.states),
+        bool(head.kept),
+    )
+
+
+def decode_block(data: bytes, public_key: PublicKey) -> Block:
+    """The block, signed by this key and whole; raises WireError, BadSignature."""
+    end = _header_end(data)
+    records = end + SIGNATURE_BYTES
+    public_key.check(data[:end], data[end:records])
+    head = _header(data, end)
+    body = _unpacked(head, data, records)
+    cut, sections = _Cut(body), list[bytes]()
+    taken, made = list[bytes](), list[bytes]()
+    for _, inputs, events, _ in head.links:
+        sections += (cut.take(inputs, taken), cut.take(events, made))
+    parts = list[bytes]()
+    cut.take(2 * len(head.states), parts)
+    cut.done()
+    states = _states(head.states, parts)
+    rows = tuple(map(_input_row, zip(_input_seqs(head, len(taken)), map(_kind, taken), taken, strict=True)))
+    found = tuple(map(_event_bytes, zip(*_event_places(head, len(made)), made, strict=True)))
+    _check(head, rows, found, sections, states)
+    return Block(
+        head.site,
+        head.epoch,
+        head.log_id,
+        head.first_seq,
+        head.last_seq,
+        bytes.fromhex(head.prev),
+        tuple(BlockLink(last, bytes.fromhex(digest)) for last, _, _, digest in head.links),
+        head.core_version,
+        rows,
+        found,
+        bool(head.kept),
+        states,
+    )
+
+
+def _header_end(data: bytes) -> int:
+    if len(data) > MAX_BLOCK_BYTES:
+        raise WireError(f"block: {len(data)} bytes, at most {MAX_BLOCK_BYTES} are read")
+    end = data.find(b"\n", 0, HEADER_BYTES_MAX) + 1
+    if not end or len(data) < end + SIGNATURE_BYTES:
+        raise WireError("block: no header line and signature")
+    return end
+
+
+def _header(data: bytes, end: int) -> Header:
+    head = FORM.read(data[: end - 1])
+    counted = sum(inputs + events for _, inputs, events, _ in head.links) + 2 * len(head.states)
+    if head.size > MAX_BLOCK_BYTES or counted * _LENGTH_BYTES > head.size:
+        raise WireError(f"block: {counted} records in {head.size} bytes")
+    return head
+
+
+def _unpacked(head: Header, data: bytes, start: int) -> bytes:
+    body = data[start:]
+    if head.packed:
+        stream = zlib.decompressobj()
+        try:
+            body = stream.decompress(body, head.size + 1)
+        except zlib.error as fault:
+            raise WireError(f"block: the records do not unpack: {fault}") from fault
+        if not stream.eof or stream.unused_data:
+            raise WireError("block: the packed records are cut short, or longer than the header says")
+    if len(body) != head.size:
+        raise WireError(f"block: {len(body)} bytes of records, the header says {head.size}")
+    return body
+
+
+class _Cut:
+    """Takes records off the bytes, from the front."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0
+
+    def take(self, count: int, into: list[bytes]) -> bytes:
+        """Puts the next records into the list; the bytes that they stood in, with their lengths."""
+        body = self._body
+        begin = at = self._at
+        length = int.from_bytes
+        for _ in range(count):
+            start = at + _LENGTH_BYTES
+            at = start + length(body[at:start])
+            into.append(body[start:at])
+        if at > len(body):
+            raise WireError("block: a record ends behind the last byte")
+        self._at = at
+        return body[begin:at]
+
+    def done(self) -> None:
+        if self._at != len(self._body):
+            raise WireError(f"block: {len(self._body) - self._at} bytes behind the last record")
+
+
+def _kind(record: bytes) -> str:
+    kind = _KINDS.get(record[_KIND_AT])
+    if kind is None or not record.startswith(_BEGINS):
+        raise WireError(f"block: a record begins with {record[:20]!r}, no input does")
+    return kind
+
+
+def _input_seqs(head: Header, count: int) -> list[int]:
+    if sum(size for _, size in head.inputs) != count:
+        raise WireError("block: the runs of inputs are not as many as the links say")
+    return [seq for first, size in head.inputs for seq in range(first, first + size)]
+
+
+def _event_places(head: Header, count: int) -> tuple[list[int], list[int]]:
+    if sum(size for _, _, size in head.events) != count:
+        raise WireError("block: the runs of events are not as many as the links say")
+    seqs = [seq for seq, _, size in head.events for _ in range(size)]
+    return seqs, [ordinal for _, first, size in head.events for ordinal in range(first, first + size)]
+
+
+def _input_runs(rows: Sequence[InputRow]) -> list[tuple[int, int]]:
+    runs = [list(run) for _, run in groupby(enumerate(rows), key=lambda pair: pair[1].site_seq - pair[0])]
+    return [(run[0][1].site_seq, len(run)) for run in runs]
+
+
+def _event_runs(rows: Sequence[EventBytes]) -> list[tuple[int, int, int]]:
+    runs: list[tuple[int, int, int]] = []
+    for seq, ordinal, _ in rows:
+        if runs and runs[-1][0] == seq and sum(runs[-1][1:]) == ordinal:
+            runs[-1] = (seq, runs[-1][1], runs[-1][2] + 1)
+        else:
+            runs.append((seq, ordinal, 1))
+    return runs
+
+
+def _states(rooms: list[str], parts: list[bytes]) -> dict[str, bytes]:
+    if parts[::2] != [room.encode() for room in rooms] or rooms != sorted(set(rooms)):
+        raise WireError("block: the states are not those of the rooms that the header names")
+    return dict(zip(rooms, parts[1::2], strict=True))
+
+
+def _sections(block: Block) -> tuple[list[tuple[int, int]], list[bytes]]:
+    """(count of inputs, count of events) of each link, and what its two roots are hashed from."""
+    counts, sections = list[tuple[int, int]](), list[bytes]()
+    inputs, events = iter(block.inputs), iter(block.events)
+    row, made = next(inputs, None), next(events, None)
+    for last, _ in block.links:
+        taken, told = list[bytes](), list[bytes]()
+        while row is not None and row.site_seq <= last:
+            taken.append(row.data)
+            row = next(inputs, None)
+        while made is not None and made.site_seq <= last:
+            told.append(made.data)
+            made = next(events, None)
+        counts.append((len(taken), len(told)))
+        sections += (behind_lengths(taken), behind_lengths(told))
+    if row is not None or made is not None:
+        raise WireError(f"block {_place(block)}: records behind the last link")
+    return counts, sections
+
+
+def _check(
+    head: Header,
+    rows: Sequence[InputRow],
+    made: Sequence[EventBytes],
+    sections: list[bytes],
+    states: dict[str, bytes],
+) -> None:
+    """That numbers rise, and that every hash is that of its bytes; raises WireError."""
+    if any(a + size > b for (a, size), (b, _) in pairwise(head.inputs)) or any(
+        (seq, first + size) > after[:2] for (seq, first, size), after in pairwise(head.events)
+    ):
+        raise WireError("block: the numbers do not rise")
+    if any(row.kind == "start" for row in rows[1:]):
+        raise WireError("block: a Start that is not its first input")
+    if head.last_seq != head.links[-1][0] or (states and states_hash(states).hex() != head.states_hash):
+        raise WireError("block: its end or its states are not those that the header names")
+    if head.kept:
+        if len(head.links) != 1 or _kept(sections).hex() != head.kept:
+            raise WireError("block: what was kept of a folded interval is not what the header names")
+        return
+    digest, at, told = bytes.fromhex(head.prev), 0, 0
+    for number, (last, inputs, events, expected) in enumerate(head.links):
+        mine, of_mine = rows[at : at + inputs], made[told : told + events]
+        if not mine or mine[-1][0] != last:
+            raise WireError(f"block: link {number} does not end with its last input {last}")
+        first = min(mine[0][0], of_mine[0][0]) if of_mine else mine[0][0]
+        if number == 0 and first != head.first_seq:
+            raise WireError(f"block: begins with {first}, the header says {head.first_seq}")
+        roots = (sha256(part).digest() for part in sections[2 * number : 2 * number + 2])
+        digest = link_hash(digest, first, last, *roots, count=inputs)
+        if digest.hex() != expected:
+            raise WireError(f"block: the chain breaks at the link that ends with {last}")
+        at, told = at + inputs, told + events
+
+
+def _kept(sections: list[bytes]) -> bytes:
+    return kept_hash(*(sha256(part).digest() for part in sections[:2]))
+
+
+def _place(block: Block) -> str:
+    return f"{block.site} {block.first_seq} to {block.last_seq}"
