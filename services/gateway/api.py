@@ -30,7 +30,7 @@ from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream, Sourc
 from services.gateway.times import rfc3339
 from services.gateway.views import CommandAnswer, CommandState, IdReused, Views
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
-from shared.domain.ids import is_id
+from shared.domain.ids import SITE_ROOM, is_id
 from shared.domain.inputs import Refusal, What
 from shared.domain.plan import Severity
 from shared.log.port import Cursor
@@ -168,6 +168,7 @@ def _add_events(app: FastAPI, views: Views, keys: Keys) -> None:
         ] = "",
     ) -> Response:
         wanted = _read_filter(site, room, type_, severity)
+        _must_be_known(views, site, room)
         start = _read_since(views, since or last_event_id)
         if app.state.streams >= STREAMS_MAX:
             detail = f"{STREAMS_MAX} streams are open already."
@@ -277,6 +278,21 @@ def _read_filter(site: str, room: str, type_prefix: str, severity: str) -> Event
     if faults:
         raise invalid(faults)
     return EventFilter(site, room, type_prefix, labels.get(severity))
+
+
+def _must_be_known(views: Views, site: str, room: str) -> None:
+    """A filter that nothing can ever pass is a slip, and a stream that stays silent for it would hide it."""
+    if not site and not room:
+        return
+    status = views.status()
+    faults = []
+    if site not in ("", status.site):
+        faults.append({"field": "site", "message": "is not this site", "allowed": status.site})
+    if room not in ("", *status.rooms, *status.rooms_before, SITE_ROOM):
+        rooms = ", ".join((*status.rooms, SITE_ROOM))
+        faults.append({"field": "room", "message": "is no room of this site", "allowed": f"{rooms} (the box itself)"})
+    if faults:
+        raise invalid(faults)
 
 
 def _read_since(views: Views, text: str) -> Cursor | None:

@@ -37,6 +37,7 @@ class FakeViews:
     """A site without devices."""
 
     site: str = "demo"
+    rooms: tuple[str, ...] = ("r1", "r2")
     log_id: str = "0" * 32
     decide: Callable[[Command], CommandAnswer] = accept
     alarm_items: tuple[AlarmItem, ...] = ()
@@ -87,6 +88,7 @@ class FakeViews:
             head_seq=head.site_seq if head else 0,
             undurable=False,
             demo=True,
+            rooms=self.rooms,
         )
 
     def readiness(self) -> Readiness:

@@ -27,6 +27,7 @@ class FakePast:
     point: str = "demo/r1/gas1-h2"
     minutes: tuple[TrendItem, ...] = ()
     events: dict[Journal, tuple[JournalItem, ...]] = field(default_factory=dict)
+    batteries: tuple[str, ...] = ("demo/r1/bat1",)
     past_discharges: tuple[DischargeItem, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
     trouble: NotTold | None = None
@@ -59,6 +60,8 @@ class FakePast:
     async def discharges(self, begin_ms: int, end_ms: int, battery: str) -> tuple[DischargeItem, ...] | NotTold:
         if self.trouble is not None:
             return self.trouble
+        if battery and battery not in self.batteries:
+            return NotTold(Why.UNKNOWN_BATTERY, f"no battery {battery}, allowed: {', '.join(self.batteries)}")
         return tuple(
             item
             for item in self.past_discharges

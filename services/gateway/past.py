@@ -26,6 +26,7 @@ class Why(StrEnum):
     """Why there is no answer; the last part of the problem's type."""
 
     UNKNOWN_POINT = "unknown-point"
+    UNKNOWN_BATTERY = "unknown-battery"
     TOO_MUCH = "too-much"
     NO_HISTORY = "no-history"
     HISTORY_BROKEN = "history-broken"
@@ -131,7 +132,8 @@ class PastViews(Protocol):
         ...
 
     async def discharges(self, begin_ms: int, end_ms: int, battery: str) -> tuple[DischargeItem, ...] | NotTold:
-        """Those that were going on, in order of their begin; ``battery`` "" for all."""
+        """Those that were going on, in order of their begin; ``battery`` "" for all. A name that neither the site nor
+        its history has is told with those that there are."""
         ...
 
     async def kpis(self, begin_ms: int, end_ms: int, operators: int) -> Mapping[str, Any] | NotTold:

@@ -27,9 +27,16 @@ PLACE_MAX = (1 << 53) - 1
 
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
 _TROUBLES: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 404, 422, 503), _PROBLEM)
-_STATUS = {Why.UNKNOWN_POINT: 404, Why.NO_HISTORY: 404, Why.TOO_MUCH: 422, Why.HISTORY_BROKEN: 503}
+_STATUS = {
+    Why.UNKNOWN_POINT: 404,
+    Why.UNKNOWN_BATTERY: 404,
+    Why.NO_HISTORY: 404,
+    Why.TOO_MUCH: 422,
+    Why.HISTORY_BROKEN: 503,
+}
 _TITLES = {
     Why.UNKNOWN_POINT: "The history knows no point of this id",
+    Why.UNKNOWN_BATTERY: "There is no battery of this id",
     Why.NO_HISTORY: "There is no history yet",
     Why.TOO_MUCH: "This is more than one answer holds",
     Why.HISTORY_BROKEN: "The history cannot be read at present",

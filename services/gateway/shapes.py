@@ -86,6 +86,7 @@ class StatusJson(BaseModel):
     assumed: list[str]
     mqtt: str
     notes: list[str]
+    rooms: list[str]
     ready: bool
     armed: bool
     checks: dict[str, CheckJson]
@@ -182,6 +183,7 @@ def status(item: SiteStatus, ready: Readiness) -> dict[str, Any]:
         "assumed": list(item.assumed),
         "mqtt": item.mqtt,
         "notes": list(item.notes),
+        "rooms": list(item.rooms),
         **readiness(ready),
     }
 

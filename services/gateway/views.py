@@ -111,6 +111,10 @@ class SiteStatus:
     """Address of the broker and whether it is connected, or empty."""
     notes: tuple[str, ...] = ()
     """What else a person should know, one sentence each."""
+    rooms: tuple[str, ...] = ()
+    """Ids of the rooms."""
+    rooms_before: tuple[str, ...] = ()
+    """Names that rooms had: events of then have them."""
 
 
 class CommandState(StrEnum):

@@ -2,7 +2,7 @@
 
 A row is one minute, hour or reading of one point; a hole has no row and a row without a value has empty cells. Values
 are decimal, times UTC. A CSV cell that a spreadsheet would take for a formula gets an apostrophe before it; numbers
-are left as they are. The file appears under its name when it is complete.
+are left as they are. The file appears under its name when it is complete, and never in the place of another.
 
 Raises HistoryBroken, UnknownPoint, and ExportFault for a name, a disk or a missing library.
 """
@@ -41,10 +41,14 @@ def export(
     span_ms: tuple[int, int],
     step: Step,
     progress: Progress = lambda _done, _all: None,
+    *,
+    force: bool = False,
 ) -> int:
-    """Write ``target``, a .csv or .parquet; gives the number of rows."""
+    """Write ``target``, a .csv or .parquet; gives the number of rows. ``force``: over a file that is there."""
     if target.suffix not in KINDS:
         raise ExportFault(f"{target.name}: not a kind of file that is written, allowed: {', '.join(KINDS)}")
+    if not force and (target.exists() or target.is_symlink()):
+        raise ExportFault(f"{target} is there already, allowed: another name, or --force to write over it")
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with Queries(directory) as queries:

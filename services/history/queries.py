@@ -176,6 +176,12 @@ class Queries:
                 DischargeRow(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6]) for row in rows
             )
 
+    def discharged(self) -> tuple[str, ...]:
+        """Every battery of which a discharge is known, also under a name that it no longer has."""
+        with translated():
+            rows = self._connection.execute("SELECT DISTINCT battery FROM discharges ORDER BY battery").fetchall()
+        return tuple(battery for (battery,) in rows)
+
     def span_ms(self) -> tuple[int, int]:
         """From the first to the last minute whose readings the log may still have; (0, 0) for none."""
         with translated():

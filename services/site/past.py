@@ -4,7 +4,7 @@ At most ASKING_MAX are worked on at once, so that curious clients do not take th
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
 from pathlib import Path
@@ -26,6 +26,7 @@ from services.history.database import HistoryBroken, NoHistory
 from services.history.kinds import Kind
 from services.history.kpi import LOOK_BACK_MS, kpi
 from services.history.queries import Queries
+from shared.devices.plan import SitePlan
 from shared.domain.errors import LogError, WireError
 from shared.domain.units import format_scaled
 
@@ -39,15 +40,17 @@ _Answer = TypeVar("_Answer")
 class SitePast:
     """Implements services.gateway.past.PastViews."""
 
-    def __init__(self, directory: Path, zone: Callable[[], tzinfo]) -> None:
+    def __init__(self, directory: Path, zone: Callable[[], tzinfo], batteries: Callable[[], Sequence[str]]) -> None:
+        """``batteries`` are the site's at present."""
         self._directory = directory
         self._zone = zone
+        self._batteries = batteries
         self._asking = ThreadPoolExecutor(ASKING_MAX, "history")
 
     def close(self) -> None:
         self._asking.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask(self, ask: Callable[[Queries], _Answer]) -> _Answer | NotTold:
+    async def _ask(self, ask: Callable[[Queries], _Answer | NotTold]) -> _Answer | NotTold:
         def work() -> _Answer | NotTold:
             try:
                 with Queries(self._directory) as queries:
@@ -82,7 +85,12 @@ class SitePast:
         return await self._ask(ask)
 
     async def discharges(self, begin_ms: int, end_ms: int, battery: str) -> tuple[DischargeItem, ...] | NotTold:
-        def ask(queries: Queries) -> tuple[DischargeItem, ...]:
+        batteries = self._batteries()
+
+        def ask(queries: Queries) -> tuple[DischargeItem, ...] | NotTold:
+            known = dict.fromkeys((*batteries, *queries.discharged())) if battery else {}
+            if battery and battery not in known:
+                return NotTold(Why.UNKNOWN_BATTERY, f"no battery {battery}, allowed: {', '.join(known) or 'none'}")
             return tuple(
                 DischargeItem(
                     battery=row.battery,
@@ -109,6 +117,11 @@ def figures(queries: Queries, begin_ms: int, end_ms: int, operators: int, zone: 
     if len(rows) > KPI_ROWS_MAX:
         raise TooMuch(f"more than {KPI_ROWS_MAX} alarm events, with those of the 30 days before: ask for less")
     return kpi(rows, begin_ms, end_ms, operators=operators, zone=zone).data()
+
+
+def batteries(plan: SitePlan) -> tuple[str, ...]:
+    """Ids of the site's batteries."""
+    return tuple(battery.id for room in plan.decision.rooms for battery in room.batteries)
 
 
 def trend_answer(trend: Trend) -> TrendAnswer:

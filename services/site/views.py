@@ -90,6 +90,8 @@ class SiteViews:
             assumed=assumed(plan),
             mqtt=self._parts.mqtt(),
             notes=(SUPPLEMENTS,),
+            rooms=tuple(room.id for room in plan.decision.rooms),
+            rooms_before=tuple(room.was for room in plan.decision.rooms if room.was),
         )
 
     def readiness(self) -> Readiness:

@@ -19,6 +19,7 @@ DATA = Path("data")
 def duration_ms(text: str, name: str = "--for") -> int:
     """Milliseconds of an option. Raises Trouble with what is allowed."""
     ms = parse_duration(text)
-    if ms is None:
-        raise Trouble(f"{name} {text}: not a duration, allowed: {ALLOWED}", Exit.USAGE)
+    if not ms:
+        what = "not a duration" if ms is None else "that is no time at all"
+        raise Trouble(f"{name} {text}: {what}, allowed: {ALLOWED}", Exit.USAGE)
     return ms

@@ -37,12 +37,14 @@ def export(
     begin: Annotated[str, typer.Option("--from", help=f"Begin: {_INSTANT}. Without it a week before the end.")] = "",
     end: Annotated[str, typer.Option("--to", help="End, not included. Without it now.")] = "",
     step: Annotated[str, typer.Option("--step", help="auto, raw, minute or hour")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     data: Data = DATA,
 ) -> int:
     """Write the trend of one or more points as CSV or Parquet, for other programs.
 
     A row is a minute, an hour or a reading, with its least, greatest, mean and last value and how many readings were
-    good, uncertain and bad. A time without readings has no row. Parquet needs the extra: pip install ampward[export].
+    good, uncertain and bad. A time without readings has no row. No file is written over without --force. Parquet needs
+    the extra: pip install ampward[export].
 
     Example: ampward export gas.csv --point demo/r1/gas1-h2 --from 2026-11-01 --to 2026-12-01 --step hour
     """
@@ -56,8 +58,10 @@ def export(
         raise Trouble(f"{file}: not a kind of file that is written, allowed: {', '.join(KINDS)}", Exit.USAGE)
     span_ms = _span(begin, end, days=7)
     with progress_bar("exporting") as tell:
-        count = run(data, file, list(dict.fromkeys(point)), span_ms, Step(step), tell)
+        count = run(data, file, list(dict.fromkeys(point)), span_ms, Step(step), tell, force=force)
     write(f"{file}: {count} rows")
+    if not count:
+        write(f"no readings from {_at(span_ms[0])} to {_at(span_ms[1])}: allowed: another time with --from and --to")
     return Exit.DONE
 
 

@@ -35,6 +35,25 @@ def test_a_trend_is_exported(run: Run, folder: Path, tmp_path: Path) -> None:
     assert len(rows) > 2
 
 
+def test_a_file_that_is_there_stays_as_it_is(run: Run, folder: Path, tmp_path: Path) -> None:
+    """It is named, and written over with --force only."""
+    target = tmp_path / "gas.csv"
+    target.write_text("dear")
+    ran = run("export", target, "--point", POINT, "--data", folder)
+    assert (ran.code, ran.out, target.read_text()) == (3, "", "dear")
+    assert f"{target} is there already, allowed: another name, or --force" in ran.err
+    assert run("export", target, "--point", POINT, "--force", "--data", folder).code == 0
+    assert target.read_text().startswith("point,unit,at,")
+
+
+def test_a_time_without_readings_is_said(run: Run, folder: Path, tmp_path: Path) -> None:
+    """An empty file is no surprise."""
+    words = ("--point", POINT, "--from", "2020-01-01", "--to", "2020-01-02")
+    ran = run("export", tmp_path / "gas.csv", *words, "--data", folder)
+    assert ran.code == 0
+    assert "0 rows\nno readings from 2020-01-01" in ran.out
+
+
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [

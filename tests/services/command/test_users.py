@@ -75,6 +75,7 @@ def test_a_revoked_name_may_be_given_again(run: Run, folder: Path) -> None:
         (("add", "anna"), 2, "--role"),
         (("add", "anna", "--role", "viewer", "--sites", "a,B b"), 2, "B b"),
         (("add", "anna", "--role", "viewer", "--for", "soon"), 2, "not a duration"),
+        (("add", "anna", "--role", "viewer", "--for", "0s"), 2, "no time at all, allowed: a number with its unit"),
         (("revoke", "nobody"), 1, "none is there"),
     ],
 )

@@ -27,6 +27,7 @@ class Known:
     end_ms: int
     alarm: str
     room: str
+    batteries: tuple[str, ...]
 
 
 async def trend_of(past: PastViews, known: Known, begin_ms: int, end_ms: int, step: str = "minute") -> TrendAnswer:
@@ -94,6 +95,15 @@ class PastContract:
         assert await events(known.alarm[:-1]) == 0
         assert await events(known.alarm, room=known.room) == await events(known.alarm)
         assert await events(known.alarm, room="nowhere") == 0
+
+    async def test_an_unknown_battery_is_told_with_those_that_there_are(self, past: PastViews, known: Known) -> None:
+        """It is not a battery that was never discharged."""
+        answer = await past.discharges(known.begin_ms, known.end_ms, "no/such/battery")
+        assert isinstance(answer, NotTold)
+        assert answer.why is Why.UNKNOWN_BATTERY
+        for battery in known.batteries:
+            assert battery in answer.text
+            assert not isinstance(await past.discharges(known.begin_ms, known.end_ms, battery), NotTold)
 
     async def test_figures_are_of_the_asked_time(self, past: PastViews, known: Known) -> None:
         """The answer says for which time and how many operators it is."""

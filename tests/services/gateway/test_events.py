@@ -92,7 +92,7 @@ async def test_now_reads_only_what_comes(client: httpx.AsyncClient, views: FakeV
     [
         ({"room": "r2"}, [2]),
         ({"site": "demo"}, [1, 2, 3, 4]),
-        ({"site": "other"}, []),
+        ({"site": "demo", "room": "_site"}, []),
         ({"type": "ampward.alarm."}, [1, 2, 3]),
         ({"type": "ampward.output.demanded.v1"}, [4]),
         ({"severity": "alarm"}, [2, 3]),
@@ -224,6 +224,16 @@ async def test_a_wrong_filter_is_422(client: httpx.AsyncClient, params: dict[str
     assert answer.status_code == 422
     assert next(iter(params)) in answer.text
     assert all(fault["allowed"] for fault in answer.json()["errors"])
+
+
+async def test_a_room_or_site_that_there_is_not_is_422_with_those_that_there_are(client: httpx.AsyncClient) -> None:
+    """A stream that stays silent for a slip would be taken for good news."""
+    answer = await client.get("/api/v1/events", params={"follow": "false", "site": "other", "room": "r9"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "site", "message": "is not this site", "allowed": "demo"},
+        {"field": "room", "message": "is no room of this site", "allowed": "r1, r2, _site (the box itself)"},
+    ]
 
 
 async def test_a_filter_that_is_given_twice_is_422(client: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ BEGIN = 1_767_225_600_000
 MINUTE = 60_000
 ALARM = "demo/r1/gas1-h2/h2_alarm"
 SPAN = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T01:00:00Z"}
-KNOWN = Known("demo/r1/gas1-h2", BEGIN, BEGIN + 10 * MINUTE, ALARM, "r1")
+KNOWN = Known("demo/r1/gas1-h2", BEGIN, BEGIN + 10 * MINUTE, ALARM, "r1", ("demo/r1/bat1",))
 
 
 def minute(n: int) -> TrendItem:
@@ -123,6 +123,13 @@ async def test_a_wrong_question_is_told_its_field(
     answer = await client.get(f"/api/v1/history/{path}", params=params)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_an_unknown_battery_is_404_as_an_unknown_point_is(client: httpx.AsyncClient) -> None:
+    """With those that there are; an empty answer would say that it was never discharged."""
+    answer = await client.get("/api/v1/history/discharges", params={**SPAN, "battery": "demo/r1/bat9"})
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:ampward:problem:unknown-battery")
+    assert answer.json()["detail"] == "no battery demo/r1/bat9, allowed: demo/r1/bat1"
 
 
 @pytest.mark.parametrize(
