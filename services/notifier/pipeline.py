@@ -47,7 +47,7 @@ _HIDING = {
     EventType.ALARM_SUPPRESSED: "suppressed",
     EventType.ALARM_OUT_OF_SERVICE: "out_of_service",
 }
-_SHOWING = {EventType.ALARM_UNSHELVED, EventType.ALARM_UNSUPPRESSED, EventType.ALARM_IN_SERVICE}
+SHOWING = {EventType.ALARM_UNSHELVED, EventType.ALARM_UNSUPPRESSED, EventType.ALARM_IN_SERVICE}
 _CLOSING = {EventType.ALARM_CLEARED, EventType.ALARM_SUPERSEDED, EventType.ALARM_RETIRED}
 _ACTIVE = "BC"
 _UNACKED = "BDE"
@@ -82,7 +82,7 @@ def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = Fals
         return
     if undurable:
         picture.remember_undurable(event.id)
-    if event.type in _SHOWING:
+    if event.type in SHOWING:
         _show_closed(turn, event)
     if not event.occurrence:
         return
@@ -98,7 +98,7 @@ def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = Fals
         _over(turn, found, Item(Kind.RETURNED, event, 0, undurable, late))
     elif event.type in _HIDING and severity_of(event) is not Severity.CRITICAL:
         found.hidden = _HIDING[EventType(event.type)]
-    elif event.type in _SHOWING:
+    elif event.type in SHOWING:
         _shown(turn, found, Item(Kind.AGAIN, event, 0, undurable, late))
     elif event.type in _CLOSING:
         _closed(turn, found, Item(Kind.CLOSED, event, 0, undurable, late))
@@ -116,6 +116,14 @@ def find_open(turn: Turn, event: Event, hidden: str) -> None:
         found.missed = item
     else:
         _announce(turn, found, item)
+
+
+def notice(turn: Turn, event: Event, hidden: str) -> None:
+    """An alarm that is open and was passed over when it was raised: it is told when somebody's duty for it begins."""
+    if event.occurrence not in turn.picture.open:
+        missed = Item(Kind.OPEN, event) if hidden else None
+        turn.picture.open[event.occurrence] = Open(event, event.state, turn.moment.steady_ms, hidden, missed)
+        turn.picture.touch(event.occurrence)
 
 
 def find_again(turn: Turn, item: Item, hidden: str) -> None:

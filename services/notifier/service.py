@@ -7,7 +7,9 @@
 Promises: what is planned is committed before anything is sent; the site is never waited for and never made to wait: the
 disk is written in a thread of its own, a commit that takes longer than three seconds is not waited for. Without a
 ledger it begins at the log's head with one summary of what is open; a log that is younger than ten minutes and knows of
-no delivery is read from its beginning. Sends nothing while no channel is configured.
+no delivery is read from its beginning. Sends nothing while no channel is configured. An alarm that no route leads from
+leaves no trace here, so that a flood of warnings costs nothing where people want what is graver; when a reload or a
+start brings a route for it, it is found among the open ones.
 Limits: 200 events a turn, one look a second when nothing comes.
 """
 
@@ -27,7 +29,8 @@ from services.notifier.pipeline import LATE_MS, Turn
 from services.notifier.ports import Channel
 from services.notifier.post import Post, report_of
 from services.notifier.restored import take_over
-from services.notifier.routing import Setting
+from services.notifier.routing import Setting, matches
+from shared.domain.events import Event
 from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import NotifyPlan
 from shared.log.port import Cursor
@@ -77,6 +80,10 @@ class Notifier:
         self._thread = ThreadPoolExecutor(1, "notify-ledger")
         self._picture = Picture()
         self._setting = feed.setting()
+        self._wanted: dict[tuple[str, str, str], bool] = {}
+        """Whether a route leads from a room's alarms of a rule and a severity."""
+        self._is_unsure = True
+        """Alarms may be open that no route led from when they were raised, and one does now."""
         self._channels: Mapping[str, Channel] = {}
         self._post = Post(self, step=step)
         self._stand = Stand()
@@ -276,13 +283,40 @@ class Notifier:
         turn = self._turn()
         cursor, durable = self._stand.cursor, self._stand.durable
         for one in news:
-            pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
+            if self._concerns(one.event):
+                pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
             cursor = one.cursor
             durable = durable if one.undurable else one.cursor
         more = len(news) == BATCH
+        if self._is_unsure and not more:
+            await self._notice_open(turn, cursor)
         pipeline.due(turn, caught_up=not more)
         await self._keep(turn, cursor, durable)
         return more
+
+    def _concerns(self, event: Event) -> bool:
+        """Whether anybody is ever told of it: of an alarm that is known, or that a route leads from at some hour."""
+        if not event.type.startswith("ampward.alarm."):
+            return False
+        known = self._picture.open
+        if event.occurrence in known or (known and event.type in pipeline.SHOWING):
+            return True
+        about = (event.room, event.rule, event.severity)
+        wanted = self._wanted.get(about)
+        if wanted is None:
+            wanted = self._wanted[about] = any(matches(route, event) for route in self._setting.plan.routes)
+        return wanted
+
+    async def _notice_open(self, turn: Turn, cursor: Cursor | None) -> None:
+        """Alarms that were passed over under another setting. When there is news already it is read first: an alarm is
+        found here only when no event is to come that tells of it."""
+        _, alarms = await self._feed.head()
+        if self._feed.events_after(cursor, 1):
+            return
+        for alarm in alarms:
+            if self._concerns(alarm.event):
+                pipeline.notice(turn, alarm.event, alarm.hidden)
+        self._is_unsure = False
 
     async def _go_back(self) -> None:
         """The place is gone: events of an undurable time that a crash took, or another log."""
@@ -331,6 +365,8 @@ class Notifier:
     def _use(self, setting: Setting) -> None:
         before, self._setting = self._setting, setting
         self._picture.looked.clear()
+        self._wanted.clear()
+        self._is_unsure = True
         if self._channels and _channel_plans(before.plan) == _channel_plans(setting.plan):
             return
         old, self._channels = self._channels, self._make_channels(setting.plan)

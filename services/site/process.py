@@ -30,7 +30,7 @@ from services.site.housekeeping import LOOK_S, NightlyReplay
 from services.site.log_time import LogTime
 from services.site.loss_mark import LossMark
 from services.site.notify import SiteNews, Telling
-from services.site.past import SitePast
+from services.site.past import SitePast, batteries
 from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
@@ -101,6 +101,11 @@ class Process:
         self._clock = SystemClock()
         self._boot = self._clock.boot() or token_hex(8)
         self.plan = decode_site(places.find_file(self._data, places.SITE_PLAN).read_bytes())
+
+    @property
+    def service(self) -> Service:
+        """From ``start`` on."""
+        return self._service
 
     def start(self) -> None:
         """Log first, then guard's link, then what people see."""
@@ -195,7 +200,7 @@ class Process:
             boot=self._boot,
             started_at_ms=self._clock.wall_ms(),
         )
-        past = SitePast(self._data, lambda: ZoneInfo(self.plan.time_zone))
+        past = SitePast(self._data, lambda: ZoneInfo(self.plan.time_zone), lambda: batteries(self.plan))
         views = SiteViews(parts)
         telling = Telling(
             SiteNews(service, views, lambda: self.plan, lambda: self._link.state), self._data, self._clock

@@ -14,6 +14,7 @@ from services.notifier.ledger import NAME
 from services.notifier.ports import Failed, Outgoing, Refused, Sent
 from services.notifier.service import Notifier
 from shared.domain.inputs import ReportKind
+from shared.domain.plan import Severity
 from shared.runtime.clocks import SystemClock
 from tests.services.notifier.fake_site import FakeSite
 from tests.services.notifier.lines import World, route, setting
@@ -234,6 +235,49 @@ async def test_people_who_come_by_a_reload_are_told_from_then_on(box: Box) -> No
         box.site.put(box.world.event("raised", "r1/b/rule"))
         await until(lambda: len(box.email.sent) >= 2)
     assert {message.person for message in box.email.sent} == {ANNA, BEN}
+
+
+async def test_an_alarm_that_no_route_leads_from_leaves_no_trace_until_it_rises(tmp_path: Path) -> None:
+    """A flood of warnings costs the ledger nothing; what becomes graver is told."""
+    box = Box(tmp_path, route("anna", severity=Severity.ALARM))
+    async with box.running() as notifier:
+        raised = box.world.event("raised", "r1/a/rule", "warning")
+        box.site.put(raised, box.world.event("raised", "r1/b/rule", "warning"))
+        await until(lambda: box.site.place == box.site.events[-1].cursor)
+        assert not notifier.picture.open
+        box.site.put(box.world.event("escalated", "r1/a/rule", "alarm", occurrence=raised.occurrence))
+        await until(lambda: box.email.sent)
+        assert set(notifier.picture.open) == {raised.occurrence}
+    assert len(box.email.sent) == 1
+
+
+async def test_a_reload_that_brings_a_route_for_an_open_alarm_has_it_told(tmp_path: Path) -> None:
+    """It was passed over when it was raised: what is open is looked at anew, and what is shelved stays untold."""
+    box = Box(tmp_path, route("anna", severity=Severity.ALARM))
+    async with box.running() as notifier:
+        raised = box.world.event("raised", "r1/a/rule", "warning")
+        shelved = box.world.event("raised", "r1/b/rule", "warning")
+        box.site.put(raised, shelved)
+        box.site.open = (OpenAlarm(raised, ""), OpenAlarm(shelved, "shelved"))
+        await until(lambda: box.site.place == box.site.events[-1].cursor)
+        box.site.plan = setting(route("anna"))
+        await until(lambda: box.email.sent)
+        assert notifier.picture.open[shelved.occurrence].hidden == "shelved"
+    assert [[one["subject"] for one in message.data] for message in box.email.sent] == [["s/r1/a/rule"]]
+
+
+async def test_a_start_with_another_route_looks_at_what_is_open(tmp_path: Path) -> None:
+    """The route came while nobody ran."""
+    box = Box(tmp_path, route("anna", severity=Severity.ALARM))
+    raised = box.world.event("raised", "r1/a/rule", "warning")
+    async with box.running():
+        box.site.put(raised)
+        await until(lambda: box.site.place == box.site.events[-1].cursor)
+    box.site.open = (OpenAlarm(raised, ""),)
+    box.site.plan = setting(route("anna"))
+    async with box.running():
+        await until(lambda: box.email.sent)
+    assert [one["subject"] for one in box.email.sent[0].data] == ["s/r1/a/rule"]
 
 
 async def test_an_undurable_alarm_says_so(box: Box) -> None:
