@@ -1,0 +1,1 @@
+"""Kafka behind our own words: the only place that imports aiokafka."""
