@@ -43,25 +43,25 @@ _ACTOR = re.compile(r"cli:[^\x00-\x1f\x7f]{1,64}")
 def _printable(text: str) -> str:
     for char in text:
         if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
-            raise ValueError(f"character U+{ord(char):04X} is not allowed: printable text on one line is")
+            raise ValueError(f"character U+{ord(char):04X} is not printable")
     return text
 
 
 def _command_id(text: str) -> str:
     if _ID.fullmatch(text) is None:
-        raise ValueError(f"not an id: {ID_ALLOWED}")
+        raise ValueError("is not an id")
     return text
 
 
 def _duration(text: str) -> str:
     if text and parse_duration(text) is None:
-        raise ValueError(f"not a duration: {DURATION_ALLOWED}")
+        raise ValueError("is not a duration")
     return text
 
 
 def _milliohm(text: str) -> str:
     if text and (_MILLIOHM.fullmatch(text) is None or not 0 < Decimal(text) <= 100_000):
-        raise ValueError(f"not a resistance: {MILLIOHM_ALLOWED}")
+        raise ValueError("is not a resistance")
     return text
 
 
@@ -72,7 +72,7 @@ def _day(text: str) -> str:
         except ValueError:
             age = None
         if age is None or age < 0 or _DAY.fullmatch(text) is None:
-            raise ValueError(f"not a day that was: {DAY_ALLOWED}")
+            raise ValueError("is not a day that was")
     return text
 
 
@@ -116,6 +116,34 @@ class CommandBody(BaseModel):
     )
 
 
+_LABELS = {grade.label: grade for grade in Severity}
+_ALLOWED = {
+    "id": ID_ALLOWED,
+    "what": ", ".join(What),
+    "occurrence": "32 of 0-9 a-f, as the alarm has it; empty for whatever there is",
+    "severity_seen": f"{', '.join(_LABELS)}, or null",
+    "for": DURATION_ALLOWED,
+    "baseline_mohm": MILLIOHM_ALLOWED,
+    "on": DAY_ALLOWED,
+}
+"""What each field may be; the others are lines of text with a limit."""
+_MESSAGES = {
+    "extra_forbidden": "is not a field of a command",
+    "missing": "is missing",
+    "string_type": "is not a text",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "is not an occurrence",
+}
+
+
+def _allowed(name: str) -> str:
+    field = next((field for key, field in CommandBody.model_fields.items() if name == (field.alias or key)), None)
+    if field is None:
+        return ", ".join(field.alias or key for key, field in CommandBody.model_fields.items())
+    length = max(getattr(limit, "max_length", 0) for limit in (*field.metadata, None))
+    return _ALLOWED.get(name) or f"a text of at most {length} printable characters on one line"
+
+
 def read_command(body: bytes, actor: str) -> Command:
     """The command in ``body``. Raises Problem: 400 for what is not JSON, 422 for what is not a command."""
     given = _strict_json(body)
@@ -126,13 +154,12 @@ def read_command(body: bytes, actor: str) -> Command:
     try:
         parsed = CommandBody.model_validate(given)
     except ValidationError as error:
-        faults += [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+        faults += [_fault(str(fault["loc"][0]), fault["type"], fault["msg"]) for fault in error.errors()]
     what, severity = given.get("what"), given.get("severity_seen")
     if isinstance(what, str) and what not in set(What):
-        faults.append({"field": "what", "message": f"{what[:40]!r} is not an act", "allowed": ", ".join(What)})
-    labels = {grade.label: grade for grade in Severity}
-    if isinstance(severity, str) and severity not in labels:
-        faults.append({"field": "severity_seen", "message": "is not a severity", "allowed": ", ".join(labels)})
+        faults.append({"field": "what", "message": f"{what[:40]!r} is not an act", "allowed": _allowed("what")})
+    if isinstance(severity, str) and severity not in _LABELS:
+        faults.append({"field": "severity_seen", "message": "is not a severity", "allowed": _allowed("severity_seen")})
     if parsed is None or faults:
         raise invalid(faults)
     return Command(
@@ -140,7 +167,7 @@ def read_command(body: bytes, actor: str) -> Command:
         what=What(parsed.what),
         subject=parsed.subject,
         occurrence=parsed.occurrence,
-        severity_seen=None if parsed.severity_seen is None else labels[parsed.severity_seen],
+        severity_seen=None if parsed.severity_seen is None else _LABELS[parsed.severity_seen],
         reason=parsed.reason.strip(),
         actor=actor,
         for_ms=(parse_duration(parsed.for_) or 0) if parsed.for_ else 0,
@@ -166,15 +193,9 @@ def read_actor(header: str | None) -> str:
     return name
 
 
-def _fault(where: tuple[int | str, ...], kind: str, message: str) -> dict[str, str]:
-    name = ".".join(str(part) for part in where) or "body"
-    allowed = {
-        "extra_forbidden": ", ".join(field.alias or name for name, field in CommandBody.model_fields.items()),
-        "missing": "it must be given",
-        "string_type": "a text",
-    }.get(kind, "")
-    text = {"extra_forbidden": "is not a field of a command"}.get(kind, message.removeprefix("Value error, "))
-    return {"field": name, "message": text, **({"allowed": allowed} if allowed else {})}
+def _fault(name: str, kind: str, message: str) -> dict[str, str]:
+    text = _MESSAGES.get(kind, message.removeprefix("Value error, "))
+    return {"field": name[:80], "message": text, "allowed": _allowed(name)}
 
 
 def _strict_json(body: bytes) -> Any:

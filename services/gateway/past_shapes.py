@@ -71,6 +71,14 @@ class AcksJson(BaseModel):
 
 
 class PersonJson(BaseModel):
+    told: int
+    rate_per_10min: float
+    peak_10min: int
+    floods: list[dict[str, Any]]
+    per_day: float
+    stale: list[str]
+    chattering: list[str]
+    top_ten: list[dict[str, Any]]
     acked: int
     time_to_ack: AcksJson
     reset: int
@@ -80,6 +88,7 @@ class PersonJson(BaseModel):
 class KpisJson(BaseModel):
     begin: str | None
     end: str | None
+    known_since: str | None
     operators: int
     announced: int
     rate_per_operator_10min: float
@@ -159,8 +168,10 @@ def kpis(figures: dict[str, Any]) -> dict[str, Any]:
     """Instants in words of RFC 3339."""
     made: dict[str, Any] = {}
     for name, value in figures.items():
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             made[name] = [kpis(each) if isinstance(each, dict) else each for each in value]
+        elif name == "persons":
+            made[name] = {person: kpis(each) for person, each in value.items()}
         elif name.endswith("_at_ms"):
             made[name.removesuffix("_at_ms")] = rfc3339(value)
         else:

@@ -91,8 +91,8 @@ class ProblemBody(BaseModel):
 
 
 def invalid(errors: Sequence[Mapping[str, str]], detail: str = "") -> Problem:
-    """422: the request was understood and its content is not allowed."""
-    text = detail or "; ".join(f"{error['field']}: {error['message']}" for error in errors)
+    """422: the request was understood and its content is not allowed. Each error has field, message and allowed."""
+    text = detail or "; ".join(f"{error['field']}: {error['message']}, allowed: {error['allowed']}" for error in errors)
     return Problem(422, "invalid-request", "The request is not valid", text, tuple(errors))
 
 

@@ -69,7 +69,7 @@ def test_a_day_becomes_an_age(run: Run, site: Served) -> None:
         (("proof-tested", "demo/r1/io1-do0", "--on", "yesterday"), "YYYY-MM-DD"),
         (("baseline", "demo/r1/bat1/1S1", "--mohm", "0"), "mOhm above 0"),
         (("baseline", "demo/r1/bat1/1S1", "--mohm", "3.1255"), "at most 3 decimals"),
-        (("replace", "demo/r1/bat1/1S1", "--new", "x" * 65, "-r", "y"), "64 characters"),
+        (("replace", "demo/r1/bat1/1S1", "--new", "x" * 65, "-r", "y"), "64 printable characters"),
     ],
 )
 def test_a_wrong_figure_is_told_and_nothing_is_done(run: Run, site: Served, words: tuple[str, ...], told: str) -> None:
