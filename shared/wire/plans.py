@@ -39,6 +39,12 @@ def decision_version(data: bytes) -> DecisionVersion:
     return DecisionVersion(sha256(data).hexdigest()[:32])
 
 
+def check_decision(version: str, data: bytes) -> None:
+    """That these bytes are the rule set of this name; raises WireError."""
+    if (found := decision_version(data)) != version:
+        raise WireError(f"rule set {version}: these bytes are {found}")
+
+
 def encode_site(plan: SitePlan) -> bytes:
     return _encoder.encode(plan)
 

@@ -1,6 +1,6 @@
 """Forms of a record over the versions of this program: a program of form N reads N-1 and older, N and N+1.
 
-Each record begins with ``{"v":N``. From one form to the next fields are only added, with a default that means what
+Each record carries its form as ``v``. From one form to the next fields are only added, with a default that means what
 their absence meant; so a reader of N skips what N+1 added. What must change otherwise is upcast: a pure function from
 the object of one form to that of the next, kept for ever, so that every record ever written is read as the newest form.
 
@@ -18,7 +18,7 @@ from shared.domain.errors import WireError
 FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are not the form."""
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -32,6 +32,7 @@ class Form(Generic[T]):
 
     name: str
     type: type[T]
+    """A Struct with a field ``v``, or several that a tag tells apart."""
     upcasts: tuple[Upcast, ...] = ()
     """The first one leads from form 1 to form 2, and so on; the newest form is one more than there are."""
     _decoder: msgspec.json.Decoder[T] = field(init=False, repr=False, compare=False)

@@ -1,0 +1,74 @@
+"""What operators see at once <-> bytes: one JSON object. Record of ampward.live.v1.
+
+The newest values and the site's own events, sent beside the blocks and never decided on: while a backlog drains, they
+are what the centre knows of now. Events are known again by their ids when they come a second time by the blocks.
+
+Promises: what was encoded decodes to the same, each event byte for byte. Refuses (WireError): anything else.
+Limits: a record is at most LIVE_BYTES_MAX; who writes cuts.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from shared.domain.errors import WireError
+from shared.wire.inputs import TEXT_MAX, Count
+from shared.wire.versions import Form
+
+LIVE_BYTES_MAX: Final = 1 << 20
+VERSION: Final = 1
+
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+
+
+class LivePoint(msgspec.Struct, frozen=True):
+    """A point's newest value, as GET /api/v1/points shows it; ``value`` is "" when there is none, for ``no_data``."""
+
+    id: Text
+    value: Text
+    unit: Text
+    quality: Text
+    no_data: Text
+    at_ms: int
+
+
+class Live(msgspec.Struct, kw_only=True, frozen=True):
+    """One record: events, points or both."""
+
+    v: int = VERSION
+    site: Text
+    log_id: Text
+    site_seq: Count
+    """How far the site's log was."""
+    sent_at_ms: int
+    undurable: bool = False
+    """The events are not in the site's log yet: its disk takes nothing."""
+    events: tuple[msgspec.Raw, ...] = ()
+    points: tuple[LivePoint, ...] = ()
+
+    def event_bytes(self) -> tuple[bytes, ...]:
+        return tuple(map(bytes, self.events))
+
+
+FORM: Final = Form("live record", Live)
+_encode = msgspec.json.Encoder().encode
+
+
+def raw_events(events: tuple[bytes, ...]) -> tuple[msgspec.Raw, ...]:
+    """Events, as ``Live.events`` takes them."""
+    return tuple(map(msgspec.Raw, events))
+
+
+def encode_live(live: Live) -> bytes:
+    """The record's bytes; raises WireError when they are too many."""
+    data = _encode(live)
+    if len(data) > LIVE_BYTES_MAX:
+        raise WireError(f"live record: {len(data)} bytes, at most {LIVE_BYTES_MAX} are sent")
+    return data
+
+
+def decode_live(data: bytes) -> Live:
+    """The record; raises WireError."""
+    if len(data) > LIVE_BYTES_MAX:
+        raise WireError(f"live record: {len(data)} bytes, at most {LIVE_BYTES_MAX} are read")
+    return FORM.read(data)

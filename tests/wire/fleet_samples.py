@@ -1,0 +1,104 @@
+"""One good record of every kind that the fleet's topics hold, and how each is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.domain.inputs import Command, What
+from shared.domain.plan import Severity
+from shared.wire import batches, blocks, deadletters, deliveries, live, orders
+from tests.contract.rows import LOG_ID, WALL_MS, event
+from tests.wire.chained import BLOCK, KEY
+
+BATCH = batches.EventsBatch(
+    site="s",
+    log_id=LOG_ID,
+    epoch=1,
+    first_seq=1,
+    last_seq=10,
+    verdict=batches.Verdict.EQUAL,
+    core_version=1,
+    offset=41,
+    head_hash=BLOCK.head_hash.hex(),
+    events=tuple(each.data for each in BLOCK.events),
+)
+COMMAND = Command(
+    "c1",
+    What.SHELVE,
+    "s/r1/gas1-h2/h2_prealarm",
+    "o1",
+    Severity.WARNING,
+    'Größe "x"',
+    "anna",
+    3_600_000,
+    "ben",
+    "a watch",
+    "1",
+    "2",
+    -3,
+    4,
+)
+_TO = {"site": "s", "sent_at_ms": WALL_MS, "ttl_ms": 600_000}
+COMMAND_ORDER = orders.command_order(COMMAND, site="s", sent_at_ms=WALL_MS, ttl_ms=600_000)
+RESEND = orders.Resend(id="x1", from_seq=7, epoch=3, state=True, **_TO)  # type: ignore[arg-type]
+LEASE = orders.OutputLease(id="x2", output="s/r1/io1-do0", epoch=1, number=2, on_ms=60_000, reason="drill", **_TO)  # type: ignore[arg-type]
+NOTIFY = orders.NotifyLease(id="x3", holder="centre-1", epoch=1, number=9, for_ms=5000, **_TO)  # type: ignore[arg-type]
+LIVE = live.Live(
+    site="s",
+    log_id=LOG_ID,
+    site_seq=10,
+    sent_at_ms=WALL_MS,
+    events=live.raw_events((event(10, 0, 5).data,)),
+    points=(live.LivePoint("s/r1/gas1-h2", "2.1", "%vol", "good", "", WALL_MS),),
+)
+DELIVERY = deliveries.Delivery(
+    id="m1",
+    site="s",
+    thread="o1",
+    channel="email",
+    person="anna",
+    outcome=deliveries.Outcome.FAILED,
+    attempt=2,
+    repeat=True,
+    reason="451 busy",
+    at_ms=WALL_MS,
+    sender="centre-1",
+)
+LETTER = deadletters.DeadLetter(
+    "ampward.inputs.v1", 3, 17, "s", "block: no header line and signature", "processor-1", WALL_MS, b"\x00po\nison\xff"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A value, its bytes, and how they are made and read."""
+
+    name: str
+    value: Any
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+    @property
+    def data(self) -> bytes:
+        return self.encode(self.value)
+
+
+def _signed(block: blocks.Block) -> bytes:
+    return blocks.encode_block(block, KEY)
+
+
+def _checked(data: bytes) -> blocks.Block:
+    return blocks.decode_block(data, KEY.public)
+
+
+SAMPLES = (
+    Sample("block", BLOCK, _signed, _checked),
+    Sample("batch", BATCH, batches.encode_batch, batches.decode_batch),
+    Sample("command", COMMAND_ORDER, orders.encode_order, orders.decode_order),
+    Sample("resend", RESEND, orders.encode_order, orders.decode_order),
+    Sample("lease", LEASE, orders.encode_order, orders.decode_order),
+    Sample("notify_lease", NOTIFY, orders.encode_order, orders.decode_order),
+    Sample("live", LIVE, live.encode_live, live.decode_live),
+    Sample("delivery", DELIVERY, deliveries.encode_delivery, deliveries.decode_delivery),
+    Sample("dead_letter", LETTER, deadletters.encode_dead_letter, deadletters.decode_dead_letter),
+)
