@@ -16,7 +16,7 @@ from shared.wire.linking import GENESIS as GENESIS
 from shared.wire.linking import kept_hash, link_hash
 from shared.wire.linking import root as root
 from shared.wire.linking import states_hash as states_hash
-from shared.wire.rows import EventRow, InputRow
+from shared.wire.rows import EventBytes, EventRow, InputRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Link:
     hash: bytes
 
 
-def link(previous: bytes, inputs: Iterable[InputRow], events: Iterable[EventRow]) -> Link:
+def link(previous: bytes, inputs: Iterable[InputRow], events: Iterable[EventRow | EventBytes]) -> Link:
     """The link of one group after ``previous``; the group has at least one input.
 
     Its first number is that of an event when the event's input was lost while undurable and only the event is kept.

@@ -238,6 +238,19 @@ class SqliteReader:
             seen = last
             yield Span(first, last, bytes(digest), form == Form.FOLDED, inside)
 
+    def last_seq(self) -> int:
+        """The number of the head, without a look at the record; 0 before the first."""
+        with self._moment() as at:
+            last = at.execute("SELECT max(last_seq) FROM rows").fetchone()[0]
+        return 0 if last is None else int(last)
+
+    def hash_before(self, site_seq: int) -> bytes:
+        """Head of the chain before the row that begins with ``site_seq``, whatever numbers are missing before it."""
+        with self._moment() as at:
+            query = "SELECT hash FROM rows WHERE last_seq < ? ORDER BY last_seq DESC LIMIT 1"
+            row = at.execute(query, (site_seq,)).fetchone()
+        return self.genesis() if row is None else bytes(row[0])
+
     def stretches(self, after_seq: int = 0) -> Iterator[Stretch]:
         for first, last, digest, folded, inside in self.spans(after_seq):
             events = () if inside.bad else tuple(event_row(*each) for each in inside.events)

@@ -1,0 +1,48 @@
+"""Links -> blocks: whole links, in order, as many as fit.
+
+A block ends before it has more than 64 frames or 256 KiB, unless one link alone is larger; at the end of what the log
+has; before a Start, whose log_id is another; before a link that another version of the core has decided; before and
+behind what is left of a folded interval.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from services.uplink.links import Link
+from shared.wire.blocks import Block, BlockLink
+
+FRAMES_MAX = 64
+BYTES_MAX = 256 << 10
+
+
+def gather(links: Iterable[tuple[Link, int]]) -> Iterator[tuple[list[Link], int]]:
+    """The links of each block, with the core version that goes with them."""
+    held: list[Link] = []
+    version = frames = size = 0
+    for link, core_version in links:
+        is_other = core_version != version or link.starts or link.folded or (held and held[0].folded)
+        is_full = frames + link.frames > FRAMES_MAX or size + link.size > BYTES_MAX
+        if held and (is_other or is_full):
+            yield held, version
+            held, frames, size = [], 0, 0
+        held.append(link)
+        version, frames, size = core_version, frames + link.frames, size + link.size
+    if held:
+        yield held, version
+
+
+def block_of(links: list[Link], *, site: str, epoch: int, core_version: int, states: dict[str, bytes]) -> Block:
+    """One block of these links; ``states`` as they were before the first."""
+    return Block(
+        site=site,
+        epoch=epoch,
+        log_id=links[-1].log_id,
+        first_seq=links[0].first_seq,
+        last_seq=links[-1].last_seq,
+        prev_hash=links[0].prev,
+        links=tuple(BlockLink(link.last_seq, link.hash) for link in links),
+        core_version=core_version,
+        inputs=tuple(row for link in links for row in link.inputs),
+        events=tuple(event for link in links for event in link.events),
+        folded=links[0].folded,
+        states=states,
+    )
