@@ -1,20 +1,27 @@
-"""Alarm figures of a time: how many an operator gets, floods, stale and chattering alarms, how soon they are acked.
+"""Alarm figures of a time, of the site and of each person: how many, floods, stale and chattering ones, time to ack.
 
 The targets and words are those of DOMAIN.md section 6 (after ISA-18.2, not checked against the standard):
 
 | figure | counts |
 |---|---|
-| announced | raised, escalated or announced again while nothing hid it (then its event has no reason) |
-| rate | announced, per operator and 10 minutes |
+| announced | raised or escalated while nothing hid it (then its event has no reason); an occurrence that is announced |
+| | again is counted only when it was hidden until then |
+| rate | announced, per operator and 10 minutes; by days |
 | flood | more than 10 announced within 10 minutes, per operator; it lasts until fewer are |
 | stale | active for more than 24 hours, now or in this time |
 | chattering | raised 3 times or more within a minute |
 | time to ack | from the announcement to the ack of the same occurrence |
+| told | of a person: occurrences, and groups of them, that a message reached the person about, each once |
+
+What is said per time counts the time of which the history knows, and at least ten minutes or a day: four alarms in the
+first four minutes of a site are four a day, not 1,440. A person's rate, floods and days count what the person was told;
+stale and chattering are those of the site that the person was told of or acked; what came in groups has no name there.
 
 A pure function over the rows of the journal. Rows before ``begin_ms`` only tell how things stood then. Calendar days
 go by the wall clock in the site's zone, durations by the log's own clock, which never falls.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -39,6 +46,9 @@ LOOK_BACK_MS = 30 * DAY_MS
 
 _ANNOUNCES = {EventType.ALARM_RAISED.value, EventType.ALARM_ESCALATED.value, EventType.ALARM_REANNOUNCED.value}
 _ACTIVE = {"B", "C"}
+_DELIVERY = "ampward.delivery."
+_IS_TEST = re.compile(r"message \S+, attempt \d+: (refused: )?(repeat: )?test\b").match
+"""The form of a message stands in the words of its delivery (services.notifier.post)."""
 _ENDS = {EventType.ALARM_CLEARED.value, EventType.ALARM_SUPERSEDED.value, EventType.ALARM_RETIRED.value}
 
 
@@ -103,6 +113,14 @@ class Acks:
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    told: int
+    rate_per_10min: float
+    peak_10min: int
+    floods: tuple[Flood, ...]
+    per_day: float
+    stale: tuple[str, ...]
+    chattering: tuple[str, ...]
+    top_ten: tuple[Counted, ...]
     acked: int
     time_to_ack: Acks
     reset: int
@@ -115,6 +133,8 @@ class Kpi:
 
     begin_at_ms: int
     end_at_ms: int
+    known_since_at_ms: int
+    """From then on there are figures: ``begin_at_ms``, or later when the history begins later."""
     operators: int
     announced: int
     rate_per_operator_10min: float
@@ -140,7 +160,20 @@ class Kpi:
         made = asdict(self)
         for name in ("floods", "stale", "chattering", "top_ten"):
             made[name] = [each._asdict() for each in getattr(self, name)]
+        for name, person in self.persons.items():
+            made["persons"][name]["floods"] = [each._asdict() for each in person.floods]
+            made["persons"][name]["top_ten"] = [each._asdict() for each in person.top_ten]
         return made
+
+
+class _Span(NamedTuple):
+    begin_ms: int
+    end_ms: int
+    known_ms: int
+
+    def per(self, unit_ms: int, count: int) -> float:
+        """So many in one unit of time, over the time that is known and at least one unit."""
+        return count * unit_ms / max(unit_ms, self.end_ms - self.known_ms)
 
 
 @dataclass(slots=True)
@@ -150,6 +183,8 @@ class _Alarm:
     active_since: "Row | None" = None
     waiting: "Row | None" = None
     """The announcement that nobody has acked."""
+    announced: str = ""
+    """The occurrence that was announced last."""
     raises: list[Row] = field(default_factory=list)
 
 
@@ -161,10 +196,21 @@ class _Found:
     """(person, severity, ms)"""
     resets: Counter[str] = field(default_factory=Counter)
     shelves: Counter[str] = field(default_factory=Counter)
+    told: dict[tuple[str, str], Row | None] = field(default_factory=dict)
+    """First message by (person, occurrence or group); None when it came before this time."""
+    subjects: dict[str, str] = field(default_factory=dict)
+    """Alarm of each occurrence."""
+    concerned: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Alarms that a person was told of or acked in this time."""
 
 
-def kpi(rows: Iterable[Row], begin_ms: int, end_ms: int, *, operators: int = 1, zone: tzinfo = UTC) -> Kpi:
-    """Figures from ``begin_ms`` to before ``end_ms``; ``rows`` in the log's order, from earlier on if there are any."""
+def kpi(
+    rows: Iterable[Row], begin_ms: int, end_ms: int, *, known_ms: int = 0, operators: int = 1, zone: tzinfo = UTC
+) -> Kpi:
+    """Figures from ``begin_ms`` to before ``end_ms``; ``rows`` in the log's order, from earlier on if there are any.
+
+    Nothing is known of the time before ``known_ms``.
+    """
     alarms: defaultdict[str, _Alarm] = defaultdict(_Alarm)
     found = _Found()
     last_tick_ms = last_at_ms = 0
@@ -172,23 +218,31 @@ def kpi(rows: Iterable[Row], begin_ms: int, end_ms: int, *, operators: int = 1, 
         if row.at_ms >= end_ms:
             continue
         last_tick_ms, last_at_ms = row.tick_ms, row.at_ms
-        _take(found, alarms[row.subject], row, is_inside=row.at_ms >= begin_ms)
+        if row.type.startswith(_DELIVERY):
+            _delivered(found, row, is_inside=row.at_ms >= begin_ms)
+        else:
+            _take(found, alarms[row.subject], row, is_inside=row.at_ms >= begin_ms)
     end_tick_ms = last_tick_ms + max(0, end_ms - last_at_ms)
     for alarm, known in alarms.items():
         if known.active_since is not None and end_tick_ms - known.active_since.tick_ms > STALE_MS:
             since = known.active_since
             found.stale.append(Stale(alarm, since.at_ms, end_tick_ms - since.tick_ms, is_over=False))
     unacked = sum(1 for known in alarms.values() if known.waiting is not None and known.waiting.at_ms >= begin_ms)
-    return _summed(found, alarms, unacked, (begin_ms, end_ms), operators, zone)
+    span = _Span(begin_ms, end_ms, min(max(begin_ms, known_ms), end_ms))
+    return _summed(found, alarms, unacked, span, operators, zone)
 
 
 def _take(found: _Found, known: _Alarm, row: Row, *, is_inside: bool) -> None:
     if row.type in _ANNOUNCES:
         if row.type == EventType.ALARM_RAISED.value and is_inside:
             known.raises.append(row)
+        found.subjects[row.occurrence] = row.subject
+        is_again = row.type == EventType.ALARM_REANNOUNCED.value and known.announced == row.occurrence
         if not row.reason:
-            known.waiting = row
-            if is_inside:
+            known.announced = row.occurrence
+            if not is_again or known.waiting is None:
+                known.waiting = row
+            if is_inside and not is_again:
                 found.announced.append(row)
     elif row.type == EventType.ALARM_ACKED.value:
         _acked(found, known, row, is_inside=is_inside)
@@ -203,6 +257,17 @@ def _acked(found: _Found, known: _Alarm, row: Row, *, is_inside: bool) -> None:
     told, known.waiting = known.waiting, None
     if is_inside and told is not None and told.occurrence == row.occurrence:
         found.acks.append((row.actor, told.severity, row.tick_ms - told.tick_ms))
+        found.concerned[row.actor].add(row.subject)
+
+
+def _delivered(found: _Found, row: Row, *, is_inside: bool) -> None:
+    """A message that reached a person. The daily test is none about an alarm."""
+    key = (row.actor, row.occurrence)
+    if row.type != EventType.DELIVERY_SENT.value or not all(key) or key in found.told or _IS_TEST(row.reason):
+        return
+    found.told[key] = row if is_inside else None
+    if is_inside and row.occurrence in found.subjects:
+        found.concerned[row.actor].add(found.subjects[row.occurrence])
 
 
 def _activity(found: _Found, known: _Alarm, row: Row, *, is_inside: bool) -> None:
@@ -219,41 +284,42 @@ def _summed(
     found: _Found,
     alarms: "dict[str, _Alarm]",
     unacked: int,
-    span_ms: tuple[int, int],
+    span: _Span,
     operators: int,
     zone: tzinfo,
 ) -> Kpi:
-    begin_ms, end_ms = span_ms
-    lasted_ms = max(1, end_ms - begin_ms)
     announced = found.announced
     count = len(announced)
     days = Counter(datetime.fromtimestamp(row.at_ms / 1000, zone).date().isoformat() for row in announced)
     worst_day, most = max(days.items(), key=lambda day: (day[1], day[0]), default=("", 0))
     severities = {name: sum(row.severity == name for row in announced) for name in TARGET_SHARES}
-    top = Counter(row.subject for row in announced).most_common(TOP)
+    top = _top(Counter(row.subject for row in announced), count)
+    stale = tuple(sorted(found.stale, key=lambda one: -one.active_ms))
+    chattering = _chattering(alarms)
     return Kpi(
-        begin_at_ms=begin_ms,
-        end_at_ms=end_ms,
+        begin_at_ms=span.begin_ms,
+        end_at_ms=span.end_ms,
+        known_since_at_ms=span.known_ms,
         operators=operators,
         announced=count,
-        rate_per_operator_10min=round(count / operators * WINDOW_MS / lasted_ms, 3),
+        rate_per_operator_10min=round(span.per(WINDOW_MS, count) / operators, 3),
         peak_10min=_peak(announced),
         floods=floods(announced, FLOOD_OVER * operators),
-        per_day=round(count * DAY_MS / lasted_ms, 1),
+        per_day=round(span.per(DAY_MS, count), 1),
         worst_day=worst_day,
         worst_day_announced=most,
-        stale=tuple(sorted(found.stale, key=lambda one: -one.active_ms)),
-        chattering=_chattering(alarms),
+        stale=stale,
+        chattering=chattering,
         by_severity=severities,
         percent_by_severity={name: _percent(number, count) for name, number in severities.items()},
-        top_ten=tuple(Counted(alarm, number, _percent(number, count)) for alarm, number in top),
-        top_ten_percent=_percent(sum(number for _, number in top), count),
+        top_ten=top,
+        top_ten_percent=_percent(sum(one.announced for one in top), count),
         time_to_ack=_acks([ms for *_, ms in found.acks]),
         time_to_ack_by_severity={
             name: _acks([ms for _, severity, ms in found.acks if severity == name]) for name in TARGET_SHARES
         },
         unacked=unacked,
-        persons=_persons(found),
+        persons=_persons(found, span, [one.alarm for one in stale], [one.alarm for one in chattering]),
     )
 
 
@@ -298,17 +364,36 @@ def _acks(times_ms: list[int]) -> Acks:
     return Acks(len(times_ms), round(median(times_ms)) if times_ms else 0, max(times_ms, default=0))
 
 
-def _persons(found: _Found) -> dict[str, Person]:
-    names = sorted({person for person, *_ in found.acks} | set(found.resets) | set(found.shelves))
-    return {
-        name: Person(
+def _top(counts: Counter[str], whole: int) -> tuple[Counted, ...]:
+    return tuple(Counted(alarm, number, _percent(number, whole)) for alarm, number in counts.most_common(TOP))
+
+
+def _persons(found: _Found, span: _Span, stale: list[str], chattering: list[str]) -> dict[str, Person]:
+    told: defaultdict[str, list[Row]] = defaultdict(list)
+    for (person, _), row in found.told.items():
+        if row is not None:
+            told[person].append(row)
+    names = sorted({person for person, *_ in found.acks} | set(found.resets) | set(found.shelves) | set(told))
+    made = {}
+    for name in names:
+        rows = told.get(name, [])
+        known = Counter(found.subjects[row.occurrence] for row in rows if row.occurrence in found.subjects)
+        concerned = found.concerned.get(name, set())
+        made[name] = Person(
+            told=len(rows),
+            rate_per_10min=round(span.per(WINDOW_MS, len(rows)), 3),
+            peak_10min=_peak(rows),
+            floods=floods(rows),
+            per_day=round(span.per(DAY_MS, len(rows)), 1),
+            stale=tuple(alarm for alarm in dict.fromkeys(stale) if alarm in concerned),
+            chattering=tuple(alarm for alarm in chattering if alarm in concerned),
+            top_ten=_top(known, len(rows)),
             acked=sum(person == name for person, *_ in found.acks),
             time_to_ack=_acks([ms for person, _, ms in found.acks if person == name]),
             reset=found.resets[name],
             shelved=found.shelves[name],
         )
-        for name in names
-    }
+    return made
 
 
 def _percent(part: int, whole: int) -> float:

@@ -182,6 +182,13 @@ class Queries:
             rows = self._connection.execute("SELECT DISTINCT battery FROM discharges ORDER BY battery").fetchall()
         return tuple(battery for (battery,) in rows)
 
+    def since_ms(self) -> int:
+        """When the first event of the history was: the first start of the site. 0 while it has none."""
+        with translated():
+            query = "SELECT min(at_ms) FROM events WHERE kind = ?"
+            found = [self._connection.execute(query, (int(kind),)).fetchone()[0] for kind in Kind]
+        return min((at_ms for at_ms in found if at_ms is not None), default=0)
+
     def span_ms(self) -> tuple[int, int]:
         """From the first to the last minute whose readings the log may still have; (0, 0) for none."""
         with translated():

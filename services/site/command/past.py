@@ -73,7 +73,9 @@ def kpi(
 ) -> int:
     """Show how many alarms people had to bear: rate, floods, stale and chattering alarms, top ten, time to ack.
 
-    Targets: about one alarm in ten minutes and operator, at most 150 a day, none stale for more than a day.
+    Of the site, and of each person who was told of alarms or acted on them. Where the history begins later than what is
+    asked for, the figures count from there, and say so. Targets: about one alarm in ten minutes and operator, at most
+    150 a day, none stale for more than a day.
 
     Example: ampward kpi --days 30 --json
     """
@@ -92,12 +94,15 @@ def kpi(
     if as_json:
         write_json(found)
     else:
-        _show(found, days)
+        _show(found)
     return Exit.DONE
 
 
-def _show(found: dict[str, Any], days: int) -> None:
-    write(f"{found['announced']} alarms announced in {days} days, {found['per_day']} a day (target: at most 150)")
+def _show(found: dict[str, Any]) -> None:
+    since = f"since {_at(found['known_since_at_ms'])}"
+    if found["known_since_at_ms"] > found["begin_at_ms"]:
+        since += ", when the history begins"
+    write(f"{found['announced']} alarms announced {since}: {found['per_day']} a day (target: at most 150)")
     write(f"{found['rate_per_operator_10min']} in 10 min and operator (target: about 1), at most {found['peak_10min']}")
     if found["worst_day"]:
         write(f"worst day {found['worst_day']}: {found['worst_day_announced']}")
@@ -107,8 +112,13 @@ def _show(found: dict[str, Any], days: int) -> None:
     write(f"acked {ack['count']}, median {_time(ack['median_ms'])}, longest {_time(ack['worst_ms'])}")
     write(f"not acked {found['unacked']}")
     for name, person in found["persons"].items():
-        told = f"acked {person['acked']} (median {_time(person['time_to_ack']['median_ms'])})"
-        write(f"  {plain(name)}: {told}, reset {person['reset']}, shelved {person['shelved']}")
+        told = f"told of {person['told']}, {person['per_day']} a day, at most {person['peak_10min']} in 10 min"
+        ack = person["time_to_ack"]
+        acked = f"acked {person['acked']} (median {_time(ack['median_ms'])}, longest {_time(ack['worst_ms'])})"
+        write(f"  {plain(name)}: {told}; {acked}, reset {person['reset']}, shelved {person['shelved']}")
+        marks = [f"{word} {len(person[word])}" for word in ("floods", "stale", "chattering") if person[word]]
+        if marks:
+            write(f"    with {', '.join(marks)}")
     for flood in found["floods"]:
         write(f"flood at {_at(flood['begin_at_ms'])}: {flood['alarms']} alarms until {_at(flood['end_at_ms'])}")
     for one in found["stale"]:

@@ -82,7 +82,17 @@ def test_alarm_figures_are_shown(run: Run, folder: Path) -> None:
     ran = run("kpi", "--days", "2", "--data", folder)
     assert ran.code == 0
     assert "target: at most 150" in ran.out
-    assert "cli:anna: acked 1" in ran.out
+    assert "cli:anna: told of 0" in ran.out
+    assert "acked 1 (median" in ran.out
+
+
+def test_figures_say_since_when_there_are_any(run: Run, folder: Path) -> None:
+    """Ten years are asked for: the site's own begin is the answer, and nothing is spread over days before it."""
+    long, short = (json.loads(run("kpi", "--days", days, "--json", "--data", folder).out) for days in ("3650", "3660"))
+    assert long["known_since_at_ms"] == short["known_since_at_ms"] > long["begin_at_ms"]
+    assert (long["per_day"], long["rate_per_operator_10min"]) == (short["per_day"], short["rate_per_operator_10min"])
+    since = datetime.fromtimestamp(long["known_since_at_ms"] // 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    assert f"announced since {since}, when the history begins:" in run("kpi", "--days", "3650", "--data", folder).out
 
 
 def test_a_rebuild_gives_the_same_history(run: Run, folder: Path) -> None:
