@@ -2,9 +2,8 @@
 
 Promises: :func:`resolve` never holds up the loop nor the program's end, however long the resolver takes; a cancelled
 one leaves a thread behind that ends with the resolver's own patience (about 30 s), so that n sends at a time, tried
-again after 10 s, leave at most 4 n threads. :func:`is_public` is true only for addresses that the whole Internet may
-use; an IPv4 address inside an IPv6 one is judged as the IPv4 address. :func:`why` never quotes a secret: it names the
-kind of trouble and, where the system gave one, its own short text.
+again after 10 s, leave at most 4 n threads. :func:`why` never quotes a secret: it names the kind of trouble and, where
+the system gave one, its own short text. Which addresses may be reached is judged by shared.runtime.outside.
 """
 
 import asyncio
@@ -17,14 +16,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from services.notifier.plain import one_line
-from shared.runtime.outside import IpNetwork
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
 
 ADDRESSES_MAX = 4
 """More addresses of one name are not tried."""
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _WORDS_MAX = 160
 
 
@@ -60,18 +56,6 @@ async def resolve(host: str, port: int) -> tuple[str, ...]:
     return await found
 
 
-def is_public(address: str) -> bool:
-    """Whether the whole Internet may use this address."""
-    ip = _plain(address)
-    return ip is not None and ip.is_global and not (ip.is_multicast or ip.is_reserved or _is_site_local(ip))
-
-
-def is_within(address: str, networks: Iterable[IpNetwork]) -> bool:
-    """Whether one of the networks holds this address."""
-    ip = _plain(address)
-    return ip is not None and any(ip.version == network.version and ip in network for network in networks)
-
-
 def why(error: BaseException) -> str:
     """What kind of trouble it is, in a few plain words."""
     for each in _chain(error):
@@ -94,19 +78,3 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
         if isinstance(each, BaseExceptionGroup):
             yield from each.exceptions
         each = each.__cause__ or each.__context__
-
-
-def _plain(address: str) -> IpAddress | None:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if isinstance(ip, ipaddress.IPv4Address):
-        return ip
-    if ip in _NAT64:
-        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-    return ip.ipv4_mapped or ip.sixtofour or ip
-
-
-def _is_site_local(ip: IpAddress) -> bool:
-    return isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local

@@ -7,15 +7,24 @@ messages wait and the channel is told as failing.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 
 from services.notifier.feed import Feed
 from services.notifier.ports import Channel
+from services.notifier.post import FAILING_S
 from services.notifier.routing import Setting
 from shared.domain.errors import ConfigError
+from shared.domain.inputs import ReportKind
+from shared.domain.notify_plan import HeartbeatPlan
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 
 LOOK_S = 1.0
+HEARTBEAT = "heartbeat"
+"""Its part in Reports and alarms, where a channel's name stands else."""
+UNANSWERED = "no answer yet"
 
 
 def make_channels(setting: Setting, clock: Clock) -> dict[str, Channel]:
@@ -46,28 +55,86 @@ def _webhook(setting: Setting, clock: Clock) -> Channel:
     return webhook.make(setting.plan.webhook[0], site=setting.site, clock=clock)
 
 
-async def beat(feed: Feed, clock: Clock, stop: asyncio.Event) -> None:
-    """A sign of life to an outsider for as long as the site is well and one is configured; until ``stop``."""
-    log = logger(part="heartbeat")
+@dataclass(slots=True)
+class Beating:
+    """What became of the last heartbeat, and since when it is so."""
+
+    plan: HeartbeatPlan
+    why: str = UNANSWERED
+    """"" when beats arrive."""
+    since_ms: int = 0
+    """Wall clock; 0 before the first answer."""
+    failing_from_s: float = 0.0
+    """time.monotonic()."""
+    is_news: bool = False
+    """The log was not told yet."""
+    is_told: bool | None = None
+    """Whether delivery_failing was told last; None: not since the start."""
+
+    def take(self, why: str, wall_ms: int) -> None:
+        """Another answer than before."""
+        if why and (not self.why or self.why == UNANSWERED):
+            self.failing_from_s = monotonic()
+        self.why, self.since_ms, self.is_news = why, wall_ms, True
+
+    @property
+    def is_failing(self) -> bool | None:
+        """For long enough to be an alarm; None while that is not known yet."""
+        if not self.why:
+            return False
+        patience_s = max(FAILING_S, 2 * self.plan.every_ms / 1000)
+        return True if self.since_ms and monotonic() - self.failing_from_s >= patience_s else None
+
+
+async def beat(
+    feed: Feed, clock: Clock, stop: asyncio.Event, said: Callable[[Beating | None], None] = lambda _: None
+) -> None:
+    """A sign of life to an outsider for as long as the site is well and one is configured; until ``stop``.
+
+    What becomes of it is a Report whenever that changes; when nothing gets through for two minutes, or two periods when
+    that is longer, delivery_failing of ``heartbeat``. ``said`` gets the present one, None when none is configured.
+    """
     while not stop.is_set():
         plans = feed.setting().plan.heartbeat
+        said(None)
         if plans:
-            from services.notifier import heartbeat
-
-            changed = asyncio.Event()
-            running = asyncio.create_task(
-                heartbeat.run(
-                    plans[0], changed, feed.alive, clock=clock, told=lambda why: log.info("heartbeat", trouble=why)
-                )
-            )
-            try:
-                while not stop.is_set() and feed.setting().plan.heartbeat == plans and not running.done():
-                    await _pause(stop)
-            finally:
-                changed.set()
-                with suppress(ConfigError):
-                    await running
+            beating = Beating(plans[0])
+            said(beating)
+            await _beat_by(beating, feed, clock, stop)
         await _pause(stop)
+
+
+async def _beat_by(beating: Beating, feed: Feed, clock: Clock, stop: asyncio.Event) -> None:
+    """Until ``stop``, or until the plan is another."""
+    from services.notifier import heartbeat
+
+    changed, plan = asyncio.Event(), beating.plan
+    told = partial(_take, beating, clock)
+    running = asyncio.create_task(heartbeat.run(plan, changed, feed.alive, clock=clock, told=told))
+    try:
+        while not stop.is_set() and feed.setting().plan.heartbeat == (plan,) and not running.done():
+            await _tell(beating, feed)
+            await _pause(stop)
+    finally:
+        changed.set()
+        with suppress(ConfigError):
+            await running
+
+
+def _take(beating: Beating, clock: Clock, why: str) -> None:
+    logger(part="heartbeat").info("heartbeat", trouble=why)
+    beating.take(why, clock.wall_ms())
+
+
+async def _tell(beating: Beating, feed: Feed) -> None:
+    """The log, of what is new."""
+    if beating.is_news:
+        beating.is_news = False
+        await feed.report(ReportKind.HEARTBEAT, HEARTBEAT, beating.why or "it arrives", on=not beating.why)
+    failing = beating.is_failing
+    if failing is not None and failing != beating.is_told:
+        beating.is_told = failing
+        await feed.report(ReportKind.DELIVERY_FAILING, HEARTBEAT, beating.why or "it arrives again", on=failing)
 
 
 async def _pause(stop: asyncio.Event) -> None:

@@ -76,14 +76,28 @@ class Health:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What became of the last attempt by a channel."""
+
+    state: str
+    """sent, refused, failed"""
+    at_ms: int
+    person: str
+    why: str
+
+
 @dataclass(slots=True)
 class Counter:
-    """Attempts by channel and result, for metrics."""
+    """Attempts by channel and result, for metrics; and the last of each channel, since the start."""
 
     attempts: dict[tuple[str, str], int] = field(default_factory=dict)
+    last: dict[str, Last] = field(default_factory=dict)
 
-    def add(self, channel: str, result: str) -> None:
-        self.attempts[channel, result] = self.attempts.get((channel, result), 0) + 1
+    def add(self, row: Row) -> None:
+        lane = row.message.lane
+        self.attempts[lane.channel, row.state] = self.attempts.get((lane.channel, row.state), 0) + 1
+        self.last[lane.channel] = Last(row.state, row.changed_at_ms, lane.person, row.why)
 
 
 class Post:
@@ -250,7 +264,7 @@ class Post:
                     due_ms=self._desk.steady_ms() + retry_ms(row, asked_ms),
                     repeat=row.repeat or maybe_taken,
                 )
-        self.counts.add(message.lane.channel, row.state)
+        self.counts.add(row)
         if row.state == "failed":
             self._rows[message.id] = row
         else:

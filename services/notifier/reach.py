@@ -27,9 +27,19 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from services.notifier.network import ADDRESSES_MAX, Resolve, is_public, is_within, resolve, why
+from services.notifier.network import ADDRESSES_MAX, Resolve, resolve, why
 from services.notifier.plain import one_line
-from shared.runtime.outside import IpNetwork, Wrong, allow_faults, host_name, network, url_faults, url_in_file
+from shared.runtime.outside import (
+    IpNetwork,
+    Wrong,
+    allow_faults,
+    host_name,
+    is_public,
+    is_within,
+    network,
+    url_faults,
+    url_in_file,
+)
 
 RETRY_AFTER_MS_MAX = 300_000
 """A server may ask for patience, but not for longer than an unacked critical alarm may stay untold."""

@@ -7,6 +7,7 @@ to be told; when it ends by a fault it is begun anew: what it had planned stands
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 
 if TYPE_CHECKING:
+    from services.notifier.outside import Beating
     from services.notifier.post import Counter
 
 AGAIN_S = 5.0
@@ -97,6 +99,11 @@ class SiteNews:
         await asyncio.to_thread(self._service.report, kind, part, detail, on=on, pulse=pulse)
 
 
+def stamp(ms: int) -> str:
+    """RFC 3339."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def setting_of(plan: SitePlan) -> Setting:
     """What the notifier decides by."""
     return Setting(
@@ -144,6 +151,24 @@ class Telling:
         self._folder = folder
         self._clock = clock
         self._counts: Counter | None = None
+        self._beating: Beating | None = None
+
+    def notes(self) -> tuple[str, ...]:
+        """The last outcome of each channel since the start, and of the heartbeat, a line each."""
+        last = self._counts.last if self._counts is not None else {}
+        lines = []
+        for name in self._feed.setting().plan.channels:
+            said = last.get(name)
+            what = "nothing sent since the start" if said is None else f"{said.state} {stamp(said.at_ms)} {said.person}"
+            lines.append(f"messages by {name}: {what}{': ' if said and said.why else ''}{said.why if said else ''}")
+        if (beating := self._beating) is not None:
+            since = f" since {stamp(beating.since_ms)}" if beating.since_ms else ""
+            state = f"NOT ARRIVING{since}: {beating.why}" if beating.why else f"arrives{since}"
+            lines.append(f"heartbeat: {state}")
+        return tuple(lines)
+
+    def _heard(self, beating: "Beating | None") -> None:
+        self._beating = beating
 
     def attempts(self) -> Mapping[tuple[str, str], int]:
         """By channel and result; empty before somebody is to be told."""
@@ -183,4 +208,4 @@ class Telling:
     async def _beat(self, stop: asyncio.Event) -> None:
         from services.notifier.outside import beat
 
-        await beat(self._feed, self._clock, stop)
+        await beat(self._feed, self._clock, stop, self._heard)

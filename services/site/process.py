@@ -187,9 +187,11 @@ class Process:
             answers=service.answers,
             put_command=service.put_command,
             position=self._read.position,
+            upkeep=service.upkeep,
             mqtt=lambda: self._faces.mqtt_state,
             version=version("ampward"),
             attempts=lambda: telling.attempts(),
+            messages=lambda: telling.notes(),
         )
         outside = Outside(
             listening=socket.socket(fileno=self._options.http_fd),

@@ -3,7 +3,8 @@
     input     a contact counts as proven when it was seen open and closed; a hydrogen detector when it was seen under
               its first limit and at or over it (test gas); a jar's value when a good one came
     output    proven as the commissioning record says, while the plan is still the one that was proven
-    message   a person and a way to reach him: the log says that a message, of a test or not, was taken over
+    message   a person and a way to reach him: the log says that a message, of a test or not, was taken over; a person
+              without any way is missing; the heartbeat's last outcome is that it arrives
 
 Only what stands in the log counts, from ``since_ms`` on, in good values of frames that the present plan decodes. The
 head of the chain that is named covers all of it. Limits: every frame of that time is read once; a day of a large room
@@ -28,6 +29,7 @@ from shared.devices.plan import SitePlan
 from shared.domain.errors import LogDamaged
 from shared.domain.events import EventType
 from shared.domain.ids import SITE_ROOM
+from shared.domain.inputs import ReportKind
 from shared.domain.plan import NONE, RoomPlan
 from shared.domain.units import Unit, format_value
 from shared.log.port import EventRow
@@ -160,6 +162,10 @@ def _take(
 def _told(row: EventRow, sheet: Sheet, sent: dict[str, tuple[int, bool, str]]) -> None:
     if row.type == EventType.RULES_CHANGED:
         sheet.decision = decode_event(row.data).version
+    elif row.type == EventType.REPORT_RECORDED:
+        event = decode_event(row.data)
+        if event.rule == ReportKind.HEARTBEAT and event.at_ms >= sheet.since_ms:
+            sent[event.subject] = (event.at_ms, event.state == "on", event.reason)
     elif row.type in (EventType.DELIVERY_SENT, EventType.DELIVERY_FAILED):
         event = decode_event(row.data)
         is_sent = row.type == EventType.DELIVERY_SENT
@@ -244,12 +250,22 @@ def _outputs(data: Path, plan: SitePlan) -> list[Line]:
 
 def _messages(plan: SitePlan, sent: dict[str, tuple[int, bool, str]]) -> list[Line]:
     lines = []
-    for lane in daily_lanes(setting_of(plan)):
+    lanes = daily_lanes(setting_of(plan))
+    reached = {lane.person for lane in lanes}
+    for lane in lanes:
         at_ms, is_sent, words = sent.get(
             f"{plan.decision.site}/{SITE_ROOM}/{lane.channel}/{lane.person}", (0, False, "none was sent")
         )
         seen = f"taken over {stamp(at_ms)}" if is_sent else f"{words} {stamp(at_ms)}".strip()
         lines.append(Line(lane.person, lane.channel, is_sent, seen))
+    for person in plan.notify.people:
+        if person.id not in reached:
+            seen = "no rule under notify: leads to this person by a channel that reaches them"
+            lines.append(Line(person.id, "no route", is_proven=False, seen=seen))
+    if plan.notify.heartbeat:
+        path = f"{plan.decision.site}/{SITE_ROOM}/heartbeat"
+        at_ms, is_well, words = sent.get(path, (0, False, "no answer yet"))
+        lines.append(Line(path, "a sign of life to an outsider", is_well, f"{words} {stamp(at_ms)}".strip()))
     return lines
 
 

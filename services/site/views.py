@@ -21,6 +21,7 @@ from services.gateway.views import (
     PointItem,
     Readiness,
     SiteStatus,
+    Upkeep,
 )
 from services.site.answers import Answers, Decided, stored_answer
 from services.site.counts import Counts
@@ -34,6 +35,8 @@ from shared.log.port import Cursor
 from shared.runtime.metrics import MetricValues
 
 ANSWER_WAIT_S = 5.0
+UPKEEP_S = 1.0
+"""So long an answer about upkeep is given again: who asks often does not take the writer's time."""
 GUARD_SILENT_S = 10.0
 LOOP_MS_MAX = 2000
 """An older poll-and-trip loop sends the relay modules nothing any more: then the trip is not ready."""
@@ -54,10 +57,14 @@ class Parts:
     put_command: "Callable[[Command], Future[Decided]]"
     position: Callable[[str], bytes | None]
     """A position of the log, read in the gateway's thread."""
+    upkeep: "Callable[[], Future[Upkeep]]"
+    """Told by the writer's thread, between two groups."""
     mqtt: Callable[[], str]
     version: str
     attempts: Callable[[], Mapping[tuple[str, str], int]] = dict
     """Of the notifier, by channel and result."""
+    messages: Callable[[], tuple[str, ...]] = tuple
+    """What became of the last message by each channel, and of the heartbeat, in words."""
 
 
 class SiteViews:
@@ -65,6 +72,8 @@ class SiteViews:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._upkeep: Upkeep | None = None
+        self._upkeep_at = 0.0
 
     def alarms(self) -> tuple[tuple[AlarmItem, ...], int]:
         shown = self._parts.shown()
@@ -89,7 +98,7 @@ class SiteViews:
             demo=plan.demo,
             assumed=assumed(plan),
             mqtt=self._parts.mqtt(),
-            notes=(SUPPLEMENTS,),
+            notes=(SUPPLEMENTS, *self._parts.messages()),
             rooms=tuple(room.id for room in plan.decision.rooms),
             rooms_before=tuple(room.was for room in plan.decision.rooms if room.was),
         )
@@ -179,6 +188,17 @@ class SiteViews:
     def command_state(self, command_id: str) -> CommandAnswer | None:
         known = self._parts.answers.get(command_id)
         return known or stored_answer(command_id, self._parts.position(f"command/{command_id}"))
+
+    async def upkeep(self) -> Upkeep | None:
+        if self._upkeep is None or monotonic() - self._upkeep_at > UPKEEP_S:
+            try:
+                async with asyncio.timeout(ANSWER_WAIT_S):
+                    # Shielded, because the writer cannot give an answer to a future that was cancelled.
+                    self._upkeep = await asyncio.shield(asyncio.wrap_future(self._parts.upkeep()))
+            except TimeoutError:
+                return None
+            self._upkeep_at = monotonic()
+        return self._upkeep
 
 
 def assumed(plan: SitePlan) -> tuple[str, ...]:

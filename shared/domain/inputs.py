@@ -168,6 +168,8 @@ class ReportKind(StrEnum):
     """The other side has told later that it arrived: the same."""
     DELIVERY_FAILING = "delivery_failing"
     """Messages do not get out by a channel: subject = site/_site/channel."""
+    HEARTBEAT = "heartbeat"
+    """The sign of life to an outsider arrives (on) or does not: subject = site/_site/heartbeat, detail says why."""
     LEDGER = "ledger"
     """The notifier's delivery ledger was set aside, or is in memory only."""
     TOKENS = "tokens"

@@ -7,14 +7,17 @@ its path is often a secret.
 
 import ipaddress
 import re
+from collections.abc import Iterable, Sequence
 from email.utils import parseaddr
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 URL_CHARACTERS_MAX = 2000
 _SHOWN = 60
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"(?i)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[a-z0-9._-]{1,253}")
@@ -91,6 +94,16 @@ def may_hold_secret(url: str) -> bool:
     return bool(parts.query) or any(map(_TOKEN.fullmatch, parts.path.split("/")))
 
 
+def private_address(url: str, allow: Sequence[str]) -> str:
+    """The address that a readable URL names and that is never reached, being neither public nor under ``allow``; "" if
+    there is none. ``localhost`` is 127.0.0.1; what another name leads to is known only when it is looked up."""
+    host = (urlsplit(url).hostname or "").lower()
+    address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+    if not _is_address(address) or is_public(address) or host in {host_name(entry) for entry in allow}:
+        return ""
+    return "" if is_within(address, [each for entry in allow for each in network(entry)]) else host
+
+
 def allow_faults(entry: str) -> tuple[Wrong, ...]:
     """What is wrong with a network or a host that may be reached."""
     if network(entry) or host_name(entry):
@@ -125,3 +138,31 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_public(address: str) -> bool:
+    """Whether the whole Internet may use this address."""
+    ip = _plain(address)
+    return ip is not None and ip.is_global and not (ip.is_multicast or ip.is_reserved or _is_site_local(ip))
+
+
+def is_within(address: str, networks: Iterable[IpNetwork]) -> bool:
+    """Whether one of the networks holds this address."""
+    ip = _plain(address)
+    return ip is not None and any(ip.version == network.version and ip in network for network in networks)
+
+
+def _plain(address: str) -> IpAddress | None:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def _is_site_local(ip: IpAddress) -> bool:
+    return isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 EMAIL = "services/notifier/email.py"
 LETTER = "services/notifier/letter.py"
-NETWORK = "services/notifier/network.py"
+OUTSIDE = "shared/runtime/outside.py"
 POST = "services/notifier/post.py"
 REACH = "services/notifier/reach.py"
 WEBHOOK = "services/notifier/webhook.py"
@@ -58,7 +58,7 @@ MUTANTS = (
     ),
     Mutant(
         "an IPv4 address inside an IPv6 one is public",
-        NETWORK,
+        OUTSIDE,
         "return ip.ipv4_mapped or ip.sixtofour or ip",
         "return ip",
         f"{T_NETWORK}::test_every_other_address_is_not",

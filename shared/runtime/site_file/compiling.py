@@ -30,7 +30,7 @@ from shared.runtime.site_file.batteries import BatteryTables
 from shared.runtime.site_file.binding import OwnRule, Room
 from shared.runtime.site_file.figures import Figures, Table, built_in, overlay
 from shared.runtime.site_file.loading import Source
-from shared.runtime.site_file.messages import configured, notify_plan
+from shared.runtime.site_file.messages import failing, notify_plan
 from shared.runtime.site_file.models import RuleModel
 from shared.runtime.site_file.names import Found, Names
 from shared.runtime.site_file.outputs import OutputTables, add_detector, judged
@@ -83,7 +83,7 @@ def compile_site(names: Names, rooms: list[Room], devices: tuple[DevicePlan, ...
         time_zone=site.time_zone,
         language=site.language,
         demo=site.demo,
-        decision=DecisionPlan(CORE_VERSION, site.id, devices, (*plans, box_room(site.id, table, configured(source)))),
+        decision=DecisionPlan(CORE_VERSION, site.id, devices, (*plans, box_room(site.id, table, failing(source)))),
         buses=buses(source),
         mqtt=mqtt(source),
         http=model.http,
@@ -135,7 +135,7 @@ def mqtt(source: Source) -> MqttPlan:
 
 
 def box_room(site: str, table: Table, channels: Iterable[str] = ()) -> RoomPlan:
-    """The pseudo-room with the alarms of the box itself, and of each channel to people."""
+    """The pseudo-room with the alarms of the box itself, and of each channel to the outside, people or a heartbeat."""
     path = f"{site}/{SITE_ROOM}"
     tables = Tables(Subject(path, path))
     for rule, part in (*BOX_RULES, *(("delivery_failing", channel) for channel in channels)):

@@ -23,7 +23,15 @@ from shared.domain.notify_plan import (
 from shared.domain.plan import Severity
 from shared.runtime.documents import Place
 from shared.runtime.durations import format_duration
-from shared.runtime.outside import Wrong, allow_faults, may_hold_secret, read_mailbox, url_faults, url_in_file
+from shared.runtime.outside import (
+    Wrong,
+    allow_faults,
+    may_hold_secret,
+    private_address,
+    read_mailbox,
+    url_faults,
+    url_in_file,
+)
 from shared.runtime.site_file.loading import Source
 from shared.runtime.site_file.models import (
     MINUTE,
@@ -39,6 +47,7 @@ _PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{2,29}", re.ASCII)
 ADDRESSES = {"email": "email", "webhook": "", "sms": "phone"}
 """By channel: what a person must have for it."""
 LATER = "comes with a later version: it does nothing in this one"
+HEARTBEAT = "heartbeat"
 HEARTBEAT_ADVISED_MAX_MS = 10 * MINUTE
 
 
@@ -121,6 +130,9 @@ def _target(source: Source, place: Place, model: WebhookModel | HeartbeatModel) 
     for number, entry in enumerate(model.allow):
         for wrong in allow_faults(entry):
             source.fault((*place, "allow", number), *wrong)
+    if model.url and not url_faults(model.url) and (address := private_address(model.url, model.allow)):
+        what = f"{address} is no public address and is never reached: nothing goes out"
+        source.warn((*place, "url"), what, f"a public address, or allow: [{address}] beside it")
 
 
 def _url_file(source: Source, place: Place, text: str) -> None:
@@ -213,6 +225,11 @@ class _Route:
 def configured(source: Source) -> tuple[str, ...]:
     """Names of the channels that stand in the file."""
     return tuple(name for name in ADDRESSES if getattr(source.model.channels, name, None) is not None)
+
+
+def failing(source: Source) -> tuple[str, ...]:
+    """What has an alarm of its own when nothing gets through: each channel, and the heartbeat."""
+    return (*configured(source), *(() if source.model.heartbeat is None else (HEARTBEAT,)))
 
 
 def next_people(source: Source, route: NotifyModel) -> tuple[str, ...]:

@@ -147,6 +147,24 @@ def test_a_failed_poll_and_a_failed_message_prove_nothing(
     assert "test: no" in told["messages"][0]["seen"]
 
 
+def test_a_person_without_a_route_and_a_heartbeat_without_an_answer_are_missing(
+    run: Run, file: Path, site: Site, tmp_path: Path
+) -> None:
+    """Cleo stands under people: only; the heartbeat counts as long as its last outcome is that it arrives."""
+    more = file.read_text().replace("people: {", "people: {cleo: {email: c@example.org}, ")
+    file.write_text(more + 'heartbeat: {url: "https://beat.example.org/"}\n')
+    beat = "demo/_site/heartbeat"
+    _end(site)
+    assert _lines(_sheet(run, file, tmp_path), "messages") == {"anna": False, "cleo": False, beat: False}
+    for is_well, words in ((True, "it arrives"), (False, "answers HTTP 404")):
+        site.open()
+        site.commit(Report(ReportKind.HEARTBEAT, beat, on=is_well, pulse=False, detail=words))
+        _end(site)
+        told = _sheet(run, file, tmp_path)
+        assert _lines(told, "messages")[beat] is is_well
+        assert told["messages"][-1]["seen"].startswith(words)
+
+
 def test_only_what_was_seen_since_a_day_counts(
     run: Run, file: Path, site: Site, plan: SitePlan, tmp_path: Path
 ) -> None:

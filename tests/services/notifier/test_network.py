@@ -8,7 +8,8 @@ import ssl
 
 import pytest
 
-from services.notifier.network import is_public, is_within, resolve, why
+from services.notifier.network import resolve, why
+from shared.runtime.outside import is_public, is_within
 
 PUBLIC = ("1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::1")
 NOT_PUBLIC = (
