@@ -1,8 +1,8 @@
 """The HTTP interface: ``create_app(views, token)`` makes the application, services.gateway.server runs it on loopback.
 
-GET alarms, points, outputs, status, events (server-sent) and commands/{id}; POST commands. Everything but /healthz,
-/readyz and /metrics needs a token; what its role may do is services.gateway.roles. Every trouble is a problem body
-(services.gateway.problems).
+GET alarms, points, outputs, status, events (server-sent), commands/{id}, stock, due; POST commands. Everything but
+/healthz, /readyz and /metrics needs a token; what its role may do is services.gateway.roles. Every trouble is a problem
+body (services.gateway.problems).
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from services.gateway.rates import Rates
 from services.gateway.roles import Role, allowed, needed
 from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream, Source
 from services.gateway.times import rfc3339
+from services.gateway.upkeep_api import add_upkeep
 from services.gateway.views import CommandAnswer, CommandState, IdReused, Views
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
 from shared.domain.ids import SITE_ROOM, is_id
@@ -72,6 +73,7 @@ def create_app(views: Views, keys: Keys | str, past: PastViews | None = None, *,
     _add_state(app, views)
     _add_events(app, views, ring)
     _add_commands(app, views)
+    add_upkeep(app, views)
     if past is not None:
         add_past(app, past, lambda: time_ns() // 1_000_000)
     return app

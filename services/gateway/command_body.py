@@ -140,7 +140,7 @@ def _allowed(name: str) -> str:
     field = next((field for key, field in CommandBody.model_fields.items() if name == (field.alias or key)), None)
     if field is None:
         return ", ".join(field.alias or key for key, field in CommandBody.model_fields.items())
-    length = max(getattr(limit, "max_length", 0) for limit in (*field.metadata, None))
+    length = max((getattr(limit, "max_length", 0) for limit in field.metadata), default=0)
     return _ALLOWED.get(name) or f"a text of at most {length} printable characters on one line"
 
 

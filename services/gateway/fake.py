@@ -20,6 +20,7 @@ from services.gateway.views import (
     PointItem,
     Readiness,
     SiteStatus,
+    Upkeep,
 )
 from shared.domain.events import Event
 from shared.domain.inputs import Command
@@ -48,6 +49,7 @@ class FakeViews:
     )
     values: MetricValues = field(default_factory=MetricValues)
     as_of_ms: int = 1_700_000_000_000
+    maintained: Upkeep | None = field(default_factory=lambda: Upkeep(parts=(), dues=()))
     commands: list[Command] = field(default_factory=list)
     """Every command that was an input, in order."""
     _answers: dict[str, tuple[Command, CommandAnswer]] = field(default_factory=dict)
@@ -131,3 +133,6 @@ class FakeViews:
     def command_state(self, command_id: str) -> CommandAnswer | None:
         known = self._answers.get(command_id)
         return None if known is None else known[1]
+
+    async def upkeep(self) -> Upkeep | None:
+        return self.maintained

@@ -117,6 +117,58 @@ class SiteStatus:
     """Names that rooms had: events of then have them."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartItem:
+    """One replaceable part; empty texts are what is not known."""
+
+    part: str
+    kind: str
+    """A PartKind of the core."""
+    type: str
+    serial: str
+    made: str
+    installed: str
+    position: str
+    replaced_at_ms: int
+    replaced_by: str
+    reason: str
+    times: int
+    """So often it was replaced."""
+    baseline_mohm: str
+    baseline_at_ms: int
+    measuring: int
+    """So many good values are still wanted for a baseline."""
+    site_file_serial: str
+    """When it is another one than the recorded."""
+    calibrated_at_ms: int
+    tested_at_ms: int
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A calibration or proof test that comes again and again."""
+
+    kind: str
+    """calibration, proof_test"""
+    subject: str
+    alarm: str
+    due_at_ms: int
+    left_ms: int
+    """Until then; 0 and less when it is overdue."""
+    done_at_ms: int
+    by: str
+    every_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    parts: tuple[PartItem, ...]
+    """In the order of the plan."""
+    dues: tuple[DueItem, ...]
+    """The next first."""
+
+
 class CommandState(StrEnum):
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -214,4 +266,8 @@ class Views(Protocol):
 
     def command_state(self, command_id: str) -> CommandAnswer | None:
         """What became of a command; None when the id is not known."""
+        ...
+
+    async def upkeep(self) -> Upkeep | None:
+        """What is built in and what is due, at most a second old; None when that took longer than 5 s."""
         ...

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
 
-from services.gateway.views import IdReused
+from services.gateway.views import IdReused, Upkeep
 from services.processor.runner import Committed, Runner
 from services.site import shown as shown_parts
 from services.site.answers import Answers, Decided
@@ -28,6 +28,7 @@ from services.site.loss_mark import Life, LossMark, lost, not_known
 from services.site.reader import LogReader
 from services.site.shown import NOTHING, Shown
 from services.site.tail import Tail
+from services.site.upkeep_items import upkeep
 from services.site.writer import InputBody, Item, Writer
 from shared.devices.frame import Frame
 from shared.devices.plan import DecisionPlan
@@ -219,11 +220,19 @@ class Service:
         """The decision version from here on; done when the future is."""
         return self.writer.call(lambda: self._after(self.runner.change_rules(decision, actor)))
 
+    def upkeep(self) -> "Future[Upkeep]":
+        """What is built in and what is due now."""
+        return self.writer.call(self._upkeep_in_writer)
+
     def record(self, reports: Sequence[Report], name: str, position: bytes) -> "Future[None]":
         """Reports and the position of who read as far as them, in one transaction."""
         return self.writer.call(lambda: self._after(self.runner.commit(reports, {name: position})))
 
     # The writer's thread
+
+    def _upkeep_in_writer(self) -> Upkeep:
+        now_ms = self._clock.wall_ms()
+        return upkeep(self.runner.states, now_ms, now_ms)
 
     def _offer_in_writer(self, item: Item) -> bool:
         return self.runner.offer((item.body if item.source is None else self._timed(item.body, item.source),))

@@ -1,6 +1,9 @@
 """The interface of a whole site, asked at random by its own description: no 5xx, whatever is asked."""
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.site.command.stock import due, stock
 from tests.e2e.depot import Depot, open_depot
 from tests.e2e.foreign import Site, wait_for
 from tests.fuzz.test_http import hold
@@ -44,6 +48,19 @@ def asking(schema: Any, method: str, path: str, where: tuple[str, str]) -> Calla
         hold(schema, method, path, data, where)
 
     return ask
+
+
+def test_stock_and_due_are_told_as_the_commands_tell_them(site: Site) -> None:
+    """Over HTTP from the running site, by the command from its log."""
+    for path, command, names in (
+        ("stock", stock, ("part", "kind", "serial")),
+        ("due", due, ("subject", "kind", "alarm")),
+    ):
+        told = [[item[name] for name in names] for item in site.get(f"/api/v1/{path}")["items"]]
+        with redirect_stdout(StringIO()) as out:
+            command(site.data, as_json=True)
+        assert told == [[item[name] for name in names] for item in json.loads(out.getvalue())["items"]]
+        assert told
 
 
 def test_no_question_makes_a_site_stumble(site: Site) -> None:

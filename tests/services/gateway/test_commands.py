@@ -200,7 +200,9 @@ async def test_a_wrong_field_is_422_with_its_name(
     """The sender learns which field is wrong and what is allowed; nothing is done."""
     answer = await client.post("/api/v1/commands", json={**GOOD, **change})
     assert answer.status_code == 422
-    (error,) = problem(answer)["errors"]
+    errors = problem(answer)["errors"]
+    assert isinstance(errors, list)
+    (error,) = errors
     assert error["field"] == field
     assert ALLOWED.get(field, "id, what, subject, ") in error["allowed"]
     assert error["allowed"] not in error["message"]

@@ -90,6 +90,15 @@ class ViewsContract:
         """Nobody is told that a command is pending which nobody gave."""
         assert views.command_state("never") is None
 
+    async def test_what_is_due_next_comes_first(self, views: Views) -> None:
+        """Every part has a name of its own, and each due an alarm that will tell of it."""
+        found = await views.upkeep()
+        assert found is not None
+        names = [item.part for item in found.parts]
+        assert len(set(names)) == len(names)
+        assert [item.due_at_ms for item in found.dues] == sorted(item.due_at_ms for item in found.dues)
+        assert all(item.alarm.startswith(item.subject.rpartition("/")[0]) for item in found.dues)
+
     async def test_readiness_and_metrics_are_always_there(self, views: Views) -> None:
         """Health is answered from the first moment."""
         assert isinstance(views.readiness().ready, bool)
