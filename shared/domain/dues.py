@@ -26,11 +26,12 @@ def find(state: RoomState, kind: DueKind, subject: str) -> int | None:
     return next(found, None)
 
 
-def done(turn: Turn, at: int, *, age_ms: int, reason: str, actor: str) -> None:
-    """It was done so long ago, and is due again from then."""
+def done(turn: Turn, at: int, *, age_ms: int, reason: str, actor: str, is_taken_for_done: bool = False) -> None:
+    """It was done so long ago, and is due again from then; or is taken for done until a person says when it was."""
     state = turn.state
     plan, due = state.plan.dues[at], state.dues[at]
     due.since_ms, due.done_at_ms, due.by = turn.now - age_ms, turn.entry.at_ms - age_ms, actor
+    due.is_taken_for_done = is_taken_for_done
     kind = EventType.CALIBRATION_DONE if plan.kind is DueKind.CALIBRATION else EventType.PROOF_TEST_DONE
     turn.emit(kind, plan.subject, reason=reason, actor=actor, until_ms=max(due.since_ms + plan.every_ms, 0))
     look(turn, state.index.special[(RowKind.DUE, at)])

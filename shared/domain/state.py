@@ -153,6 +153,8 @@ class DueState:
     by: str = ""
     record: str = ""
     """The commissioning record that was counted last."""
+    is_taken_for_done: bool = False
+    """A new gas head comes calibrated; the day of its certificate, once it is told, may be an earlier one."""
 
 
 @dataclass(slots=True)

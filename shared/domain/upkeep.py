@@ -3,7 +3,8 @@
 A replaced jar begins anew: its resistance without a baseline until one is given or measured, its delays and counts
 forgotten, conditions that were false unknown until the next good value, latches of what the old jar did let go. What is
 true stays true until a value says otherwise. A new gas head was calibrated by its maker: its calibration is due from
-now. A new current sensor's seven-day median begins anew. No output is touched by any of this.
+now, or from the day of its certificate when a person names that afterwards. A new current sensor's seven-day median
+begins anew. No output is touched by any of this.
 """
 
 from shared.domain import alarms, baselines, dues, rows
@@ -17,6 +18,7 @@ from shared.domain.upkeep_plan import DueKind, PartKind
 
 VALUE_MAX = 100_000_000
 """100 Ohm in uOhm: no jar has so much."""
+DAY_MS = 86_400_000
 UNKNOWN_SERIAL = "unknown"
 
 
@@ -70,7 +72,7 @@ def replace(turn: Turn, command: Command) -> Rejected | None:
     elif kind is PartKind.GAS_HEAD:
         due = dues.find(state, DueKind.CALIBRATION, command.subject)
         if due is not None:
-            dues.done(turn, due, age_ms=0, reason="a new gas head", actor=command.actor)
+            dues.done(turn, due, age_ms=0, reason="a new gas head", actor=command.actor, is_taken_for_done=True)
     elif kind is PartKind.SENSOR:
         _forget_medians(turn, command.subject)
     return None
@@ -175,7 +177,8 @@ def _done(turn: Turn, command: Command, kind: DueKind) -> Rejected | None:
     if command.age_ms < 0:
         return _no(Refusal.OUT_OF_RANGE, "the day is still to come")
     due = state.dues[at]
-    if due.done_at_ms and turn.now - command.age_ms < due.since_ms:
-        return _no(Refusal.ALREADY, f"done later, by {due.by}")
+    if due.done_at_ms and not due.is_taken_for_done and turn.now - command.age_ms < due.since_ms:
+        days = (turn.now - due.since_ms) // DAY_MS
+        return _no(Refusal.ALREADY, f"{due.by} told of one {days} days ago, which is later; a later day counts")
     dues.done(turn, at, age_ms=command.age_ms, reason=command.reason.strip(), actor=command.actor)
     return None

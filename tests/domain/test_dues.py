@@ -107,6 +107,28 @@ def test_a_new_gas_head_is_due_from_now() -> None:
     assert told(made.tick(1)) == [CALIBRATION]
 
 
+def test_a_new_gas_head_is_due_from_the_day_of_its_certificate() -> None:
+    """Told once, after the replacement; from then on a calibration is known, and an earlier day is refused."""
+    made = _begun(_dues())
+    made.tick(100 * DAY_MS)
+    made.command(What.REPLACE, GAS, serials=("G1", "G2"), reason="poisoned", actor="anna")
+    events = made.command(What.CALIBRATED, GAS, age_ms=30 * DAY_MS, reason="certificate 7", actor="ben")
+    assert told(events) == ["calibration.done gas1-h2"]
+    refused = made.command(What.CALIBRATED, GAS, age_ms=31 * DAY_MS)
+    assert _refused(refused) == Refusal.ALREADY
+    assert "ben told of one 30 days ago, which is later; a later day counts" in refused[0].reason
+    assert made.tick(150 * DAY_MS - 1) == []
+    assert told(made.tick(1)) == [CALIBRATION]
+
+
+def test_a_certificate_that_is_too_old_is_overdue_at_once() -> None:
+    """A head that lay in the store for a year must be calibrated before it is relied upon."""
+    made = _begun(_dues())
+    made.command(What.REPLACE, GAS, serials=("G1", "G2"), reason="poisoned")
+    made.state = core.state_from_data(_dues(), "v1", core.state_to_data(made.state))
+    assert told(made.command(What.CALIBRATED, GAS, age_ms=365 * DAY_MS)) == ["calibration.done gas1-h2", CALIBRATION]
+
+
 def test_a_test_that_is_proven_is_a_proof_test() -> None:
     """Read-back and airflow within run-up, with nothing but the test demanding: the proof test is done."""
     made = _begun(_dues(proof_days=100))

@@ -37,7 +37,8 @@ def replace(
     """Record that a jar, module, sensor, gas head or device was replaced.
 
     A new jar gets a baseline of its own: --mohm, or the median of its next good values; until then nothing judges its
-    resistance. A new gas head is due for calibration from now on. No output is touched.
+    resistance. A new gas head is due for calibration from now on, or from the day of its certificate: tell it
+    afterwards with `ampward calibrated DETECTOR --on DAY`. No output is touched.
 
     Example: ampward replace demo/r1/bat1/4S2 --old 7731 --new 9120 --reason "leaking lid"
     """
@@ -79,6 +80,8 @@ def calibrated(
     as_json: Json = False,
 ) -> int:
     """Record that a hydrogen detector was calibrated; it is due again from that day.
+
+    A day before the last calibration is refused, but for a new head: the day of its certificate counts, once.
 
     Example: ampward calibrated demo/r1/gas1-h2 --on 2026-11-02 --reason "test gas 2 %, sheet 118"
     """
