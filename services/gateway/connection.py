@@ -4,6 +4,7 @@
     answered before the body came -- HEAD_WAIT_S without its end ---------> closed
     answered ----------------------- KEEP_ALIVE_S without a request ------> closed (uvicorn's own)
     our bytes wait ----------------- SEND_WAIT_S and they still wait -----> aborted
+    no request for YIELD_AFTER_S --- and all places are taken ------------> 503, closed: the longest waiting first
 
 What is not HTTP, or has a head over HEAD_MAX, is answered with a problem body too. The time of a body is the door's.
 """
@@ -21,10 +22,18 @@ from services.gateway.problems import MEDIA_TYPE, TYPE_PREFIX
 HEAD_MAX = 16 * 1024
 """A cursor, a token and a browser's own headers are under 4 KiB."""
 HEAD_WAIT_S = 10.0
+YIELD_AFTER_S = 1.0
+"""So long a connection without a whole request keeps its place before it makes room for a new one."""
 SEND_WAIT_S = 30.0
 WRITE_BUFFER = 32 * 1024
 """Bytes that wait in this process for a slow reader before its stream waits too; with one page of events on top."""
-_TITLES = {400: "This is not HTTP", 408: "The request did not arrive in time", 431: "The head is too large"}
+RETRY_AFTER_S = 5
+_TITLES = {
+    400: "This is not HTTP",
+    408: "The request did not arrive in time",
+    431: "The head is too large",
+    503: "Too many connections",
+}
 
 
 def bare_problem(status: int, name: str, title: str, detail: str, retry_after_s: int = 0) -> bytes:
@@ -70,6 +79,24 @@ class Connection(H11Protocol):
         elif self._owed is None:
             self._owe()
 
+    def waits_s(self) -> float:
+        """So long it has waited for a request of the other side; 0 while one is worked on."""
+        now = self.loop.time()
+        if self.transport.is_closing():
+            return 0.0
+        if self._owed is not None:
+            return now - self._owed.when() + HEAD_WAIT_S
+        if self.timeout_keep_alive_task is not None:
+            return now - self.timeout_keep_alive_task.when() + self.timeout_keep_alive
+        return 0.0
+
+    def make_room(self) -> None:
+        """Others need the place of this one, which asks for nothing."""
+        if self._owed is not None:
+            self._end(503, "too-many-connections", "This one had sent no whole request, and others need its place.")
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stuck is None:
@@ -106,7 +133,8 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR) and self.cycle_is_over():
-            self.transport.write(bare_problem(status, name, _TITLES[status], detail))
+            again_s = RETRY_AFTER_S if status == 503 else 0
+            self.transport.write(bare_problem(status, name, _TITLES[status], detail, again_s))
         self.transport.close()
 
     def cycle_is_over(self) -> bool:

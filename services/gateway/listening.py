@@ -1,5 +1,8 @@
 """The listening socket: who is one too many gets an answer, and clients never take the descriptors of others.
 
+When all places are taken, the connection that has waited longest without a request makes room, so that a crowd of half
+requests keeps nobody out who has a whole one, such as a probe of /healthz.
+
 Accepted connections are moved to descriptors from LOW_DESCRIPTORS up: libraries that still use select() know no higher
 ones, and a thousand readers would leave them none. When the process has no descriptor left all the same, a spare one is
 given up for a moment to answer 503. The socket is for asyncio, which never blocks in accept().
@@ -10,15 +13,14 @@ import fcntl
 import os
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
-from services.gateway.connection import bare_problem
+from services.gateway.connection import RETRY_AFTER_S, YIELD_AFTER_S, Connection, bare_problem
 
 LOW_DESCRIPTORS = 1024
 OTHERS = 256
 """Descriptors that the rest of the process keeps: log, history, broker, mail, webhooks: some 60 in use."""
-RETRY_AFTER_S = 5
 
 
 def room_for(wanted: int) -> int:
@@ -34,11 +36,11 @@ def room_for(wanted: int) -> int:
 
 
 class Listening(socket.socket):
-    """Takes the bound socket over. ``count`` tells how many connections are open; at most ``limit`` may be."""
+    """Takes the bound socket over. ``connections`` are those that are open; at most ``limit`` may be."""
 
-    def __init__(self, bound: socket.socket, count: Callable[[], int], limit: int) -> None:
+    def __init__(self, bound: socket.socket, connections: Collection[Connection], limit: int) -> None:
         super().__init__(fileno=bound.detach())
-        self._count = count
+        self._connections = connections
         self._limit = limit
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -51,7 +53,7 @@ class Listening(socket.socket):
                 raise
             self._refuse_without_descriptor()
             raise BlockingIOError(errno.EAGAIN, "no descriptor is left") from None
-        if self._count() >= self._limit:
+        if len(self._connections) >= self._limit and not self._make_room():
             _refuse(made, f"{self._limit} connections are open already.")
             raise BlockingIOError(errno.EAGAIN, "too many connections")
         return _lifted(made), address
@@ -61,6 +63,13 @@ class Listening(socket.socket):
             os.close(self._spare)
             self._spare = -1
         super().close()
+
+    def _make_room(self) -> bool:
+        longest = max(self._connections, key=Connection.waits_s)
+        if longest.waits_s() < YIELD_AFTER_S:
+            return False
+        longest.make_room()
+        return True
 
     def _refuse_without_descriptor(self) -> None:
         os.close(self._spare)

@@ -1,13 +1,15 @@
 """Runs the application on a bound socket inside another program's event loop. Signals are left to the program.
 
-Limits: CONNECTIONS_MAX connections, fewer where the system gives this process fewer descriptors; one more is answered
-503 at once (services.gateway.listening). What a connection may make us wait for: services.gateway.connection.
+Limits: CONNECTIONS_MAX connections, fewer where the system gives this process fewer descriptors; one more takes the
+place of one without a request, or is answered 503 at once (services.gateway.listening). What a connection may make us
+wait for: services.gateway.connection.
 """
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -51,8 +53,8 @@ class Gateway:
             timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._server = _Server(config)
-        connections = self._server.server_state.connections
-        self._socket = Listening(listening, lambda: len(connections), room_for(connections_max))
+        connections = cast(set[Connection], self._server.server_state.connections)
+        self._socket = Listening(listening, connections, room_for(connections_max))
         self._task: asyncio.Task[None] | None = None
 
     @property

@@ -143,6 +143,28 @@ async def test_one_connection_too_many_is_503(small: Gateway) -> None:
         writer.close()
 
 
+async def test_half_requests_keep_nobody_out(small: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest waiting makes room for who asks, and is told so."""
+    monkeypatch.setattr("services.gateway.listening.YIELD_AFTER_S", 0.05)
+    held = [await opened(small.address) for _ in range(3)]
+    for _, writer in held:
+        writer.write(b"GET /heal")
+        await writer.drain()
+    async with asyncio.timeout(20), httpx.AsyncClient() as client:
+        while True:
+            await asyncio.sleep(0.06)
+            try:
+                if (await client.get(f"http://{small.address}/healthz")).status_code == 200:
+                    break
+            except httpx.TransportError:
+                continue
+    status, body = await answered(held[0][0])
+    assert (status, body["title"]) == (503, "Too many connections")
+    assert str(body["detail"]).startswith("This one had sent no whole request")
+    for _, writer in held:
+        writer.close()
+
+
 @pytest.fixture
 def descriptors() -> Iterator[Callable[[], None]]:
     """Call it to leave this process no descriptor; all come back after the test."""
