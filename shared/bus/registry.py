@@ -4,7 +4,7 @@
     ampward.inputs.v1       site        30 days         signed blocks of inputs with the site's own events
     ampward.events.v1       site        400 days        the events of one block, compared and marked
     ampward.live.v1         site        1 day           newest points and the site's own events, at once
-    ampward.state.v1        site/room   newest a key    whole room states
+    ampward.state.v1        site        newest a key    whole states of a site, all its rooms
     ampward.rulesets.v1     hash        newest a key    bodies of decision versions
     ampward.commands.v1     site        7 days          towards sites, with a time to live
     ampward.deliveries.v1   site        400 days        what became of each message to a person
@@ -65,7 +65,7 @@ class Topic:
     name: str
     holds: str
     key: str
-    """``site``, ``site/room`` or ``hash``."""
+    """``site`` or ``hash``."""
     retention_ms: int
     record_bytes_max: int
     compacted: bool = False
@@ -111,8 +111,8 @@ LIVE: Final = Topic(
 )
 STATE: Final = Topic(
     "ampward.state.v1",
-    "whole room states",
-    "site/room",
+    "whole states of a site, all its rooms",
+    "site",
     FOREVER,
     RECORD_BYTES_MAX,
     compacted=True,

@@ -1,0 +1,60 @@
+"""Blocks of a recorded log: its chain cut as a seed says, as the uplink would send them."""
+
+import random
+from collections.abc import Iterator
+
+from shared.domain.version import CORE_VERSION
+from shared.log.chain import link
+from shared.log.port import EventRow, InputRow, Reading
+from shared.wire.blocks import Block, BlockLink
+from shared.wire.rows import EventBytes
+
+Link = tuple[bytes, BlockLink, tuple[InputRow, ...], tuple[EventRow, ...]]
+
+
+def links_of(log: Reading) -> Iterator[Link]:
+    """(the hash before, the link, its inputs, its events) of the whole log, in order."""
+    before = log.genesis()
+    for stretch in log.stretches():
+        begin = 0
+        for last in stretch.links:
+            rows = tuple(row for row in stretch.inputs if begin < row.site_seq <= last)
+            events = tuple(row for row in stretch.events if begin < row.site_seq <= last)
+            made = link(before, rows, events)
+            yield before, BlockLink(last, made.hash), rows, events
+            before, begin = made.hash, last
+
+
+def blocks_of(log: Reading, *, site: str, seed: int = 0, most: int = 8, epoch: int = 1) -> list[Block]:
+    """The log in blocks of one to ``most`` links; a Start begins a block of its own, as the uplink cuts."""
+    draw = random.Random(seed)
+    blocks: list[Block] = []
+    waiting: list[Link] = []
+    size = draw.randint(1, most)
+    names = list(log.log_ids())
+    for each in links_of(log):
+        is_start = each[2][0].kind == "start"
+        if waiting and (is_start or len(waiting) >= size):
+            blocks.append(block_from(waiting, site=site, names=names, epoch=epoch))
+            waiting, size = [], draw.randint(1, most)
+        waiting.append(each)
+    return [*blocks, block_from(waiting, site=site, names=names, epoch=epoch)]
+
+
+def block_from(links: list[Link], *, site: str, names: list[tuple[int, str]], epoch: int = 1) -> Block:
+    """One block of these links."""
+    rows = tuple(row for _, _, inputs, _ in links for row in inputs)
+    events = tuple(EventBytes(e.site_seq, e.ordinal, e.data) for _, _, _, made in links for e in made)
+    first = min([rows[0].site_seq, *(event.site_seq for event in events[:1])])
+    return Block(
+        site=site,
+        epoch=epoch,
+        log_id=[name for begin, name in names if begin <= first][-1],
+        first_seq=first,
+        last_seq=rows[-1].site_seq,
+        prev_hash=links[0][0],
+        links=tuple(each for _, each, _, _ in links),
+        core_version=CORE_VERSION,
+        inputs=rows,
+        events=events,
+    )
