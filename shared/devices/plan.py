@@ -47,6 +47,19 @@ class MqttPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class UplinkPlan:
+    """The way to the fleet; ``kafka`` is empty for a site without one."""
+
+    kafka: str = ""
+    """host:port of the brokers, several behind commas."""
+    mqtt: str = ""
+    """mqtt:// or mqtts://, may be empty: no broker."""
+    identity: str = ""
+    """Folder of the site's keys."""
+    kib_per_s: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class LogLimits:
     frames_days: int = 90
     ballast_mib: int = 64
@@ -71,3 +84,5 @@ class SitePlan:
     log: LogLimits = field(default_factory=LogLimits)
     notify: NotifyPlan = field(default_factory=NotifyPlan)
     """Who is told what. guard never gets it: its plan does not change with people."""
+    uplink: UplinkPlan = field(default_factory=UplinkPlan)
+    """Nor does guard get this."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import msgspec
 
-from shared.devices.plan import DecisionPlan, SitePlan
+from shared.devices.plan import DecisionPlan, SitePlan, UplinkPlan
 from shared.domain.errors import WireError
 from shared.domain.ids import DecisionVersion
 from shared.domain.notify_plan import NotifyPlan
@@ -50,8 +50,8 @@ def encode_site(plan: SitePlan) -> bytes:
 
 
 def encode_guard(plan: SitePlan) -> bytes:
-    """The site's plan as guard gets it: without people. Its SHA-256 names the plan between guard and the site."""
-    return _encoder.encode(replace(plan, notify=NotifyPlan()))
+    """The site's plan as guard gets it: without people and fleet. Its SHA-256 names it between guard and site."""
+    return _encoder.encode(replace(plan, notify=NotifyPlan(), uplink=UplinkPlan()))
 
 
 def decode_site(data: bytes) -> SitePlan:

@@ -85,8 +85,9 @@ def check_site(path: Path, env: Mapping[str, str], free_bytes: int = 0) -> Check
     capacity = EMPTY
     if not any(fault.severity == "error" for fault in source.faults):
         plan = compile_site(names, rooms, devices)
-        capacity = sheet(plan.buses, devices, plan.decision.rooms, plan.log, free_bytes)
+        capacity = sheet(plan.buses, devices, plan.decision.rooms, plan.log, free_bytes, plan.uplink)
         _disk(source, capacity, plan.log)
+        _uplink(source, capacity)
     return Checked(plan, _sorted(source), capacity, tuple(dict.fromkeys(source.files)))
 
 
@@ -143,6 +144,13 @@ def _gas_wait(source: Source, bus: BusPlan, line: LineTime, devices: list[Device
         if wait_us > TRIP_MAX_US:
             what = f"gas may be seen only after {format_duration(round_div(wait_us, 1000))} on the line {line.bus}"
             source.fault(("devices", device.id, "bus"), what, "2s at most: a faster line, or slow devices on another")
+
+
+def _uplink(source: Source, capacity: CapacitySheet) -> None:
+    if capacity.uplink_bytes_a_day_max and 2 * capacity.uplink_bytes_a_day > capacity.uplink_bytes_a_day_max:
+        need = -(-capacity.uplink_bytes_a_day // (86_400 << 10))
+        what = f"frames alone may need {need} KiB a second: a backlog hardly gets up beside them"
+        source.warn(("uplink", "kib_per_s"), what, f"{2 * need} or more, or slower polls")
 
 
 def _disk(source: Source, capacity: CapacitySheet, log: LogLimits) -> None:

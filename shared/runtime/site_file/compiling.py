@@ -35,6 +35,7 @@ from shared.runtime.site_file.models import RuleModel
 from shared.runtime.site_file.names import Found, Names
 from shared.runtime.site_file.outputs import OutputTables, add_detector, judged
 from shared.runtime.site_file.tables import Subject, Tables, stale_ms
+from shared.runtime.site_file.uplink import uplink_plan
 from shared.runtime.site_file.values import scaled
 
 DAY_MS = 86_400_000
@@ -95,6 +96,7 @@ def compile_site(names: Names, rooms: list[Room], devices: tuple[DevicePlan, ...
             disk_low_mib=model.log.disk_low_mib,
         ),
         notify=notify_plan(source),
+        uplink=uplink_plan(source),
     )
 
 

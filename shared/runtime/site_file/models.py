@@ -327,6 +327,19 @@ class LogModel(Model):
     disk_low_mib: Annotated[Whole, Field(ge=1, le=1_048_576)] = 256
 
 
+class UplinkModel(Model):
+    """The way to the fleet."""
+
+    kafka: str
+    """host:port of its brokers, several behind commas."""
+    mqtt: str = ""
+    """mqtt://host:1883 or mqtts://host:8883 of its MQTT broker."""
+    identity: str
+    """The folder that `ampward enroll` has made for this site."""
+    kib_per_s: Annotated[Whole, Field(ge=16, le=1_048_576)] = 4096
+    """What may go up a second at most, in KiB."""
+
+
 class Sections(Model):
     """What the site file and the files it includes may hold."""
 
@@ -348,8 +361,7 @@ class Sections(Model):
     simulate: str = ""
     """The devices file that a demo site starts."""
     log: LogModel = LogModel()
-    uplink: dict[str, Any] | None = None
-    """Comes with a later version."""
+    uplink: UplinkModel | None = None
     northbound: dict[str, Any] | None = None
     """Comes with a later version."""
 

@@ -12,20 +12,14 @@ from shared.runtime.site_file.loading import Source
 from shared.runtime.site_file.messages import check_file, check_people
 from shared.runtime.site_file.models import BusModel, DeviceModel
 from shared.runtime.site_file.names import Found, Names, listing, near
+from shared.runtime.site_file.uplink import check_uplink
+from shared.runtime.site_file.values import split_address
 
 BAUDS = (1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 TIMEOUT_ADVISED_MS = (100, 2_000)
 EVERY_ADVISED_MAX_MS = 60_000
 KINDS = ("modbus_tcp", "modbus_rtu", "simulated", "snmp")
 LATER = "comes with a later version: it does nothing in this one"
-
-
-def split_address(text: str) -> tuple[str, int] | None:
-    """(host, port) of host:port, or None."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or any(mark in host for mark in " /@") or not (port.isascii() and port.isdecimal()):
-        return None
-    return (host, int(port)) if int(port[:6]) <= 65_535 else None
 
 
 def check_site_wide(names: Names, rooms: list[Room]) -> None:
@@ -52,9 +46,9 @@ def _site(source: Source) -> None:
     elif not _is_loopback(address[0]):
         what = f"{address[0]} can be reached from outside; that comes with a later version"
         source.fault(("http",), what, "127.0.0.1, localhost or [::1]")
-    for key in ("uplink", "northbound"):
-        if getattr(model, key) is not None:
-            source.warn((key,), LATER, "keep it for a later version")
+    if model.northbound is not None:
+        source.warn(("northbound",), LATER, "keep it for a later version")
+    check_uplink(source)
     if model.simulate:
         _simulate(source)
     if model.mqtt is not None:

@@ -196,3 +196,11 @@ def scaled(value: Decimal, unit: Unit) -> int | None:
     """The integer that carries ``value`` in ``unit``, or None when it has more decimals than the unit."""
     exact = value.scaleb(DECIMALS[unit])
     return int(exact) if exact == exact.to_integral_value() and abs(exact) < CEILING else None
+
+
+def split_address(text: str) -> tuple[str, int] | None:
+    """(host, port) of host:port, or None."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or any(mark in host for mark in " /@") or not (port.isascii() and port.isdecimal()):
+        return None
+    return (host, int(port)) if int(port[:6]) <= 65_535 else None

@@ -45,3 +45,19 @@ def test_a_small_disk_is_warned_of() -> None:
     """The retention must fit on the disk."""
     faults = check_site(GOOD / "base.yaml", {}, free_bytes=600 << 20).faults
     assert any(fault.key == "log.frames" and fault.severity == "warning" for fault in faults)
+
+
+def test_the_sheet_says_what_goes_up(tmp_path: Path) -> None:
+    """What frames need of the uplink, what it may take, how long a backlog takes; a slow one is warned of."""
+    text = (GOOD / "base.yaml").read_text(encoding="utf-8").replace("../profiles", str(GOOD.parent / "profiles"))
+    file = tmp_path / "site.yaml"
+    key = 'uplink: {kafka: "k1:9092,k2:9092", identity: ., kib_per_s: %d}\n'
+    (tmp_path / "signing.key").write_text("")
+    file.write_text(text + key % 16, encoding="utf-8")
+    slow = check_site(file, {})
+    file.write_text(text.replace("every: 200ms", "every: 100ms").replace("every: 2s", "every: 100ms") + key % 16)
+    slower = check_site(file, {})
+    assert slow.capacity.uplink_bytes_a_day_max == 16 * 1024 * 86_400
+    assert "what a cut of 72 h held back is up" in slow.capacity.text()
+    assert [fault.key for fault in slow.faults] == []
+    assert [fault.key for fault in slower.faults if fault.key.startswith("uplink")] == ["uplink.kib_per_s"]

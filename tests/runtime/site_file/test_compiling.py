@@ -441,4 +441,4 @@ def test_the_example_of_the_interface_description_is_a_site() -> None:
     assert checked.errors == ()
     assert checked.plan is not None
     keys = {fault.key for fault in checked.faults}
-    assert {"buses.b3.snmp", "uplink", "northbound"} <= keys
+    assert {"buses.b3.snmp", "uplink.kafka", "uplink.mqtt", "northbound"} <= keys
