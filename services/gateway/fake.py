@@ -7,6 +7,7 @@ is kept answer CursorGone. What the site would decide is handed in: ``decide`` a
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from services.gateway.views import (
     AlarmItem,
@@ -22,7 +23,7 @@ from services.gateway.views import (
     SiteStatus,
     Upkeep,
 )
-from shared.domain.events import Event
+from shared.domain.events import About, Event, about
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
 from shared.runtime.metrics import MetricValues
@@ -110,6 +111,13 @@ class FakeViews:
                 return CursorGone(self._dropped)
         found = (item for item in self._events if cursor is None or item.cursor[1:] > cursor[1:])
         return tuple(item for _, item in zip(range(limit), found, strict=False))
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        found = self.events_after(cursor, len(self._events))
+        if isinstance(found, CursorGone):
+            return cursor
+        unwanted = takewhile(lambda item: not wanted(about(item.event)), found)
+        return max((item.cursor for item in unwanted), default=cursor)
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         if self.events_after(cursor, 1):

@@ -16,6 +16,7 @@ import orjson
 
 from services.gateway.cursors import encode_cursor
 from services.gateway.views import CursorGone, EventItem, Views
+from shared.domain.events import About, Event
 from shared.log.port import Cursor
 from shared.wire.events import cloud_event
 
@@ -51,9 +52,9 @@ class Page:
             self._texts.clear()
         return self._whole
 
-    def some(self, wanted: Callable[[EventItem], bool]) -> bytes:
+    def some(self, wanted: Callable[[Event], bool]) -> bytes:
         """What is wanted of it."""
-        return b"".join(self.text(place) for place, item in enumerate(self.items) if wanted(item))
+        return b"".join(self.text(place) for place, item in enumerate(self.items) if wanted(item.event))
 
     def text(self, place: int) -> bytes:
         found = self._texts.get(place)
@@ -68,6 +69,10 @@ class Pages:
     def __init__(self, views: Views) -> None:
         self._views = views
         self._kept: OrderedDict[Cursor, tuple[float, Page]] = OrderedDict()
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        """Where a reader who wants only this may go on instead."""
+        return self._views.pass_over(cursor, wanted)
 
     def after(self, cursor: Cursor | None) -> Page | CursorGone:
         """The next events; a page that was made lately is given again, though there may be more by now."""

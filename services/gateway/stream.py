@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from services.gateway.cursors import encode_cursor
 from services.gateway.pages import Bell, Page, Pages
-from services.gateway.views import CursorGone, EventItem
+from services.gateway.views import CursorGone
+from shared.domain.events import About, Event
 from shared.domain.plan import Severity
 from shared.log.port import Cursor
 
@@ -40,8 +41,7 @@ class EventFilter:
     def is_open(self) -> bool:
         return self == EventFilter()
 
-    def wants(self, item: EventItem) -> bool:
-        event = item.event
+    def wants(self, event: About | Event) -> bool:
         if self.site and event.site != self.site:
             return False
         if self.room and event.room != self.room:
@@ -122,6 +122,8 @@ class EventStream:
         cursor = self._start
         while True:
             wake.clear()
+            if not self._wanted.is_open:
+                cursor = self._source.pages.pass_over(cursor, self._wanted.wants)
             found = self._source.pages.after(cursor)
             if isinstance(found, CursorGone):
                 cursor = found.oldest

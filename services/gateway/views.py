@@ -10,12 +10,12 @@ Promises asked of an implementation:
 - instants are ``_at_ms``, UTC milliseconds since 1970, 0 for "never"; the gateway writes them as RFC 3339.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from shared.domain.events import Event
+from shared.domain.events import About, Event
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
 from shared.runtime.metrics import MetricValues
@@ -251,6 +251,11 @@ class Views(Protocol):
 
     def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
         """At most ``limit`` events behind the cursor, in order; None reads from the beginning of what is kept."""
+        ...
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        """A place to go on from instead of ``cursor``: no event that is wanted lies between them. For readers who want
+        little of much: many unwanted events are passed over at once, without being looked at one by one."""
         ...
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:

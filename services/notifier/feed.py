@@ -5,11 +5,12 @@ the tests is tests/services/notifier/fake_site.py. Every method is called from o
 except the coroutines.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from services.notifier.routing import Setting
-from shared.domain.events import Event
+from shared.domain.events import About, Event
 from shared.domain.inputs import ReportKind
 from shared.log.port import Cursor
 
@@ -43,6 +44,11 @@ class Feed(Protocol):
 
     def events_after(self, cursor: Cursor | None, limit: int) -> tuple[News, ...] | Gone:
         """At most ``limit`` events behind the cursor, in order; None reads from the beginning of what is kept."""
+        ...
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        """A place to go on from instead of ``cursor``: no event that is wanted lies between them, and none that is
+        undurable."""
         ...
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:

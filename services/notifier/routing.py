@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.notifier.messages import Lane
 from services.notifier.moments import Moment, within
-from shared.domain.events import Event
+from shared.domain.events import About, Event
 from shared.domain.notify_plan import REPEAT_MS_MAX, NotifyPlan, Person, Route
 from shared.domain.plan import Severity
 
@@ -60,11 +60,11 @@ class Recipient:
     """0: told at once; n: told when nobody has acked for n times the route's escalate_after."""
 
 
-def severity_of(event: Event) -> Severity:
+def severity_of(event: About | Event) -> Severity:
     return Severity[event.severity.upper()]
 
 
-def matches(route: Route, event: Event) -> bool:
+def matches(route: Route, event: About | Event) -> bool:
     if severity_of(event) < route.severity:
         return False
     return (not route.rooms or event.room in route.rooms) and (not route.rules or event.rule in route.rules)

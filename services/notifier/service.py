@@ -30,7 +30,7 @@ from services.notifier.ports import Channel
 from services.notifier.post import Post, report_of
 from services.notifier.restored import take_over
 from services.notifier.routing import Setting, matches
-from shared.domain.events import Event
+from shared.domain.events import About, Event
 from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import NotifyPlan
 from shared.log.port import Cursor
@@ -276,12 +276,14 @@ class Notifier:
         setting = self._feed.setting()
         if setting is not self._setting:
             self._use(setting)
-        news = self._feed.events_after(self._stand.cursor, BATCH)
+        cursor, durable = self._stand.cursor, self._stand.durable
+        if cursor == durable:
+            cursor = durable = self._feed.pass_over(cursor, self._filter())
+        news = self._feed.events_after(cursor, BATCH)
         if isinstance(news, Gone):
             await self._go_back()
             return True
         turn = self._turn()
-        cursor, durable = self._stand.cursor, self._stand.durable
         for one in news:
             if self._concerns(one.event):
                 pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
@@ -301,6 +303,21 @@ class Notifier:
         known = self._picture.open
         if event.occurrence in known or (known and event.type in pipeline.SHOWING):
             return True
+        return self._is_wanted(event)
+
+    def _filter(self) -> Callable[[About], bool]:
+        """The same by less: False only for what concerns nobody."""
+        known = {(found.event.room, found.event.rule) for found in self._picture.open.values()}
+
+        def wants(about: About) -> bool:
+            if not about.type.startswith("ampward.alarm."):
+                return False
+            is_known = (about.room, about.rule) in known or (bool(known) and about.type in pipeline.SHOWING)
+            return is_known or self._is_wanted(about)
+
+        return wants
+
+    def _is_wanted(self, event: About | Event) -> bool:
         about = (event.room, event.rule, event.severity)
         wanted = self._wanted.get(about)
         if wanted is None:

@@ -19,7 +19,7 @@ from services.notifier.routing import Setting
 from services.site.guard_link import GuardState
 from services.site.service import Service
 from shared.devices.plan import SitePlan
-from shared.domain.events import Event, EventType
+from shared.domain.events import About, Event, EventType
 from shared.domain.inputs import ReportKind
 from shared.domain.plan import AlarmPlan
 from shared.log.port import Cursor
@@ -70,6 +70,9 @@ class SiteNews:
         if isinstance(found, CursorGone):
             return Gone()
         return tuple(News(item.cursor, item.event, "undurable" in item.extra) for item in found)
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        return self._views.pass_over(cursor, wanted)
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         return await self._views.wait_for_events(cursor, timeout_s)

@@ -11,12 +11,13 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from operator import attrgetter
 
 from services.gateway.views import CursorGone, EventItem
 from shared.domain.errors import LogError
-from shared.domain.events import Event
+from shared.domain.events import About, Event
 from shared.log.port import Cursor, EventRow, Reading
 from shared.wire.events import decode_event
 
@@ -27,16 +28,25 @@ _LAST_ORDINAL = (1 << 32) - 1
 _ALL = 1 << 62
 UNDURABLE = {"undurable": "true"}
 _DURABLE: dict[str, str] = {}
+_ABOUT = attrgetter(*About._fields)
 
 _Place = tuple[int, int]
 
 
-class _Part(NamedTuple):
+@dataclass(slots=True)
+class _Part:
     """The events of one commit; never empty."""
 
     cursors: Sequence[Cursor]
     events: Sequence[Event]
     extra: dict[str, str]
+    kinds: tuple[About, ...] = ()
+    """What its events are about; empty until a reader asks."""
+
+    def has(self, wanted: Callable[[About], bool]) -> bool:
+        if not self.kinds:
+            self.kinds = tuple(map(About._make, set(map(_ABOUT, self.events))))
+        return any(map(wanted, self.kinds))
 
 
 class Tail:
@@ -107,6 +117,20 @@ class Tail:
             if begin is None or (cursor is not None and ours and _place(cursor) >= _place(begin)):
                 return self._recent(cursor, limit)
         return self._from_log(cursor, _place(begin), limit)
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        """The place before the next commit in memory that is undurable or has an event that is wanted."""
+        with self._lock:
+            begin = self._begin
+            known = cursor is not None and cursor.log_id == self._log_id and not self._is_ahead(cursor)
+            if cursor is None or not known or (begin is not None and _place(cursor) < _place(begin)):
+                return cursor
+            parts = self._parts[bisect_right(self._parts, _place(cursor), key=_end) :]
+        for part in parts:
+            if part.extra or part.has(wanted):
+                break
+            cursor = part.cursors[-1]
+        return cursor
 
     def _recent(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
         if cursor is not None and (cursor.log_id != self._log_id or self._is_ahead(cursor)):

@@ -30,6 +30,7 @@ from services.site.shown import Shown, output_items
 from services.site.tail import Tail
 from services.site.view_lines import NOT_TOLD_YET, SUPPLEMENTS
 from shared.devices.plan import SitePlan
+from shared.domain.events import About
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
 from shared.runtime.metrics import MetricValues
@@ -146,6 +147,9 @@ class SiteViews:
 
     def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
         return self._parts.tail.after(cursor, limit)
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        return self._parts.tail.pass_over(cursor, wanted)
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         loop = asyncio.get_running_loop()

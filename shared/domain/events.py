@@ -93,3 +93,17 @@ class Event(NamedTuple):
     actor: str
     until_ms: int
     """tick_ms at which a shelving, an out-of-service or a maintenance ends, or 0."""
+
+
+class About(NamedTuple):
+    """What readers choose events by."""
+
+    type: str
+    site: str
+    room: str
+    rule: str
+    severity: str
+
+
+def about(event: Event) -> About:
+    return About(event.type, event.site, event.room, event.rule, event.severity)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from services.notifier.ledger import LABELS
 from services.notifier.ports import Channel
 from services.notifier.routing import Setting
 from services.notifier.service import Notifier
-from shared.domain.events import Event
+from shared.domain.events import About, Event
 from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import EmailPlan, NotifyPlan, Person, Route, WebhookPlan
 from shared.log.port import Cursor
@@ -108,6 +108,9 @@ class FileSite:
         self._read()
         first = 0 if cursor is None else cursor.site_seq
         return tuple(self._news[first : first + limit])
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:  # noqa: ARG002
+        return cursor
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         end = time.monotonic() + timeout_s

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from services.gateway.views import CommandAnswer, CommandState, CursorGone, EventItem, IdReused, Views
+from shared.domain.events import about
 from shared.domain.inputs import Command, Refusal
 from shared.log.port import Cursor
 
@@ -49,6 +50,23 @@ class ViewsContract:
         later = views.events_after(head, 10)
         assert not isinstance(later, CursorGone)
         assert later
+
+    async def test_who_passes_over_what_is_not_wanted_misses_nothing(
+        self, views: Views, grow: Callable[[], None]
+    ) -> None:
+        """From any place: what is wanted of the events is the same, and at the head it stays at the head."""
+        for _ in range(5):
+            grow()
+        everything = read_all(views, None, 1000)
+        rare = everything[-1].event.type
+        for start in (None, *(item.cursor for item in everything)):
+            for wanted in (lambda _: False, lambda _: True, lambda one: one.type == rare):
+                behind = read_all(views, views.pass_over(start, wanted), 1000)
+                before = read_all(views, start, 1000)
+                assert [one for one in behind if wanted(about(one.event))] == [
+                    one for one in before if wanted(about(one.event))
+                ]
+        assert views.pass_over(views.head(), lambda _: False) == views.head()
 
     async def test_waiting_ends_when_an_event_comes(self, views: Views, grow: Callable[[], None]) -> None:
         """A waiter is woken by the next event, and not when there is none."""

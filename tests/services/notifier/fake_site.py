@@ -1,10 +1,11 @@
 """A site in memory for the running notifier: events that a test puts in, Reports that come back. Implements Feed."""
 
 import asyncio
+from collections.abc import Callable
 
 from services.notifier.feed import Gone, News, OpenAlarm
 from services.notifier.routing import Setting
-from shared.domain.events import Event
+from shared.domain.events import About, Event, about
 from shared.domain.inputs import ReportKind
 from shared.log.port import Cursor
 
@@ -48,6 +49,16 @@ class FakeSite:
             return Gone()
         behind = [one for one in self.events if cursor is None or one.cursor[1:] > cursor[1:]]
         return tuple(behind[:limit])
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+        found = self.events_after(cursor, len(self.events))
+        if isinstance(found, Gone):
+            return cursor
+        for one in found:
+            if one.undurable or wanted(about(one.event)):
+                break
+            cursor = one.cursor
+        return cursor
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         self._grown.clear()

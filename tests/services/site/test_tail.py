@@ -107,6 +107,23 @@ def test_who_waits_is_woken() -> None:
     assert not tail.is_behind(tail.head)
 
 
+def test_commits_in_which_nothing_is_wanted_are_passed_over_whole() -> None:
+    """The next wanted event is still to come, and so is everything that is on no disk yet."""
+    tail = filled(11, 12)
+    put(tail, 13)
+    put(tail, 14, durable=False)
+    first = Cursor(LOG, 11, 0)
+    assert tail.pass_over(first, lambda _: True) == first
+    assert tail.pass_over(first, lambda _: False) == Cursor(LOG, 13, 0)
+
+
+def test_a_place_that_is_not_in_memory_is_kept_by_who_passes_over() -> None:
+    """The log may have what is wanted; a foreign place is still to be told as gone."""
+    tail = filled(11, 12)
+    for place in (None, Cursor("log-1", 4, 0), Cursor(LOG, 9, 0), Cursor(LOG, 99, 0)):
+        assert tail.pass_over(place, lambda _: False) == place
+
+
 def test_who_reads_the_log_in_small_steps_makes_it_read_once() -> None:
     """A reader that lags behind a flood costs what it reads and not what lies behind it."""
     asked: list[Cursor | None] = []
