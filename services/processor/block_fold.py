@@ -198,7 +198,7 @@ class SiteFold:
             return Verdict.EQUAL, ""
         return _uneven(part, made, lost)
 
-    def state(self, *, offset: int, generation: int) -> SiteState:
+    def state(self, *, offset: int, generation: int, parked: str = "") -> SiteState:
         """The record from which another worker goes on; ``offset`` is the next one to read."""
         return SiteState(
             self.site,
@@ -210,6 +210,7 @@ class SiteFold:
             offset,
             CORE_VERSION,
             self.blind,
+            parked,
             () if self.blind else tuple(sorted(self.fold.lost)),
             self.starts,
             {} if self.blind else self.fold.snapshot(),

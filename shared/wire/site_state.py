@@ -43,6 +43,8 @@ class SiteState(NamedTuple):
     """Of the program that made the states."""
     blind: str
     """Why the states are not known, "" when they are."""
+    parked: str
+    """What the site waits for at ``offset``, "" when nothing: a rule set's version, or a key."""
     lost: tuple[str, ...]
     """Rooms whose state is not known until their Resync."""
     starts: tuple[tuple[int, str], ...]
@@ -50,15 +52,19 @@ class SiteState(NamedTuple):
     states: dict[str, bytes]
     """Rooms by name, and the decision version under "", as a snapshot has them; empty when blind."""
 
-    @property
-    def place(self) -> tuple[int, int]:
-        """What decides between two records."""
-        return self.offset, self.site_seq
+
+class StatePlace(NamedTuple):
+    """What decides between two records of a site."""
+
+    offset: int
+    site_seq: int
 
 
 class _Header(msgspec.Struct):
     form: int
     site: str
+    offset: int
+    site_seq: int
     sha256: str
     size: int
 
@@ -73,17 +79,31 @@ def encode_site_state(state: SiteState) -> bytes:
     data = _encoder.encode(state)
     if len(data) > UNPACKED_MAX:
         raise WireError(f"the state of {state.site} has {len(data)} bytes, at most {UNPACKED_MAX} are read")
-    header = _Header(FORM, state.site, sha256(data).hexdigest(), len(data))
+    header = _Header(FORM, state.site, state.offset, state.site_seq, sha256(data).hexdigest(), len(data))
     return msgspec.json.encode(header) + b"\n" + zlib.compress(data, LEVEL)
+
+
+def peek_site_state(data: bytes) -> tuple[str, StatePlace]:
+    """Whose state it is and where it stands, without unpacking it; raises WireError."""
+    header = _read_header(data, data.find(b"\n"))
+    return header.site, StatePlace(header.offset, header.site_seq)
+
+
+def _read_header(data: bytes, end: int) -> _Header:
+    try:
+        header = _header.decode(data[: max(end, 0)])
+    except FAULTS as fault:
+        raise WireError(f"site state: {fault}") from fault
+    if header.form != FORM:
+        raise WireError(f"site state: form {header.form}, this program reads {FORM}")
+    return header
 
 
 def decode_site_state(data: bytes) -> SiteState:
     """The state that these bytes are; raises WireError with what is wrong."""
     end = data.find(b"\n")
+    header = _read_header(data, end)
     try:
-        header = _header.decode(data[: max(end, 0)])
-        if header.form != FORM:
-            raise WireError(f"site state: form {header.form}, this program reads {FORM}")
         unpacker = zlib.decompressobj()
         body = unpacker.decompress(data[end + 1 :], UNPACKED_MAX)
         if not unpacker.eof or sha256(body).hexdigest() != header.sha256:
@@ -91,6 +111,6 @@ def decode_site_state(data: bytes) -> SiteState:
         state = _decoder.decode(body)
     except (*FAULTS, zlib.error) as fault:
         raise WireError(f"site state: {fault}") from fault
-    if state.site != header.site:
-        raise WireError(f"site state: stored as {header.site}, but it is of {state.site}")
+    if (state.site, state.offset, state.site_seq) != (header.site, header.offset, header.site_seq):
+        raise WireError(f"site state: stored as {header.site}, but it is of {state.site}, or of another place")
     return state
