@@ -24,6 +24,7 @@ from shared.wire.events import cloud_event
 
 SUBJECT_MAX = 70
 NAME_MAX = 40
+TEXT_LINE_MAX = 500
 TEXT_MAX = 16_384
 NAMED_MAX = 40
 DATA_MAX = 100
@@ -46,7 +47,7 @@ def compose(
         subject=one_line(subject, SUBJECT_MAX),
         text=lines(body, TEXT_MAX),
         language=person.language,
-        severity=gravest(message.items).label if message.items else "",
+        severity=gravest(message.items).label if message.items and message.form is not Form.NOTICE else "",
         event_ids=message.event_ids,
         thread=message.thread,
         follows=message.follows,
@@ -87,6 +88,8 @@ class Composer:
         """Subject and text."""
         if message.form is Form.TEST:
             subject, parts = self._test(message)
+        elif message.form is Form.NOTICE:
+            subject, parts = self._notice(message.items[0].event)
         elif len(message.items) == 1 and message.form is Form.ALARM:
             subject, parts = self._one(message.items[0])
         else:
@@ -168,12 +171,13 @@ class Composer:
         newest = {items[-1].event.subject: items[-1] for items in by_occurrence.values()}
         standing = [item for item in newest.values() if not is_over(item)]
         head = f"{self._word('summary')}: " if message.form is Form.SUMMARY else ""
-        counts = f"{len(alarms)} {self._word('alarms')}, {len(standing)} {self._word('open')}"
+        noun = self._word("alarms" if len(alarms) != 1 else "one_alarm")
+        counts = f"{len(alarms)} {noun}, {len(standing)} {self._word('open')}"
         subject = f"{head}{counts}: {grades}, {self._site()}"
         named = [self._line(items) for items in alarms[:NAMED_MAX]]
         if len(alarms) > NAMED_MAX:
             named.append(self._word("and_more").format(n=len(alarms) - NAMED_MAX))
-        parts = [self._word("held_text" if message.form is Form.SUMMARY else "group_text"), "\n".join(named)]
+        parts = [self._word(_heading(message)), "\n".join(named)]
         if any(item.event.rule in EVACUATE for item in standing):
             parts.insert(0, self._word("evacuate"))
         rules = Counter(items[-1].event.rule for items in alarms)
@@ -194,6 +198,24 @@ class Composer:
         when = stamp(message.at_ms, self.setting.zone)
         subject = f"{self._word('test')} {self._site()}: {message.lane.channel}, {when}"
         return subject, [self._word("test_text"), f"{self._word('at')}: {when}"]
+
+    def _notice(self, event: Event) -> tuple[str, list[str]]:
+        """Maintenance: where, until when, why and by whom."""
+        zone, what = self.setting.zone, event.type.split(".")[2]
+        until_ms = event.at_ms + event.until_ms - event.tick_ms if event.until_ms else 0
+        where = self._word("whole_site") if event.subject == event.site else self._room(event)
+        until = f", {self._word('until')} {stamp(until_ms, zone)}" if until_ms else ""
+        rows = [
+            (self._word("at"), stamp(event.at_ms, zone)),
+            (self._word("site"), self._site()),
+            (self._word("room"), where),
+            (self._word("place"), event.subject),
+            (self._word("until"), stamp(until_ms, zone) if until_ms else ""),
+            (self._word("why"), event.reason),
+            (self._word("who"), event.actor),
+        ]
+        facts = "\n".join(f"{name}: {one_line(value, TEXT_LINE_MAX)}" for name, value in rows if value)
+        return f"{self._word(f'maintenance_{what}')}: {where}{until}", [self._word(f"maintenance_{what}_text"), facts]
 
     # Names
 
@@ -216,6 +238,13 @@ class Composer:
         place = event.subject.removesuffix(f"/{event.rule}").split("/")[2:]
         is_part = len(place) > 1 or event.rule.startswith(("device_", "bus_", "watchdog_", "delivery_", "signal_"))
         return f"{self._rule(event.rule)} {'/'.join(place)}" if is_part else self._rule(event.rule)
+
+
+def _heading(message: Message) -> str:
+    """Why several things come in one message."""
+    if message.form is not Form.SUMMARY:
+        return "group_text"
+    return "restored_text" if any(item.number and item.kind is Kind.OPEN for item in message.items) else "held_text"
 
 
 def _order(items: list[Item]) -> tuple[bool, int, int]:

@@ -48,6 +48,11 @@ class Item:
     """The event was older than ten minutes when it was first read."""
 
     @property
+    def is_notice(self) -> bool:
+        """It tells of no alarm but of maintenance: it has no severity and no occurrence."""
+        return self.event.type.startswith("ampward.maintenance.")
+
+    @property
     def key(self) -> str:
         return f"{self.kind}/{self.event.id}/{self.number}"
 
@@ -62,6 +67,8 @@ class Form(StrEnum):
     SUMMARY = "summary"
     """What happened while nobody could be told."""
     TEST = "test"
+    NOTICE = "notice"
+    """Of no alarm: maintenance begins, ends soon, has ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -366,8 +366,12 @@ def _flush(turn: Turn, key: str) -> None:
     ready = [
         number for number, item in held if not quiet(Look(turn.picture, turn.setting, turn.moment, lane, state, item))
     ]
-    if ready:
-        _plan_grouped(turn, lane, turn.picture.lane(lane), turn.picture.release(lane, ready))
+    items = turn.picture.release(lane, ready) if ready else ()
+    for item in items:
+        if item.is_notice:
+            plan_notice(turn, lane, item)
+    if alarms := tuple(item for item in items if not item.is_notice):
+        _plan_grouped(turn, lane, turn.picture.lane(lane), alarms)
 
 
 def _plan_grouped(turn: Turn, lane: Lane, state: LaneState, items: tuple[Item, ...]) -> None:
@@ -419,7 +423,19 @@ def _test_daily(turn: Turn) -> None:
                 turn.planned.append(probe_message(lane, day, turn.moment))
 
 
+def plan_notice(turn: Turn, lane: Lane, item: Item) -> None:
+    """A message of its own about something that is no alarm; those of one place are one thread."""
+    ident, thread = message_id(lane, item.key), message_id(lane, "notice", item.event.subject)
+    at_ms = turn.moment.wall_ms
+    turn.planned.append(Message(ident, lane, Form.NOTICE, (item,), thread, (), urgent=False, at_ms=at_ms))
+
+
+def probe_id(lane: Lane, what: str) -> str:
+    """Of the test message that ``what`` asks for: the event's id, or a day."""
+    return message_id(lane, "test", what)
+
+
 def probe_message(lane: Lane, what: str, moment: Moment) -> Message:
     """A message that only tests the way; ``what`` makes its id one of its own."""
-    ident = message_id(lane, "test", what)
+    ident = probe_id(lane, what)
     return Message(ident, lane, Form.TEST, (), ident, (), urgent=False, at_ms=moment.wall_ms)

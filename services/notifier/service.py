@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from services.notifier import pipeline
+from services.notifier import notices, pipeline
 from services.notifier.feed import Feed, Gone, News
 from services.notifier.ledger import OPEN, Change, Found, Ledger, Row, Stand
 from services.notifier.moments import Moment
@@ -287,6 +287,8 @@ class Notifier:
         for one in news:
             if self._concerns(one.event):
                 pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
+            elif one.event.type in notices.TYPES:
+                notices.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
             cursor = one.cursor
             durable = durable if one.undurable else one.cursor
         more = len(news) == BATCH
@@ -311,7 +313,7 @@ class Notifier:
 
         def wants(about: About) -> bool:
             if not about.type.startswith("ampward.alarm."):
-                return False
+                return about.type in notices.TYPES
             is_known = (about.room, about.rule) in known or (bool(known) and about.type in pipeline.SHOWING)
             return is_known or self._is_wanted(about)
 

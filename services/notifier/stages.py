@@ -39,7 +39,7 @@ def late(look: Look) -> str:
 
 def quiet(look: Look) -> str:
     person = look.setting.people.get(look.lane.person)
-    is_critical = severity_of(look.item.event) is Severity.CRITICAL
+    is_critical = not look.item.is_notice and severity_of(look.item.event) is Severity.CRITICAL
     if is_critical or person is None or not person.quiet:
         return ""
     return "quiet" if within(person.quiet, look.moment.wall_ms, look.setting.zone) else ""
@@ -68,4 +68,4 @@ def is_gas(item: Item) -> bool:
 
 def is_critical_alarm(item: Item) -> bool:
     """A critical alarm that is not over."""
-    return severity_of(item.event) is Severity.CRITICAL and item.kind not in OVER
+    return not item.is_notice and severity_of(item.event) is Severity.CRITICAL and item.kind not in OVER

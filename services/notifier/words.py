@@ -123,6 +123,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Sie haben diese Nachricht vielleicht schon erhalten (Wiederholung).",
     ),
     "alarms": ("alarms", "Alarme"),
+    "one_alarm": ("alarm", "Alarm"),
     "open": ("open", "offen"),
     "is_over": ("over", "vorbei"),
     "and_more": ("and {n} more", "und {n} weitere"),
@@ -133,6 +134,32 @@ WORDS: dict[str, tuple[str, str]] = {
     "held_text": (
         "What happened while no message was sent (quiet hours, or nobody could be told):",
         "Was geschah, während keine Nachricht gesendet wurde (Ruhezeit, oder niemand war erreichbar):",
+    ),
+    "restored_text": (
+        "This box was restored from a backup. What is open on it now; what was told before is told once more:",
+        "Diese Station wurde aus einer Sicherung wiederhergestellt. Was auf ihr jetzt ansteht, auch schon Gemeldetes:",
+    ),
+    "until": ("until", "bis"),
+    "why": ("Why", "Grund"),
+    "who": ("By", "Von"),
+    "place": ("Place", "Ort"),
+    "whole_site": ("whole site", "ganze Anlage"),
+    "maintenance_started": ("Maintenance", "Wartung"),
+    "maintenance_ending": ("Maintenance ends soon", "Wartung endet bald"),
+    "maintenance_ended": ("Maintenance ended", "Wartung beendet"),
+    "maintenance_started_text": (
+        "People work here. Alarms of this place are not told until the end, critical ones are; what is open at the end "
+        "is told then. No output and no protection is switched off by it.",
+        "Hier wird gearbeitet. Alarme dieses Ortes werden bis zum Ende nicht gemeldet, kritische schon; was am Ende "
+        "ansteht, wird dann gemeldet. Kein Ausgang und kein Schutz wird dadurch abgeschaltet.",
+    ),
+    "maintenance_ending_text": (
+        "From then on alarms of this place are told again. Who needs more time begins another maintenance then.",
+        "Ab dann werden Alarme dieses Ortes wieder gemeldet. Wer länger braucht, beginnt dann eine neue Wartung.",
+    ),
+    "maintenance_ended_text": (
+        "Alarms of this place are told again.",
+        "Alarme dieses Ortes werden wieder gemeldet.",
     ),
     "test_text": (
         "This is a test of the way to you. Nothing has happened. When this message stays away one day, tell whoever "

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from shared.domain import alarms, upkeep
 from shared.domain.alarm_machine import UNACKED, Override, OverrideTrigger, State, Trigger
 from shared.domain.events import EventType
+from shared.domain.ids import SITE_ROOM
 from shared.domain.index import covers, highest_severity
 from shared.domain.inputs import Command, Refusal, Rejected, What
 from shared.domain.plan import OutputKind, Severity
@@ -39,7 +40,7 @@ _SUBJECTS: dict[What, str] = {
     What.IN_SERVICE: f"{_ONE_ALARM}, a room, SITE/ROOM, or the site",
     What.MAINTENANCE: "name a room, SITE/ROOM, or the site",
     What.SILENCE: "name a buzzer, SITE/ROOM/OUTPUT, a room, SITE/ROOM, or the site",
-    What.TEST: "name an output, SITE/ROOM/OUTPUT",
+    What.TEST: "name an output, SITE/ROOM/OUTPUT, or a way to a person, SITE/_site/CHANNEL/PERSON",
     What.REPLACE: "name a part as `ampward stock` lists it: a jar, SITE/ROOM/BATTERY/2S4, its module or sensor, a"
     " gas head, SITE/ROOM/POINT, or a device, SITE/ROOM/DEVICE",
     What.BASELINE: "name a jar, SITE/ROOM/BATTERY/2S4, a string, SITE/ROOM/BATTERY/STRING, or a battery",
@@ -309,6 +310,9 @@ def _silence(turn: Turn, command: Command) -> Rejected | None:
 def _test(turn: Turn, command: Command) -> Rejected | None:
     state = turn.state
     o = next((o for o, plan in enumerate(state.plan.outputs) if plan.id == command.subject), None)
+    if o is None and _is_way(turn, command.subject):
+        turn.emit(EventType.TEST_REQUESTED, command.subject, reason=command.reason, actor=command.actor)
+        return None
     if o is None:
         known = command.subject in state.index.alarm_by_id or _is_place(turn, command.subject)
         return _no(Refusal.NOT_SUPPORTED, "only outputs can be tested") if known else _no(Refusal.UNKNOWN_SUBJECT)
@@ -320,6 +324,13 @@ def _test(turn: Turn, command: Command) -> Rejected | None:
     turn.emit(EventType.TEST_REQUESTED, command.subject, reason=command.reason, actor=command.actor, until_ms=until_ms)
     turn.outputs_dirty = True
     return None
+
+
+def _is_way(turn: Turn, subject: str) -> bool:
+    """SITE/_site/CHANNEL/PERSON, of a channel that messages go out by: a test message is asked for."""
+    channel, _, person = subject.rpartition("/")
+    is_below = channel.startswith(f"{turn.state.plan.site}/{SITE_ROOM}/")
+    return bool(person) and is_below and f"{channel}/delivery_failing" in turn.state.index.alarm_by_id
 
 
 _HANDLERS: dict[What, Callable[[Turn, Command], Rejected | None]] = {

@@ -104,6 +104,19 @@ def test_every_refusal_has_its_name_and_changes_nothing(
     assert made.alarm(HIGH) == before
 
 
+def test_a_test_message_may_be_asked_for_by_a_way_that_there_is() -> None:
+    """SITE/_site/CHANNEL/PERSON of a channel with an alarm of its own: recorded with who asked, nothing else moves."""
+    alarm = replace(limit_room().alarms[0], id="s/_site/email/delivery_failing")
+    plan = limit_room()
+    made = Room(replace(plan, alarms=(alarm, *plan.alarms[1:])))
+    told_ = made.command(What.TEST, "s/_site/email/anna", reason="test-channel")
+    assert [(one.type, one.subject, one.actor) for one in told_] == [
+        ("ampward.test.requested.v1", "s/_site/email/anna", "anna")
+    ]
+    for nothing in ("s/_site/webhook/anna", "s/_site/email", "s/_site/email/", "s/_site/email/anna/x"):
+        assert made.command(What.TEST, nothing)[0].type == "ampward.input.rejected.v1"
+
+
 def test_an_ack_needs_the_severity_that_the_person_saw() -> None:
     """Seen as a warning, it is an alarm now: refused with what it is now."""
     made = Room(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.depot import Depot, events, kill, open_depot, site_pid
 from tests.e2e.foreign import Site, ampward, running, wait_for
-from tests.testkit.http_sink import HttpSink
+from tests.testkit.http_sink import POLITE, Answer, HttpSink
 from tests.testkit.smtp_server import Mail, Manner, SmtpServer
 
 PEOPLE = """
@@ -144,3 +144,34 @@ def test_route_and_test_channel_answer_from_the_command_line(depot: Depot, smtp:
     tested = ampward("test-channel", "email", "--to", "ben", "--site", str(depot.site_file))
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert mails(smtp, "TEST", to="ben@example.org")
+    assert "not recorded" in tested.stdout
+
+
+def test_a_running_site_sends_the_test_itself_and_records_it(depot: Depot, smtp: SmtpServer, sink: HttpSink) -> None:
+    """The command goes into the log with who asked, and so does what became of each message; maintenance is told."""
+    with running(depot.site_file, depot.data) as site:
+        tested = ampward("test-channel", "email", "--data", str(depot.data), "--json")
+        assert tested.returncode == 0, tested.stdout + tested.stderr
+        told = {(one["person"], one["result"], one["recorded"]) for one in json.loads(tested.stdout)}
+        assert told == {("anna", "sent", True), ("ben", "sent", True)}
+        assert mails(smtp, "TEST", to="ben@example.org")
+        sink.manner = Answer(status=410)
+        refused = ampward("test-channel", "webhook", "--to", "anna", "--data", str(depot.data), "--json")
+        assert refused.returncode == 1, refused.stderr
+        (one,) = json.loads(refused.stdout)
+        assert (one["result"], one["recorded"]) == ("refused", True) and "HTTP 410" in one["why"]
+        sink.manner = POLITE
+        worked = ampward("maintenance", "depot/r1", "--for", "1h", "--reason", "inspection", "--data", str(depot.data))
+        assert worked.returncode == 0, worked.stderr
+        wait_for("the notice", lambda: mails(smtp, "Wartung", to="anna@example.org"))
+        status = ampward("status", "--data", str(depot.data))
+        assert "messages by email: sent" in status.stdout
+        assert site.process.poll() is None
+    sheet = ampward("sheet", "--data", str(depot.data), "--json")
+    proven = {(one["subject"], one["what"]): one["is_proven"] for one in json.loads(sheet.stdout)["messages"]}
+    assert proven == {
+        ("anna", "email"): True,
+        ("anna", "webhook"): True,
+        ("ben", "email"): True,
+        ("ben", "webhook"): False,
+    }

@@ -95,11 +95,18 @@ class RunningSite:
             connection.close()
 
     def events(self, **query: str) -> Iterator[Told]:
-        """The event stream until it ends. Raises Trouble when it breaks."""
+        """The event stream until it ends; it stands when this returns. Raises Trouble when it breaks."""
         connection = http.client.HTTPConnection(self.address, timeout=STREAM_S)
         try:
             connection.request("GET", _with("/api/v1/events", query), headers=self._headers())
             response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._silent(error) from None
+        return self._events(connection, response)
+
+    def _events(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[Told]:
+        try:
             if response.status != 200:
                 code = Exit.USAGE if response.status == 422 else Exit.NOT_TRIED
                 raise Trouble(f"the site answers {response.status}: {problem_words(_json(response.read()))}", code)

@@ -128,7 +128,7 @@ def test_what_came_and_went_is_one_line() -> None:
     raised = event("r1/a/own", "warning")
     gone = raised._replace(type="ampward.alarm.returned.v1", state="D", id="2" * 32)
     made = written(Item(Kind.RAISED, raised), Item(Kind.RETURNED, gone), person=BEN, form=Form.SUMMARY)
-    assert made.subject == "SUMMARY: 1 alarms, 0 open: 1 WARNING, Site"
+    assert made.subject == "SUMMARY: 1 alarm, 0 open: 1 WARNING, Site"
     assert made.text.count("s/r1/a/own") == 1
     assert "over 2026-01-01" in made.text
 

@@ -223,7 +223,7 @@ async def test_a_place_that_is_gone_is_read_anew_from_the_head(box: Box) -> None
         box.site.gone = True
         await until(lambda: box.email.sent)
     (summary,) = box.email.sent
-    assert summary.subject.startswith("ÜBERSICHT: 1 Alarme, 1 offen: 1 KRITISCH")
+    assert summary.subject.startswith("ÜBERSICHT: 1 Alarm, 1 offen: 1 KRITISCH")
 
 
 async def test_people_who_come_by_a_reload_are_told_from_then_on(box: Box) -> None:
