@@ -213,7 +213,7 @@ class Parent:
         return True
 
     def _devices(self) -> None:
-        """The simulated devices of a demo site; guard may start while they do."""
+        """The simulated devices of a demo site: guard does not poll before they answer."""
         self._supervisor.start(Child("plantsim", python("services.plantsim", self.plan.simulate), piped=True))
         self._supervisor.until(
             self._is_over_or(lambda: self._devices_ready or not self._supervisor["plantsim"].is_running), DEVICES_WAIT_S
