@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.commands import MAINTENANCE_MAX_MS, OUT_OF_SERVICE_MAX_MS, SHELVE_MAX_MS, TEST_MAX_MS
 from shared.domain.events import Event
+from shared.domain.ids import AlarmId
 from shared.domain.inputs import Refusal, What
 from shared.domain.plan import LimitRow, OutputKind, OutputPlan, Severity
 from tests.domain.driver import Room, told
@@ -106,7 +107,7 @@ def test_every_refusal_has_its_name_and_changes_nothing(
 
 def test_a_test_message_may_be_asked_for_by_a_way_that_there_is() -> None:
     """SITE/_site/CHANNEL/PERSON of a channel with an alarm of its own: recorded with who asked, nothing else moves."""
-    alarm = replace(limit_room().alarms[0], id="s/_site/email/delivery_failing")
+    alarm = replace(limit_room().alarms[0], id=AlarmId("s/_site/email/delivery_failing"))
     plan = limit_room()
     made = Room(replace(plan, alarms=(alarm, *plan.alarms[1:])))
     told_ = made.command(What.TEST, "s/_site/email/anna", reason="test-channel")
