@@ -15,7 +15,7 @@ STAMP := $(VENV)/.ampward-setup
 APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd \
     openjdk-17-jre-headless maven postgresql kcat
 
-.PHONY: help setup run test check fix bench soak mutants fuzz licences lock bundle system-deps broker clean
+.PHONY: help setup run test check fix bench soak mutants fuzz licences lock bundle fleet system-deps broker clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -38,6 +38,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 run: setup broker ## Start the demo site with its live view (ARGS="FILE --data DIR ..." for others)
 	@exec $(VENV)/bin/ampward run $(ARGS)
+
+fleet: setup system-deps ## Run the fleet's servers without containers until Ctrl-C (ARGS="--dir DIR")
+	@exec $(VENV)/bin/ampward fleet up --foreground $(ARGS)
 
 test: setup system-deps ## Run every test
 	@$(PY) -m pytest $(ARGS)

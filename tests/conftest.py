@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.testkit import kernel
-from tests.testkit.fleet import kafka
+from tests.testkit.fleet import kafka, mosquitto, postgres
 
-__all__ = ["kafka"]
+__all__ = ["kafka", "mosquitto", "postgres"]
 """Fixtures of every test."""
 
 settings.register_profile(

@@ -5,7 +5,6 @@ does not create topics by itself: shared.bus.registry names them, and they are s
 """
 
 import base64
-import os
 import shutil
 import signal
 import uuid
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.fleet.files import write_private
 from services.fleet.jars import INFRA
 from services.fleet.servers import Server, ServerAbsent, Started, run
 
@@ -100,15 +100,6 @@ def find_java() -> str:
             "Apache Kafka needs Java 17 or later: install it (Debian: apt-get install openjdk-17-jre-headless)"
         )
     return found
-
-
-def write_private(file: Path, text: str) -> None:
-    """A file that only its owner reads, there whole or not at all."""
-    made = file.with_name(file.name + ".new")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-    made.replace(file)
 
 
 def _format(plan: KafkaPlan, java: str, base: tuple[str, ...], file: Path) -> None:

@@ -24,6 +24,8 @@ LOOK_S = 0.02
 """Between two looks whether a server is ready; its end is seen at once, by its pidfd."""
 LAST_LINES = 12
 LAST_BYTES = 16 << 10
+_PASSING = (("dac_read_search", 2), ("dac_override", 1))
+"""Capabilities that pass through closed folders, and their numbers; the lesser one first."""
 
 
 class ServerAbsent(AmpwardError):
@@ -141,25 +143,26 @@ def as_child(death_signal: signal.Signals, user: str = "") -> tuple[str, ...]:
     death = ("--pdeathsig", death_signal.name.removeprefix("SIG"))
     if not user or os.geteuid() != 0:
         return (program, *death, "--")
-    # Data may lie in a folder that only root can pass through, a test's for instance: let the plain user read its way.
-    passing = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search") if _may_pass() else ()
+    # Data may lie in a folder that only root can pass through, a test's for instance: let the plain user find its way.
+    may = next((f"+{name}" for name, number in _PASSING if _is_ours(number)), "")
+    passing = ("--inh-caps", may, "--ambient-caps", may) if may else ()
     return (program, *death, "--reuid", user, "--regid", user, "--init-groups", *passing, "--")
 
 
-def _may_pass() -> bool:
-    """Whether CAP_DAC_READ_SEARCH (2) is ours to give."""
+def _is_ours(capability: int) -> bool:
+    """Whether this capability is ours to give; containers are often without some."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("CapBnd:"):
-            return bool(int(line.split()[1], 16) & (1 << 2))
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) & (1 << capability))
     return False
 
 
-def run(command: tuple[str, ...], what: str, *, user: str = "", within_s: float = 300.0) -> str:
-    """A program that ends by itself; gives its output. Raises ServerFailed with its last lines when it fails."""
+def run(command: tuple[str, ...], what: str, *, user: str = "", said: str = "", within_s: float = 300.0) -> str:
+    """A program that ends by itself, told ``said``; gives its output. Raises ServerFailed with its last lines."""
     try:
         done = subprocess.run(
             (*as_child(signal.SIGKILL, user), *command),
-            stdin=subprocess.DEVNULL,
+            input=said.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=within_s,

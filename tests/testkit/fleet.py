@@ -6,16 +6,19 @@ servers are children of pytest's main thread and end with it, also when pytest i
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import pytest
 
 from services.fleet.jars import kafka_jars
 from services.fleet.kafka import KafkaPlan, kafka_server
-from services.fleet.servers import Started
+from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
+from services.fleet.postgres import PostgresPlan, postgres_server
+from services.fleet.servers import Server, Started
 from shared.runtime.places import cache_folder
 from tests.testkit.ports import free_port
 
@@ -27,44 +30,34 @@ def unique(name: str) -> str:
     return f"{name}-{next(_numbers)}"
 
 
-class KafkaBroker:
-    """A real broker on a port and a folder that stay over ``kill`` and ``start``. Main thread only."""
+class RealServer(Protocol):
+    """A real server on a port and a folder that stay over ``kill`` and ``start``. Main thread only."""
 
-    def __init__(self, folder: Path, more: Mapping[str, str] | None = None) -> None:
-        self.plan = KafkaPlan(
-            folder=folder,
-            jars=kafka_jars(cache_folder(os.environ)),
-            log=folder / "kafka.log",
-            port=free_port(),
-            controller_port=free_port(),
-            more=more or {},
-        )
-        self.bootstrap = self.plan.bootstrap
-        self._started: Started | None = None
+    _started: Started | None = None
+
+    @abstractmethod
+    def server(self) -> Server:
+        """What to run; configuration and data are made when they are missing."""
 
     @property
     def pid(self) -> int:
-        assert self._started is not None, "the broker is not running"
+        assert self._started is not None, "the server is not running"
         return self._started.pid
 
     def start(self) -> None:
         """Return when it is ready."""
-        assert self._started is None, "the broker is running"
-        started = Started(kafka_server(self.plan))
-        self._started = started
-        started.wait_ready()
+        assert self._started is None, "the server is running"
+        self._started = Started(self.server())
+        self._started.wait_ready()
 
     def kill(self) -> None:
         """kill -9; what it had acknowledged and not written to disk stays in the kernel's cache."""
         if self._started is not None:
             self._started.kill()
-            self._end()
+            self.stop()
 
     def stop(self) -> None:
-        """A clean end, as TERM makes it."""
-        self._end()
-
-    def _end(self) -> None:
+        """A clean end."""
         if self._started is not None:
             self._started.close()
             self._started = None
@@ -77,8 +70,65 @@ class KafkaBroker:
         self.kill()
 
 
+class KafkaBroker(RealServer):
+    """Apache Kafka, one node, at ``bootstrap``."""
+
+    def __init__(self, folder: Path, more: Mapping[str, str] | None = None) -> None:
+        self.plan = KafkaPlan(
+            folder=folder,
+            jars=kafka_jars(cache_folder(os.environ)),
+            log=folder / "kafka.log",
+            port=free_port(),
+            controller_port=free_port(),
+            more=more or {},
+        )
+        self.bootstrap = self.plan.bootstrap
+
+    def server(self) -> Server:
+        return kafka_server(self.plan)
+
+
+class Postgres(RealServer):
+    """PostgreSQL at ``url``, password included. Without fsync: a test pulls no plug."""
+
+    def __init__(self, folder: Path) -> None:
+        self.plan = PostgresPlan(folder, folder / "postgres.log", free_port(), {"fsync": "off"})
+
+    def server(self) -> Server:
+        return postgres_server(self.plan)
+
+    @property
+    def url(self) -> str:
+        return self.plan.url_file.read_text(encoding="utf-8").strip()
+
+
+class Mosquitto(RealServer):
+    """Debian's Mosquitto at ``url``; anonymous unless ``security`` says otherwise."""
+
+    def __init__(self, folder: Path, security: Sequence[str] = ()) -> None:
+        self.plan = MosquittoPlan(folder, folder / "mqtt.log", free_port(), security)
+        self.url = self.plan.url
+
+    def server(self) -> Server:
+        return mosquitto_server(self.plan)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """The one broker of this run, without security. Tests that stop or kill a broker make one of their own."""
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The one PostgreSQL of this run; a test makes a database or schema of its own in it."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """The one MQTT broker of this run, anonymous on loopback."""
+    with Mosquitto(tmp_path_factory.mktemp("mosquitto")) as server:
+        yield server

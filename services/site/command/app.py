@@ -12,7 +12,21 @@ import typer
 from typer.exceptions import Exit as TyperExit
 from typer.exceptions import TyperException
 
-from services.site.command import acts, boxes, files, imports, logs, past, people, sheet, sites, stock, upkeep, users
+from services.site.command import (
+    acts,
+    boxes,
+    files,
+    fleet,
+    imports,
+    logs,
+    past,
+    people,
+    sheet,
+    sites,
+    stock,
+    upkeep,
+    users,
+)
 from services.site.command.output import plain
 from services.site.command.trouble import Exit, Trouble
 from shared.domain.errors import AmpwardError, LogDamaged
@@ -42,7 +56,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_program)
-    for room in (sites, files, imports, sheet, logs, past, acts, upkeep, stock, people, users, boxes):
+    for room in (sites, files, imports, sheet, logs, past, acts, upkeep, stock, people, users, boxes, fleet):
         room.add(app)
     return app
 

@@ -1,0 +1,44 @@
+"""The launcher as a process: ``python -m services.fleet DIR [--kafka-jars DIR]``. INT and TERM stop it cleanly.
+
+Exit 3 when a server cannot be had or the folder is another launcher's; the reason is the last line it says.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from services.fleet.launcher import Launcher, LauncherPlan
+from shared.domain.errors import AmpwardError
+from shared.runtime.lifecycle import Signals, end_with_parent
+from shared.runtime.places import cache_folder
+
+CANNOT = 3
+
+
+def main(arguments: list[str]) -> int:
+    """Run until told to end."""
+    parser = argparse.ArgumentParser(prog="python -m services.fleet")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kafka-jars", type=Path)
+    options = parser.parse_args(arguments)
+    end_with_parent()
+    os.umask(0o077)
+    signals = Signals()
+    signals.install()
+    plan = LauncherPlan(options.folder.resolve(), cache_folder(os.environ), options.kafka_jars)
+    try:
+        Launcher(plan, _say).run(signals)
+    except (AmpwardError, OSError) as error:
+        _say(f"error: {error}")
+        return CANNOT
+    return 0
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,276 @@
+"""The servers of a fleet on one machine as one thing: started together, watched, started again, stopped together.
+
+    DIR/fleet.json      {kafka, mqtt, postgres, gateway, pids, ...} while everything is ready; gone after a clean stop
+    DIR/fleet.lock      held by the launcher; a second one is refused with the first one's pid
+    DIR/ports.json      the ports of the last start, taken again when they are still free
+    DIR/logs/           what each server says
+    DIR/{kafka,mqtt,postgres}/   configuration and data
+
+A server that ends by itself is started again, after half a second that doubles with each early death to ten seconds.
+When the launcher is killed the kernel ends the servers; what is left nevertheless is ended by the next start.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from services.fleet.files import write_private
+from services.fleet.jars import kafka_jars
+from services.fleet.kafka import KafkaPlan, kafka_server
+from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
+from services.fleet.postgres import PostgresPlan, postgres_server
+from services.fleet.servers import Server, ServerFailed, Started
+from shared.bus.registry import ALL, ONE_NODE, Shape
+from shared.domain.errors import Busy
+from shared.log.kafka.access import Access
+from shared.log.kafka.topics import drifts, set_up
+from shared.runtime.lifecycle import Signals
+
+RECORD = "fleet.json"
+LOCK = "fleet.lock"
+PORTS = "ports.json"
+NAMES = ("kafka", "kafka_controller", "mqtt", "postgres")
+DELAY_FIRST_S = 0.5
+DELAY_MAX_S = 10.0
+LIFE_GOOD_S = 30.0
+END_S = 5.0
+"""For an orphan of a killed launcher to end; then KILL."""
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherPlan:
+    """What to start, and where. ``jars`` is a folder of Kafka's jars; without it they come from ``cache``."""
+
+    folder: Path
+    cache: Path
+    jars: Path | None = None
+    shape: Shape = ONE_NODE
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A server that is kept alive. ``started`` is None while its next start is waited for."""
+
+    server: Server
+    started: Started | None = None
+    began: float = 0.0
+    delay_s: float = DELAY_FIRST_S
+    again_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Launcher:
+    """One start of the fleet's servers. ``say`` takes one sentence for people at a time. Main thread only."""
+
+    plan: LauncherPlan
+    say: Callable[[str], None]
+    _kept: list[_Kept] = field(default_factory=list)
+    _addresses: dict[str, str] = field(default_factory=dict)
+    _lock: int = -1
+
+    def run(self, signals: Signals) -> None:
+        """Start everything, write fleet.json, watch until INT or TERM, stop everything.
+
+        Raises ServerAbsent or ServerFailed when a server cannot be had, Busy when the folder is another launcher's.
+        """
+        self._lock = take_lock(self.plan.folder)
+        try:
+            end_orphans(self.plan.folder, self.say)
+            self._start(signals)
+            while not signals.ended.is_set():
+                self._watch(signals)
+        finally:
+            self._stop()
+            os.close(self._lock)
+
+    def _start(self, signals: Signals) -> None:
+        folder, ports = self.plan.folder, take_ports(self.plan.folder)
+        logs = folder / "logs"
+        jars = self.plan.jars or self._jars()
+        kafka = KafkaPlan(folder / "kafka", jars, logs / "kafka.log", ports["kafka"], ports["kafka_controller"])
+        postgres = PostgresPlan(folder / "postgres", logs / "postgres.log", ports["postgres"])
+        mqtt = MosquittoPlan(folder / "mqtt", logs / "mqtt.log", ports["mqtt"])
+        self._addresses = {"kafka": kafka.bootstrap, "mqtt": mqtt.url, "postgres": postgres.url}
+        makers: tuple[Callable[[], Server], ...] = (
+            lambda: kafka_server(kafka),
+            lambda: postgres_server(postgres),
+            lambda: mosquitto_server(mqtt),
+        )
+        for make in makers:
+            if signals.ended.is_set():
+                return
+            server = make()
+            self._kept.append(_Kept(server, Started(server), monotonic()))
+        for kept in self._kept:
+            assert kept.started is not None
+            kept.started.wait_ready()
+            self.say(f"{kept.server.name}: ready at {self._addresses[kept.server.name]}")
+        asyncio.run(self._topics(Access(kafka.bootstrap)))
+        self._write_record()
+        self.say(f"the fleet's servers are ready: {folder / RECORD}")
+
+    def _jars(self) -> Path:
+        self.say("kafka: looking for its jars (Maven fetches them once, that takes a minute)")
+        return kafka_jars(self.plan.cache)
+
+    async def _topics(self, access: Access) -> None:
+        made = await set_up(access, ALL, self.plan.shape)
+        if made:
+            self.say(f"kafka: made {len(made)} topics")
+        for drift in await drifts(access, ALL, self.plan.shape):
+            self.say(f"kafka: {drift}")
+
+    def _write_record(self) -> None:
+        pids = {kept.server.name: kept.started.pid for kept in self._kept if kept.started is not None}
+        record = {
+            **self._addresses,
+            "postgres_url_file": str(self.plan.folder / "postgres" / "postgres.url"),
+            "gateway": "",
+            "pids": {"launcher": os.getpid(), **pids},
+        }
+        write_private(self.plan.folder / RECORD, json.dumps(record, indent=2) + "\n")
+
+    def _watch(self, signals: Signals) -> None:
+        """Sleep until a signal, the end of a server or the time of a start; do what is due."""
+        running = {kept.started.pidfd: kept for kept in self._kept if kept.started is not None}
+        due = [kept.again_at for kept in self._kept if kept.started is None]
+        wait_s = max(0.0, min(due) - monotonic()) if due else None
+        readable = select.select([signals.descriptor, *running], [], [], wait_s)[0]
+        signals.drain()
+        for descriptor in readable:
+            if descriptor in running:
+                self._ended(running[descriptor])
+        for kept in self._kept:
+            if kept.started is None and monotonic() >= kept.again_at and not signals.ended.is_set():
+                self._again(kept)
+
+    def _ended(self, kept: _Kept) -> None:
+        assert kept.started is not None
+        kept.started.close()
+        kept.started = None
+        if monotonic() - kept.began >= LIFE_GOOD_S:
+            kept.delay_s = DELAY_FIRST_S
+        kept.again_at = monotonic() + kept.delay_s
+        kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
+        self.say(f"{kept.server.name}: ended by itself, it is started again (see {kept.server.log})")
+
+    def _again(self, kept: _Kept) -> None:
+        kept.began = monotonic()
+        started = Started(kept.server)
+        try:
+            started.wait_ready()
+        except ServerFailed as error:
+            started.close()
+            kept.again_at = monotonic() + kept.delay_s
+            kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
+            self.say(str(error))
+            return
+        kept.started = started
+        self._write_record()
+        self.say(f"{kept.server.name}: ready again")
+
+    def _stop(self) -> None:
+        """All at once, so that the slowest decides; then one by one to their end."""
+        (self.plan.folder / RECORD).unlink(missing_ok=True)
+        started = [kept.started for kept in self._kept if kept.started is not None]
+        for each in started:
+            each.signal(each.server.stop_signal)
+        for each in started:
+            each.close()
+        self._kept.clear()
+        if started:
+            self.say("the fleet's servers are stopped")
+
+
+def take_lock(folder: Path) -> int:
+    """Hold the folder; gives the descriptor. Raises Busy with the pid of who has it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Busy(f"the fleet in {folder} is run by pid {holder(folder) or '?'}") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def holder(folder: Path) -> int:
+    """Pid of the launcher that runs the folder; 0 when none does."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return 0
+    except BlockingIOError:
+        text = os.pread(descriptor, 32, 0).strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+
+
+def end_orphans(folder: Path, say: Callable[[str], None]) -> None:
+    """End what a killed launcher of this folder left: by fleet.json's pids, and only where the command names it."""
+    for name, pid in _recorded(folder).items():
+        with suppress(OSError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                if str(folder).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    continue
+                say(f"{name}: an orphan of an earlier start (pid {pid}) is ended")
+                signal.pidfd_send_signal(descriptor, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+                if not select.select([descriptor], [], [], END_S)[0]:
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    select.select([descriptor], [], [], END_S)
+            finally:
+                os.close(descriptor)
+
+
+def _recorded(folder: Path) -> dict[str, int]:
+    """Pids of the servers by the last record, if there is one."""
+    try:
+        pids = json.loads((folder / RECORD).read_text(encoding="utf-8"))["pids"]
+        return {str(name): int(pid) for name, pid in pids.items() if name != "launcher"}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}
+
+
+def take_ports(folder: Path) -> Mapping[str, int]:
+    """A port for each name: the last start's where it is free, else another free one."""
+    try:
+        last = json.loads((folder / PORTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        last = {}
+    held: dict[str, socket.socket] = {}
+    try:
+        for name in NAMES:
+            held[name] = _bound(last.get(name, 0)) or _bound(0) or socket.socket()
+        ports = {name: int(probe.getsockname()[1]) for name, probe in held.items()}
+    finally:
+        for probe in held.values():
+            probe.close()
+    write_private(folder / PORTS, json.dumps(ports) + "\n")
+    return ports
+
+
+def _bound(port: int) -> socket.socket | None:
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError, TypeError):
+        probe.close()
+        return None
+    return probe

@@ -1,0 +1,163 @@
+"""The fleet's centre on this machine: its servers up and down, Kafka's topics made and compared."""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.site.command.options import Json
+from services.site.command.output import plain, table, write, write_json
+from services.site.command.trouble import Exit, Trouble
+
+PANEL = "Fleet"
+LOOK_S = 0.05
+DOWN_S = 60.0
+
+Folder = Annotated[Path, typer.Option("--dir", help="The fleet's folder: configuration, data, logs, fleet.json.")]
+FOLDER = Path("data/fleet")
+
+
+def add(app: typer.Typer) -> None:
+    """Put these commands into the program."""
+    fleet = typer.Typer(no_args_is_help=True, help="The fleet's servers on this machine: up, down, topics.")
+    fleet.command("up")(up)
+    fleet.command("down")(down)
+    fleet.command("topics")(topics)
+    app.add_typer(fleet, name="fleet", rich_help_panel=PANEL)
+
+
+def up(
+    folder: Folder = FOLDER,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay until INT or TERM, then stop the servers.")
+    ] = False,
+    kafka_jars: Annotated[
+        Path | None, typer.Option("--kafka-jars", help="Folder with Kafka's jars; else Maven fetches the pinned ones.")
+    ] = None,
+) -> int:
+    """Start Apache Kafka, Mosquitto and PostgreSQL on free ports of loopback, make the topics, write DIR/fleet.json.
+
+    Returns when everything is ready; the servers run on until `ampward fleet down`. They listen on loopback only.
+    Exit 3 when a server cannot be had or the folder is another launcher's.
+
+    Example: ampward fleet up --dir data/fleet
+    """
+    command = [sys.executable, "-P", "-m", "services.fleet", str(folder)]
+    command += ["--kafka-jars", str(kafka_jars)] if kafka_jars is not None else []
+    if foreground:
+        os.execv(sys.executable, command)
+    logs = folder / "logs"
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = logs / "launcher.log"
+    begin = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as out:
+        launcher = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    with log.open("r", encoding="utf-8", errors="replace") as said:
+        said.seek(begin)
+        while not _is_ready(folder, launcher.pid):
+            ended = launcher.poll() is not None
+            for line in said:
+                write(plain(line.rstrip("\n")))
+            sys.stdout.flush()
+            if ended:
+                raise Trouble(f"the fleet's servers did not start, see {log}")
+            time.sleep(LOOK_S)
+        for line in said:
+            write(plain(line.rstrip("\n")))
+    return Exit.DONE
+
+
+def down(folder: Folder = FOLDER) -> int:
+    """Stop the servers that `ampward fleet up` started. Exit 0 also when none run.
+
+    Example: ampward fleet down --dir data/fleet
+    """
+    from services.fleet.launcher import holder
+
+    pid = holder(folder)
+    if not pid:
+        write(f"no fleet runs in {folder}")
+        return Exit.DONE
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return Exit.DONE
+    try:
+        if holder(folder) == pid:
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        if not select.select([descriptor], [], [], DOWN_S)[0]:
+            raise Trouble(f"the launcher (pid {pid}) still runs after {DOWN_S:g} s, see {folder}/logs/launcher.log")
+    finally:
+        os.close(descriptor)
+    write("the fleet's servers are stopped")
+    return Exit.DONE
+
+
+def topics(
+    folder: Folder = FOLDER,
+    make: Annotated[bool, typer.Option("--make", help="Make the topics that are missing.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Compare Kafka's topics with what they must be: partitions, replication, retention, compaction, sizes.
+
+    Nothing that is there is ever changed. Exit 1 when something differs, 3 when Kafka cannot be asked.
+
+    Example: ampward fleet topics --make
+    """
+    from shared.bus.registry import ALL, ONE_NODE
+    from shared.log.kafka.access import Access
+    from shared.log.kafka.topics import drifts, set_up
+
+    access = Access(str(_record(folder)["kafka"]))
+    made = asyncio.run(set_up(access, ALL, ONE_NODE)) if make else ()
+    found = asyncio.run(drifts(access, ALL, ONE_NODE))
+    if as_json:
+        told = [
+            {
+                "topic": one.topic,
+                "setting": one.setting,
+                "wanted": one.wanted,
+                "found": one.found,
+                "grave": one.is_grave,
+            }
+            for one in found
+        ]
+        write_json({"made": made, "drifts": told})
+        return Exit.NO if found else Exit.DONE
+    differing = {drift.topic for drift in found}
+    rows = [
+        (topic.name, topic.key, "differs" if topic.name in differing else "made" if topic.name in made else "as stated")
+        for topic in ALL
+    ]
+    for line in table(("topic", "key", "is"), rows):
+        write(line)
+    for drift in found:
+        write(str(drift))
+    return Exit.NO if found else Exit.DONE
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads((folder / "fleet.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Trouble(f"no fleet runs in {folder}: start it with `ampward fleet up --dir {folder}`") from None
+    return record
+
+
+def _is_ready(folder: Path, pid: int) -> bool:
+    """Whether the launcher of this pid has written its record."""
+    try:
+        record = json.loads((folder / "fleet.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return bool(record["pids"]["launcher"] == pid)

@@ -1,0 +1,151 @@
+"""`ampward fleet up` and `down`: real servers that work, come back when they die, and are never left running."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.fleet import launcher
+from services.fleet.jars import kafka_jars
+from services.fleet.kafka import KafkaPlan, kafka_server
+from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
+from services.fleet.postgres import find_programs
+from services.fleet.servers import ServerAbsent
+from shared.bus.address import parse_url
+from shared.bus.broker import is_listening
+from shared.domain.errors import Busy
+from tests.testkit.fleet import Mosquitto, Postgres
+from tests.testkit.process import Running, is_alive, wait_for
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / "fleet.json").read_text())
+    return record
+
+
+def _ampward(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("ampward")
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=300, check=False)
+
+
+async def _answer(url_file: str) -> int:
+    connection = await asyncpg.connect(Path(url_file).read_text().strip())
+    try:
+        return int(await connection.fetchval("SELECT 40 + 2"))
+    finally:
+        await connection.close()
+
+
+async def test_the_servers_work_and_come_back_until_they_are_told_to_stop(tmp_path: Path) -> None:
+    """Up, each server used, one killed and back on its port, a second launcher refused, down: nothing left."""
+    folder = tmp_path / "fleet"
+    assert _ampward("fleet", "up", "--dir", folder).returncode == 0
+    record = _record(folder)
+    pids = record["pids"]
+    try:
+        assert stat.S_IMODE((folder / "fleet.json").stat().st_mode) == 0o600
+        assert "as stated" in _ampward("fleet", "topics", "--dir", folder).stdout
+        assert await _answer(record["postgres_url_file"]) == 42
+        assert is_listening(parse_url(record["mqtt"]))
+        again = _ampward("fleet", "up", "--dir", folder)
+        assert again.returncode == 3
+        assert f"is run by pid {pids['launcher']}" in again.stdout
+
+        os.kill(pids["mqtt"], signal.SIGKILL)
+        wait_for(lambda: _record(folder)["pids"]["mqtt"] != pids["mqtt"], within_s=30, name="another mosquitto")
+        assert _record(folder)["mqtt"] == record["mqtt"]
+        assert is_listening(parse_url(record["mqtt"]))
+        pids = _record(folder)["pids"]
+    finally:
+        assert _ampward("fleet", "down", "--dir", folder).returncode == 0
+    assert [name for name, pid in pids.items() if is_alive(pid)] == []
+    assert not (folder / "fleet.json").exists()
+    assert "no fleet runs" in _ampward("fleet", "down", "--dir", folder).stdout
+    assert _ampward("fleet", "topics", "--dir", folder).returncode == 3
+
+
+async def test_a_killed_launcher_leaves_no_server_behind_and_no_data_lost(tmp_path: Path) -> None:
+    """kill -9 ends all servers with it; the next start finds data and ports again."""
+    folder = tmp_path / "fleet"
+    running = Running.python("services.fleet", folder)
+    running.wait_for_line("servers are ready", within_s=120)
+    before = _record(folder)
+    connection = await asyncpg.connect(Path(before["postgres_url_file"]).read_text().strip())
+    await connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    running.kill()
+    servers = {name: pid for name, pid in before["pids"].items() if name != "launcher"}
+    wait_for(lambda: not any(map(is_alive, servers.values())), within_s=60, name="the end of all servers")
+    with Running.python("services.fleet", folder) as running:
+        running.wait_for_line("servers are ready", within_s=120)
+        assert {name: _record(folder)[name] for name in ("kafka", "mqtt", "postgres")} == {
+            name: before[name] for name in ("kafka", "mqtt", "postgres")
+        }
+        assert "made 9 topics" not in running.output
+        connection = await asyncpg.connect(Path(before["postgres_url_file"]).read_text().strip())
+        assert await connection.fetchval("SELECT value FROM kept") == 7
+        await connection.close()
+        running.signal(signal.SIGINT)
+        assert running.wait(within_s=60) == 0
+
+
+async def test_the_shared_postgres_and_mosquitto_answer(postgres: Postgres, mosquitto: Mosquitto) -> None:
+    """The fixtures that other tests build on are real servers."""
+    connection = await asyncpg.connect(postgres.url)
+    assert "PostgreSQL" in await connection.fetchval("SELECT version()")
+    await connection.close()
+    assert is_listening(parse_url(mosquitto.url))
+
+
+def test_a_missing_program_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each server that cannot be had is an error in words, never a server less."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("services.fleet.postgres._DEBIAN", tmp_path)
+    monkeypatch.setattr("shared.bus.broker._SBIN", str(tmp_path))
+    with pytest.raises(ServerAbsent, match="apt-get install openjdk-17-jre-headless"):
+        kafka_server(KafkaPlan(tmp_path / "k", tmp_path, tmp_path / "log", 1, 2))
+    with pytest.raises(ServerAbsent, match="apt-get install maven"):
+        kafka_jars(tmp_path / "cache")
+    with pytest.raises(ServerAbsent, match="apt-get install postgresql"):
+        find_programs()
+    with pytest.raises(ServerAbsent, match="apt-get install mosquitto"):
+        mosquitto_server(MosquittoPlan(tmp_path / "m", tmp_path / "log", 1))
+
+
+def test_a_folder_has_one_launcher(tmp_path: Path) -> None:
+    """The lock names its holder and ends with it."""
+    descriptor = launcher.take_lock(tmp_path)
+    assert launcher.holder(tmp_path) == os.getpid()
+    with pytest.raises(Busy, match=f"is run by pid {os.getpid()}"):
+        launcher.take_lock(tmp_path)
+    os.close(descriptor)
+    assert launcher.holder(tmp_path) == 0
+
+
+def test_an_orphan_is_ended_only_when_it_is_the_folders(tmp_path: Path) -> None:
+    """A pid of the last record that is another program's now is left alone."""
+    ours, other = Running(["/bin/sleep", "600"]), Running(["/bin/sleep", "601"])
+    marked = Running([sys.executable, "-c", "import signal; print(1, flush=True); signal.pause()", str(tmp_path)])
+    pids = {"launcher": ours.pid, "mqtt": other.pid, "kafka": marked.pid}
+    (tmp_path / "fleet.json").write_text(json.dumps({"pids": pids}))
+    said: list[str] = []
+    with ours, other, marked:
+        marked.wait_for_line("1")
+        launcher.end_orphans(tmp_path, said.append)
+        assert said == [f"kafka: an orphan of an earlier start (pid {marked.pid}) is ended"]
+        assert is_alive(ours.pid) and is_alive(other.pid)
+        wait_for(lambda: not is_alive(marked.pid), within_s=10)
+
+
+def test_ports_stay_where_they_are_free(tmp_path: Path) -> None:
+    """The same folder gets the same ports again; a record that cannot be read is no trouble."""
+    first = launcher.take_ports(tmp_path)
+    assert launcher.take_ports(tmp_path) == first
+    (tmp_path / "ports.json").write_text('{"kafka": "no"')
+    assert set(launcher.take_ports(tmp_path)) == set(first)
