@@ -58,8 +58,8 @@ MUTANTS = (
     Mutant(
         "guard's plan knows the people",
         "shared/wire/plans.py",
-        "_encoder.encode(replace(plan, notify=NotifyPlan()))",
-        "_encoder.encode(plan)",
+        "_encoder.encode(replace(plan, notify=NotifyPlan(), uplink=UplinkPlan()))",
+        "_encoder.encode(replace(plan, uplink=UplinkPlan()))",
         "tests/wire/test_plans.py::test_guards_plan_does_not_change_with_people",
     ),
 )
