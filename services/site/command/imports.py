@@ -32,6 +32,9 @@ def jars(
     scan: Annotated[
         Path | None, typer.Option("--scan", help="Instead of a file: ask the bus of this site file.", exists=True)
     ] = None,
+    site: Annotated[
+        Path | None, typer.Option("--site", help="With a CSV: the site file that must know the battery.", exists=True)
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="With --scan: the manager whose modules are asked.")] = "",
     out: Annotated[Path, typer.Option("--out", help="Folder for the files that are made.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
@@ -41,9 +44,10 @@ def jars(
 
     Semicolons, decimal commas, quoted cells, German or English headings are understood. Every fault is told at once
     with line and column, and then nothing is written; no file is written over without --force. Each string gets a file
-    of its own, to be named under jars: of that string. Exit 1 when there were faults or no module answered.
+    of its own, to be named under jars: of that string. A site file that describes batteries must know this one. Exit 1
+    when there were faults or no module answered.
 
-    Example: ampward import jars list.csv --battery demo/r1/bat1
+    Example: ampward import jars list.csv --battery demo/r1/bat1 --site site.yaml
 
     Example: ampward import jars --scan site.yaml --device bacs --battery demo/r1/bat1 --string 1
     """
@@ -52,6 +56,9 @@ def jars(
     name = _battery(battery)
     if not 0 <= string <= 99:
         raise Trouble(f"--string {string}: no number of a string, allowed: 1 to 99", Exit.USAGE)
+    site = scan or site
+    if site is not None:
+        _must_know(site, battery)
     if scan is not None:
         return _from_bus(scan, device, name, string or 1, out, force=force, as_json=as_json)
     assert file is not None
@@ -84,6 +91,24 @@ def _battery(path: str) -> str:
     if len(parts) != 3 or not all(is_id(part) for part in parts):
         raise Trouble(f"--battery {path}: names no battery, allowed: SITE/ROOM/BATTERY, each {ID_ALLOWED}", Exit.USAGE)
     return parts[2]
+
+
+def _must_know(site: Path, battery: str) -> None:
+    """A site file without any battery is one that is being written: its jars may come first."""
+    model = _source(site).model
+    known = [f"{model.site.id}/{name}/{one}" for name, room in model.rooms.items() for one in room.batteries]
+    if known and battery not in known:
+        raise Trouble(f"--battery {battery}: not in {site}, allowed: {', '.join(known)}", Exit.USAGE)
+
+
+def _source(site: Path) -> Any:
+    """The site file, as far as it can be read. Its lists of jars need not be there."""
+    from shared.runtime.site_file.loading import load_source
+
+    source, faults = load_source(site, os.environ)
+    if source is None:
+        raise Trouble(f"{faults[0]} (`ampward check {site}` shows all)", Exit.NO)
+    return source
 
 
 def _write(rows: dict[int, list[dict[str, str]]], name: str, out: Path, *, force: bool) -> list[dict[str, Any]]:
@@ -141,15 +166,12 @@ def _values(module: Any) -> dict[str, str]:
 
 
 def _asked(site: Path, device: str) -> tuple[Any, Any, list[list[Any]]]:
-    """The bus and the device of a site file, and the channels of each of its modules. The jars need not be there."""
+    """The bus and the device of a site file, and the channels of each of its modules."""
     from shared.devices.blocks import plan_device
     from shared.runtime.site_file.compiling import buses
-    from shared.runtime.site_file.loading import load_source
     from shared.runtime.site_file.names import group_with, load_profiles
 
-    source, faults = load_source(site, os.environ)
-    if source is None:
-        raise Trouble(f"{faults[0]} (`ampward check {site}` shows all)", Exit.NO)
+    source = _source(site)
     names = load_profiles(source, os.environ)
     model, profile = source.model.devices.get(device), names.profiles.get(device)
     grouped = {one: group_with(found, CHANNELS) for one, found in names.profiles.items()}

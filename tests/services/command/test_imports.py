@@ -75,6 +75,18 @@ def test_wrong_usage_is_told(
     assert allowed in ran.err
 
 
+def test_a_battery_that_the_site_file_has_not_is_told_with_those_that_it_has(run: Run, tmp_path: Path) -> None:
+    """A slip in the name would make files that nobody reads; nothing is written."""
+    site = Path(__file__).parents[2] / "runtime" / "site_file" / "good" / "full.yaml"
+    words = ("import", "jars", _list(tmp_path), "--site", site, "--out", tmp_path)
+    ran = run(*words, "--battery", "full/r1/bat9")
+    assert (ran.code, ran.out) == (2, "")
+    assert "full/r1/bat9: not in" in ran.err
+    assert "allowed: full/r1/bat1" in ran.err
+    assert list(tmp_path.glob("jars-*")) == []
+    assert run(*words, "--battery", "full/r1/bat1").code == 0
+
+
 PROFILE = """
 title: A manager
 points: {flags: {table: holding, address: 0, type: u16}}
