@@ -45,11 +45,13 @@ class FakeCentre:
         self._done_order = done_order
         self._lost = ""
         self._queue: asyncio.Queue[tuple[bytes, asyncio.Future[None]]] = asyncio.Queue()
+        self._told: list[asyncio.Future[None]] = []
         self._taking = asyncio.create_task(self._take())
 
     async def send_block(self, data: bytes) -> "asyncio.Future[None]":
         self._check()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._told.append(done)
         await self._queue.put((data, done))
         return done
 
@@ -69,6 +71,7 @@ class FakeCentre:
                 continue
             if not done.done():
                 done.set_result(None)
+            self._told.remove(done)
 
     async def send_ruleset(self, version: str, body: bytes) -> None:
         self._check()
@@ -90,6 +93,10 @@ class FakeCentre:
     async def close(self) -> None:
         self._taking.cancel()
         await asyncio.gather(self._taking, return_exceptions=True)
+        for done in self._told:
+            if not done.done():
+                done.set_exception(CentreLost("closed"))
+            done.exception()
 
     def _check(self) -> None:
         if not self._fleet.is_up:

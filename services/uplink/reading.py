@@ -57,7 +57,7 @@ class Turn(NamedTuple):
 class Blocks:
     """See the module."""
 
-    def __init__(self, directory: Path, site: str, key: SigningKey, *, pack: bool = False) -> None:
+    def __init__(self, directory: Path, site: str, key: SigningKey, *, pack: bool = True) -> None:
         self._directory = directory
         self._site = site
         self._key = key
