@@ -21,6 +21,7 @@ from services.site.command import (
     logs,
     past,
     people,
+    service,
     sheet,
     sites,
     stock,
@@ -56,7 +57,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_program)
-    for room in (sites, files, imports, sheet, logs, past, acts, upkeep, stock, people, users, boxes, fleet):
+    for room in (sites, files, imports, sheet, logs, past, acts, upkeep, stock, people, users, boxes, fleet, service):
         room.add(app)
     return app
 
