@@ -1,0 +1,211 @@
+"""A consumer of aiokafka that is watched, and thrown away and made anew when it hangs.
+
+    client() -> connects, for as long as it takes -> the client of now
+    watch    -> every 5 s: do its places move? (shared.log.kafka.watching) -> stuck: thrown away, said, made anew
+
+A client that lost its broker usually finds back by itself; after some restarts it does not (aiokafka #1154), and sits
+there without an error. Promises: such a client is replaced within a minute; nothing of an old client is used again.
+The owner says by ``places`` where it stands, so that the new client begins there.
+"""
+
+import asyncio
+import contextlib
+import time
+from asyncio import Task
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from shared.log.kafka.access import Access
+from shared.log.kafka.records import REQUEST_MS, Place, Tell, hush
+from shared.log.kafka.watching import STUCK_S, WATCH_S, Watch
+
+CONNECT_S: Final = 20.0
+CLOSE_S: Final = 5.0
+PAUSE_S: Final = 1.0
+POSITION_S: Final = 1.0
+PARTITION_BYTES: Final = 4 << 20
+"""Of one partition a fetch; a larger record still comes, alone."""
+FETCH_BYTES: Final = 32 << 20
+TROUBLE: Final = (KafkaError, TimeoutError, OSError, IllegalStateError)
+
+
+class Owner(Protocol):
+    """Who reads by the client."""
+
+    async def begin(self, client: AIOKafkaConsumer) -> None:
+        """Subscribe or assign, start, and go to where reading goes on. May raise what a client raises."""
+        ...
+
+    async def places(self) -> Mapping[Place, int] | None:
+        """The next offset to be read of each place; None while nobody knows (a group is being shared out anew)."""
+        ...
+
+    def is_busy(self) -> bool:
+        """Whether nobody waits for records: those read last are still being worked on."""
+        ...
+
+    def lost(self) -> None:
+        """The client is thrown away."""
+        ...
+
+
+class Kept:
+    """See the module. ``options`` are keywords of the client beside those that are always set."""
+
+    def __init__(
+        self,
+        access: Access,
+        owner: Owner,
+        options: Mapping[str, Any],
+        *,
+        tell: Tell,
+        watch_s: float = WATCH_S,
+        stuck_s: float = STUCK_S,
+    ) -> None:
+        self._access = access
+        self._owner = owner
+        self._options = options
+        self._tell = tell
+        self._watch_s = watch_s
+        self._stuck_s = stuck_s
+        self._client: AIOKafkaConsumer | None = None
+        self._watching: Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self._is_away = False
+        self.rebuilt = 0
+        """How many clients were thrown away."""
+
+    async def client(self) -> AIOKafkaConsumer:
+        """The client of now, connected; waits as long as no broker can be reached."""
+        async with self._lock:
+            while self._client is None:
+                client = self._new()
+                try:
+                    async with asyncio.timeout(CONNECT_S):
+                        await self._owner.begin(client)
+                except TROUBLE as fault:
+                    self._say_away(f"{self._access.bootstrap}: {type(fault).__name__}: {fault}")
+                    await _end(client)
+                    await asyncio.sleep(PAUSE_S)
+                except BaseException:
+                    await _end(client)
+                    raise
+                else:
+                    self._client = client
+                    self._say_back()
+            if self._watching is None:
+                self._watching = asyncio.create_task(self._watch(), name="kafka watch")
+            return self._client
+
+    async def throw_away(self, client: AIOKafkaConsumer, why: str) -> None:
+        """Ends this client, when it is still the one of now."""
+        async with self._lock:
+            if self._client is not client:
+                return
+            self._client = None
+            self.rebuilt += 1
+            self._say_away(why)
+            self._owner.lost()
+            await _end(client)
+            await asyncio.sleep(PAUSE_S)
+
+    async def close(self) -> None:
+        """Never raises, never waits long for a broker."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+            self._watching = None
+        async with self._lock:
+            if self._client is not None:
+                client, self._client = self._client, None
+                self._owner.lost()
+                await _end(client)
+
+    def _say_away(self, words: str) -> None:
+        if not self._is_away:
+            self._tell("kafka_reader_rebuilt", words)
+        self._is_away = True
+
+    def _say_back(self) -> None:
+        if self._is_away:
+            self._tell("kafka_reads_again", self._access.bootstrap)
+        self._is_away = False
+
+    async def _watch(self) -> None:
+        client, watch = self._client, Watch(time.monotonic(), self._stuck_s)
+        while True:
+            await asyncio.sleep(self._watch_s)
+            if self._client is None:
+                await self.client()
+            if self._client is not client:
+                client, watch = self._client, Watch(time.monotonic(), self._stuck_s)
+                continue
+            places = await self._owner.places()
+            ends = None if places is None or client is None else await self._ends(client, places)
+            why = watch.look(time.monotonic(), places or {}, ends, busy=self._owner.is_busy())
+            if why and client is not None:
+                await self.throw_away(client, why)
+
+    async def _ends(self, client: AIOKafkaConsumer, places: Iterable[Place]) -> Mapping[Place, int] | None:
+        wanted = [TopicPartition(*place) for place in places]
+        if not wanted:
+            return {}
+        try:
+            async with asyncio.timeout(self._watch_s):
+                found = await client.end_offsets(wanted)
+        except TROUBLE:
+            return None
+        return {Place(each.topic, each.partition): offset for each, offset in found.items()}
+
+    def _new(self) -> AIOKafkaConsumer:
+        hush()
+        return AIOKafkaConsumer(
+            **self._access.options(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            request_timeout_ms=REQUEST_MS,
+            max_partition_fetch_bytes=PARTITION_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=250,
+            check_crcs=True,
+            **self._options,
+        )
+
+
+async def bounded(answer: Awaitable[Any], seconds: float = CLOSE_S) -> Any:
+    """What a client answers; raises TimeoutError when it does not."""
+    async with asyncio.timeout(seconds):
+        return await answer
+
+
+async def positions(client: AIOKafkaConsumer, known: Mapping[Place, int]) -> dict[Place, int]:
+    """Where the client stands: not before what is known, and behind offsets that hold no record.
+
+    A place whose position it does not say within POSITION_S stays as it is known.
+    """
+    found = dict(known)
+    for place, offset in known.items():
+        with contextlib.suppress(*TROUBLE):
+            found[place] = max(offset, await bounded(client.position(TopicPartition(*place)), POSITION_S))
+    return found
+
+
+async def _end(client: AIOKafkaConsumer) -> None:
+    """Ends a client also when it hangs: first as it wants it, then its tasks one by one."""
+    with contextlib.suppress(*TROUBLE):
+        await bounded(client.stop())
+        return
+    client._closed = True
+    fetcher, coordinator = client._fetcher, client._coordinator
+    tasks = [getattr(fetcher, "_fetch_task", None), *getattr(fetcher, "_pending_tasks", ())]
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    tasks += [getattr(coordinator, name, None) for name in names]
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
+        task.cancel()
+    with contextlib.suppress(*TROUBLE):
+        await bounded(asyncio.gather(*running, client._client.close(), return_exceptions=True))
