@@ -4,8 +4,31 @@ from tests.mutants.mutant import Mutant
 
 ROLES = "tests/services/gateway/test_roles.py"
 LIMITS = "tests/services/gateway/test_limits.py"
+TAIL = "services/site/tail.py"
+T_TAIL = "tests/services/site/test_tail.py"
 
 MUTANTS = (
+    Mutant(
+        "who wants little passes over what is on no disk yet",
+        TAIL,
+        "if part.extra or part.has(wanted):",
+        "if part.has(wanted):",
+        f"{T_TAIL}::test_commits_in_which_nothing_is_wanted_are_passed_over_whole",
+    ),
+    Mutant(
+        "a reading that came to the end of the log is gone on with",
+        TAIL,
+        "if len(found) == limit:",
+        "if found:",
+        f"{T_TAIL}::test_a_reader_that_came_to_the_end_of_the_log_sees_what_the_log_has_got_since",
+    ),
+    Mutant(
+        "the newest commit goes from memory before anybody has read it",
+        TAIL,
+        "dropped < len(self._parts) - 1 and",
+        "dropped < len(self._parts) and",
+        f"{T_TAIL}::test_who_had_read_everything_finds_the_next_commit_in_memory_however_large_it_is",
+    ),
     Mutant(
         "any token opens the door",
         "services/gateway/keys.py",

@@ -7,6 +7,13 @@ TEST = "tests/services/notifier/test_pipeline.py"
 
 MUTANTS = (
     Mutant(
+        "a reload leaves untold what no route led from before",
+        "services/notifier/service.py",
+        "        self._wanted.clear()\n",
+        "",
+        "tests/services/notifier/test_service.py::test_a_reload_that_brings_a_route_for_an_open_alarm_has_it_told",
+    ),
+    Mutant(
         "a latched alarm ends its reminders",
         PIPELINE,
         '_UNACKED = "BDE"',

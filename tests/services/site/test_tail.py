@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from services.gateway.views import CursorGone, EventItem
 from services.site import tail as tail_module
 from services.site.tail import Tail
@@ -144,6 +146,31 @@ def test_who_reads_the_log_in_small_steps_makes_it_read_once() -> None:
         place = found[-1].cursor
     assert seen == [*range(1, 12)]
     assert asked == [None]
+
+
+def test_a_reader_that_came_to_the_end_of_the_log_sees_what_the_log_has_got_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has gone from memory meanwhile is read from the log, without a hole."""
+    monkeypatch.setattr(tail_module, "EVENTS_MAX", 2)
+
+    class Growing(FakeLog):
+        last = 11
+
+        def events(self, after: Cursor | None, limit: int = 1000) -> Iterator[tuple[Cursor, EventRow]]:
+            del limit
+            start = after.site_seq if after is not None else 0
+            for seq in range(start + 1, self.last + 1):
+                yield Cursor(LOG, seq, 0), EventRow(seq, 0, "r1", seq, EventType.ALARM_RAISED, encode_event(event(seq)))
+
+    log = Growing()
+    tail = Tail(lambda: log)  # type: ignore[arg-type, return-value]
+    tail.begin(LOG, 11)
+    assert numbers(tail.after(Cursor(LOG, 9, 0), 10)) == [10, 11]
+    for seq in range(12, 18):
+        put(tail, seq)
+    log.last = 17
+    assert numbers(tail.after(Cursor(LOG, 11, 0), 10)) == [*range(12, 18)]
 
 
 def test_who_had_read_everything_finds_the_next_commit_in_memory_however_large_it_is() -> None:
