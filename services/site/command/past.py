@@ -59,7 +59,7 @@ def export(
     span_ms = _span(begin, end, days=7)
     with progress_bar("exporting") as tell:
         count = run(data, file, list(dict.fromkeys(point)), span_ms, Step(step), tell, force=force)
-    write(f"{file}: {count} rows")
+    write(f"{file}: {count} {'row' if count == 1 else 'rows'}")
     if not count:
         write(f"no readings from {_at(span_ms[0])} to {_at(span_ms[1])}: allowed: another time with --from and --to")
     return Exit.DONE

@@ -37,7 +37,7 @@ def parse_plain(arguments: list[str]) -> RunOptions | None:
         else:
             files.append(word)
     for_ms = parse_duration(given["--for"]) if "--for" in given else None
-    if len(files) > 1 or (files and not Path(files[0]).is_file()) or ("--for" in given and for_ms is None):
+    if len(files) > 1 or (files and not Path(files[0]).is_file()) or ("--for" in given and not for_ms):
         return None
     return RunOptions(
         site_file=Path(files[0]) if files else repository_file(DEMO),

@@ -177,6 +177,7 @@ def test_plain_arguments_of_run_are_read_at_once(
 @pytest.mark.parametrize(
     "words",
     [
+        ["--for", "0s"],
         ["--help"],
         ["-h"],
         ["--for", "30"],
