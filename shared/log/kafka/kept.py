@@ -22,7 +22,8 @@ from shared.log.kafka.access import Access
 from shared.log.kafka.records import REQUEST_MS, Place, Tell, hush
 from shared.log.kafka.watching import STUCK_S, WATCH_S, Watch
 
-CONNECT_S: Final = 20.0
+CONNECT_S: Final = 25.0
+"""Above two requests' own time-outs: a connection that is cancelled half-way would stay open."""
 CLOSE_S: Final = 5.0
 PAUSE_S: Final = 1.0
 POSITION_S: Final = 1.0

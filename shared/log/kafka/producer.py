@@ -43,6 +43,8 @@ from shared.log.kafka.records import (
 
 ATTEMPT_S: Final = 20.0
 """A broker that restarts is back in ten; the library retries by itself until then."""
+CONNECT_S: Final = 25.0
+"""Above two requests' own time-outs: a connection that is cancelled half-way would stay open."""
 CLOSE_S: Final = 5.0
 PAUSE_S: Final = 1.0
 """Between two attempts to connect."""
@@ -56,6 +58,8 @@ class Sent(NamedTuple):
 
     place: Place
     offset: int
+    at_ms: int = -1
+    """When, by the broker's clock; -1 when it did not say."""
 
 
 class _Waiting(NamedTuple):
@@ -159,7 +163,7 @@ class Producer:
                 batch = self._next_batch(place)
                 try:
                     async with asyncio.timeout(self._give_up_s):
-                        offset = await self._confirmed(place, batch)
+                        offset, at_ms = await self._confirmed(place, batch)
                 except TimeoutError:
                     self._give_up(place, Unconfirmed(f"{place.topic}: not confirmed within {self._give_up_s} s"))
                 except RecordRefused as fault:
@@ -169,7 +173,7 @@ class Producer:
                     self._tell("kafka_sender_failed", f"{place.topic}: {type(fault).__name__}: {fault}")
                     self._give_up(place, fault)
                 else:
-                    self._confirm(place, batch, offset)
+                    self._confirm(place, batch, offset, at_ms)
         finally:
             del self._tasks[place]
 
@@ -188,7 +192,7 @@ class Producer:
             self._condition = event
             self._tell(event, words)
 
-    def _confirm(self, place: Place, batch: list[_Waiting], offset: int) -> None:
+    def _confirm(self, place: Place, batch: list[_Waiting], offset: int, at_ms: int) -> None:
         if self._condition:
             self._say("kafka_sends_again", f"{place.topic}/{place.partition}: confirmed")
             self._condition = ""
@@ -197,7 +201,7 @@ class Producer:
             lane.popleft()
             self._bytes -= waiting.size
             if not waiting.told.done():
-                waiting.told.set_result(Sent(place, offset + number if offset >= 0 else -1))
+                waiting.told.set_result(Sent(place, offset + number if offset >= 0 else -1, at_ms))
         if not lane:
             del self._lanes[place]
         self._room.set()
@@ -209,8 +213,8 @@ class Producer:
                 waiting.told.set_exception(fault)
         self._room.set()
 
-    async def _confirmed(self, place: Place, batch: list[_Waiting]) -> int:
-        """Sends until the broker confirms; the offset of the first. Raises RecordRefused."""
+    async def _confirmed(self, place: Place, batch: list[_Waiting]) -> tuple[int, int]:
+        """Sends until the broker confirms; the offset of the first, and when. Raises RecordRefused."""
         while True:
             client = await self._connected()
             try:
@@ -225,7 +229,7 @@ class Producer:
                 why = f"{place.topic}/{place.partition}: {type(fault).__name__}: {fault}"
             await self._throw_away(client, why)
 
-    async def _attempt(self, client: AIOKafkaProducer, place: Place, batch: list[_Waiting]) -> int:
+    async def _attempt(self, client: AIOKafkaProducer, place: Place, batch: list[_Waiting]) -> tuple[int, int]:
         if place.partition not in await client.partitions_for(place.topic):
             raise RecordRefused(f"{place.topic} has no partition {place.partition}")
         builder = client.create_batch()
@@ -233,14 +237,15 @@ class Producer:
             made: Any = builder.append(key=waiting.key, value=waiting.value, timestamp=None, headers=[*waiting.headers])
             assert made is not None, "the batch is cut to fit"
         confirmed = await client.send_batch(builder, place.topic, partition=place.partition)
-        return int((await confirmed).offset)
+        told = await confirmed
+        return int(told.offset), -1 if told.timestamp is None else int(told.timestamp)
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             while self._client is None:
                 client = self._new_client()
                 try:
-                    async with asyncio.timeout(self._attempt_s):
+                    async with asyncio.timeout(CONNECT_S):
                         await client.start()
                 except (KafkaError, TimeoutError, OSError) as fault:
                     self._say("kafka_unreachable", f"{self._access.bootstrap}: {type(fault).__name__}: {fault}")

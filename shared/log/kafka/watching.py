@@ -10,18 +10,16 @@ waits for new records, or for us, is never called stuck.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.log.kafka.records import Place
 
 WATCH_S: Final = 5.0
 STUCK_S: Final = 20.0
-"""With two looks, 5 s for closing the old client and 20 s for the new one to connect: below the 60 s of the goal."""
+"""With two looks, 5 s for closing the old client and a few for the new one: below the 60 s of the goal."""
 
 
-@dataclass(slots=True)
-class _Stand:
+class _Stand(NamedTuple):
     offset: int
     since_s: float
 
