@@ -65,6 +65,7 @@ class _Header(msgspec.Struct):
     site: str
     offset: int
     site_seq: int
+    parked: str
     sha256: str
     size: int
 
@@ -79,14 +80,22 @@ def encode_site_state(state: SiteState) -> bytes:
     data = _encoder.encode(state)
     if len(data) > UNPACKED_MAX:
         raise WireError(f"the state of {state.site} has {len(data)} bytes, at most {UNPACKED_MAX} are read")
-    header = _Header(FORM, state.site, state.offset, state.site_seq, sha256(data).hexdigest(), len(data))
+    header = _Header(FORM, state.site, state.offset, state.site_seq, state.parked, sha256(data).hexdigest(), len(data))
     return msgspec.json.encode(header) + b"\n" + zlib.compress(data, LEVEL)
 
 
-def peek_site_state(data: bytes) -> tuple[str, StatePlace]:
+class StateHead(NamedTuple):
+    """A record's header."""
+
+    site: str
+    place: StatePlace
+    parked: str
+
+
+def peek_site_state(data: bytes) -> StateHead:
     """Whose state it is and where it stands, without unpacking it; raises WireError."""
     header = _read_header(data, data.find(b"\n"))
-    return header.site, StatePlace(header.offset, header.site_seq)
+    return StateHead(header.site, StatePlace(header.offset, header.site_seq), header.parked)
 
 
 def _read_header(data: bytes, end: int) -> _Header:

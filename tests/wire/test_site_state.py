@@ -20,12 +20,13 @@ def test_a_state_comes_back_as_it_was() -> None:
     data = encode_site_state(STATE)
     assert decode_site_state(data) == STATE
     assert encode_site_state(decode_site_state(data)) == data
-    assert peek_site_state(data) == ("s", StatePlace(41, 70))
+    assert peek_site_state(data) == ("s", (41, 70), "")
     assert StatePlace(40, 99) < StatePlace(41, 70) < StatePlace(41, 71)
 
 
 def _record(body: bytes, *, site: str = "s", form: int = 1, digest: str = "") -> bytes:
-    header = {"form": form, "site": site, "offset": 41, "site_seq": 70, "sha256": digest or sha256(body).hexdigest(), "size": len(body)}
+    place = {"form": form, "site": site, "offset": 41, "site_seq": 70, "parked": ""}
+    header = {**place, "sha256": digest or sha256(body).hexdigest(), "size": len(body)}
     return msgspec.json.encode(header) + b"\n" + zlib.compress(body)
 
 

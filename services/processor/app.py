@@ -1,0 +1,294 @@
+"""The processor as a Faust app: one agent over ampward.inputs.v1, without Tables. The only home of faust with kpi.py.
+
+Faust shares out the partitions, fetches and commits; what is decided and what is acknowledged is the worker's
+(services.processor.worker). No Table (they skip records after a kill), ``noack_take`` (plain take acknowledges even
+after noack), concurrency 1, acknowledged by hand in order. Nothing of it is trusted: a record that it leaves out is
+seen by its offset or by the site's chain, and read by a consumer of our own.
+
+    assigned -> worker.assign -> states are read     records of a generation wait for its assignment
+    revoked  -> worker.hand_over                      so does a clean stop
+    anything that raises, a consumer that stands still for STUCK_S -> the process ends; another goes on from the states
+
+An agent that raises acknowledges what it had: its whole body is guarded, and the process is ended at once.
+"""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import faust
+
+from services.processor.hands import OwnSeats
+from services.processor.known import Known
+from services.processor.worker import SAVE_S, Worker
+from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape
+from shared.domain.errors import AmpwardError
+from shared.log.kafka.access import Access
+from shared.log.kafka.producer import Producer
+from shared.log.kafka.reader import Reader
+from shared.log.kafka.records import Headers, Place, Record, Tell
+from shared.log.kafka.stretch import read_stretch
+from shared.log.kafka.topics import check
+from shared.log.kafka.watching import WATCH_S, Watch
+from shared.runtime.fleet_file import FleetPlan
+from shared.runtime.logging import configure, logger
+
+GROUP: Final = "ampward-processor"
+TAKE_MAX: Final = 32
+"""Blocks at once: 8 MiB of ordinary ones."""
+TAKE_S: Final = 0.02
+BUFFER: Final = 64
+"""Blocks that Faust holds ahead: 16 MiB of ordinary ones a partition."""
+FETCH_BYTES: Final = 4 << 20
+SESSION_S: Final = 10.0
+HEARTBEAT_S: Final = 3.0
+REQUEST_S: Final = 30.0
+HAND_OVER_S: Final = 6.0
+TEND_S: Final = 0.5
+TOPICS: Final = (INPUTS, EVENTS, STATE, RULESETS, COMMANDS, DEADLETTER, SITES)
+CANNOT_START: Final = 3
+ENDED: Final = 1
+"""Exit code of a process that ends itself: whoever supervises it starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorPlan:
+    """What a processor is started with."""
+
+    access: Access
+    shape: Shape
+    prefix: str = ""
+    """Of the topics' names and the group: several fleets, or several tests, on one cluster."""
+    save_s: float = SAVE_S
+
+
+class _Beside:
+    """services.processor.worker.Broker: sends and reads beside Faust."""
+
+    def __init__(self, plan: ProcessorPlan, known: Known, tell: Tell) -> None:
+        self._plan = plan
+        self._known = known
+        self._tell = tell
+        self.producer = Producer(plan.access, "processor", tell=tell)
+
+    async def hand_over(self, place: Place, key: bytes, value: bytes, headers: Headers) -> "asyncio.Future[Any]":
+        return await self.producer.hand_over(place, key, value, headers)
+
+    def read(self, place: Place, first: int, end: int | None) -> AsyncIterator[Record]:
+        return read_stretch(self._plan.access, place, first=first, end=end, name="processor-beside", tell=self._tell)
+
+    def known(self, needs: str, site: str) -> bytes | None:
+        return self._known.get(needs, site)
+
+
+class _Acks:
+    """services.processor.worker.Engine: Faust's events in the order in which they came, until they are done with."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Place, deque[Any]] = {}
+
+    def note(self, place: Place, event: Any) -> None:
+        self._waiting.setdefault(place, deque()).append(event)
+
+    def forget(self) -> None:
+        """Of another generation: they come again."""
+        self._waiting.clear()
+
+    def acknowledge(self, place: Place, below: int) -> None:
+        waiting = self._waiting.get(place, deque())
+        while waiting and waiting[0].message.offset < below:
+            waiting.popleft().ack()
+
+
+class _Agent:
+    """Between Faust and the worker."""
+
+    def __init__(self, app: faust.App, worker: Worker, acks: _Acks, end: Callable[[BaseException], None]) -> None:
+        self._app = app
+        self._worker = worker
+        self._acks = acks
+        self._end = end
+        self._generation = -1
+        self._assigned = asyncio.Condition()
+
+    async def on_assigned(self, _sender: Any, assigned: set[Any], **_: Any) -> None:
+        try:
+            generation = self._app.consumer_generation_id
+            places = [Place(tp.topic, tp.partition) for tp in sorted(assigned)]
+            self._acks.forget()
+            await self._worker.assign(places, generation)
+            async with self._assigned:
+                self._generation = generation
+                self._assigned.notify_all()
+        except Exception as fault:  # Whatever it is: this process must not go on.
+            self._end(fault)
+
+    async def on_revoked(self, _sender: Any, _revoked: set[Any], **_: Any) -> None:
+        await self.hand_over()
+
+    async def on_shutdown(self, *_: Any, **__: Any) -> None:
+        await self.hand_over()
+
+    async def hand_over(self) -> None:
+        """States of everything taken, as far as a broker answers in time; the rest is taken again by another."""
+        try:
+            async with asyncio.timeout(HAND_OVER_S):
+                await self._worker.hand_over()
+        except TimeoutError:
+            return
+        except Exception as fault:  # Whatever it is: this process must not go on.
+            self._end(fault)
+
+    async def run(self, stream: Any) -> None:
+        """The agent's body."""
+        try:
+            async for events in stream.noack_take(TAKE_MAX, within=TAKE_S):
+                await self._take(events)
+        except Exception as fault:  # Leaving this body by an exception would acknowledge what was not done.
+            self._end(fault)
+
+    async def _take(self, events: Sequence[Any]) -> None:
+        newest = max(event.message.generation_id for event in events)
+        async with self._assigned:
+            await self._assigned.wait_for(lambda: self._generation >= newest)
+        records = []
+        for event in events:
+            message = event.message
+            if message.generation_id != self._generation:
+                continue
+            place = Place(message.topic, message.partition)
+            self._acks.note(place, event)
+            at_ms = round(message.timestamp * 1000)
+            records.append(Record(place, message.offset, message.key or b"", message.value, (), at_ms))
+        await self._worker.take(records)
+
+
+def _make(plan: ProcessorPlan, folder: str) -> faust.App:
+    access = plan.access
+    security: dict[str, Any] = {}
+    if access.security is not None:
+        options = access.options()
+        security["broker_credentials"] = faust.SASLCredentials(
+            username=access.security.user,
+            password=access.security.password,
+            mechanism=options["sasl_mechanism"],
+            ssl_context=options["ssl_context"],
+        )
+    return faust.App(
+        plan.prefix + GROUP,
+        broker=[f"kafka://{host}" for host in access.bootstrap.split(",")],
+        **security,
+        store="memory://",
+        datadir=folder,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=HEARTBEAT_S,
+        broker_request_timeout=REQUEST_S,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=BUFFER,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+    )
+
+
+async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
+    """Runs until ``stop``. Raises TopicsDrifted, KafkaUnavailable at the start; ends the process on later trouble."""
+    for drift in await check(plan.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
+        tell("topic_drifted", str(drift))
+
+    def end(fault: BaseException) -> None:
+        tell("processor_ends", f"{type(fault).__name__}: {fault}")
+        os._exit(ENDED)
+
+    known = Known(plan.access, partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
+    await known.begin()
+    beside, acks = _Beside(plan, known, tell), _Acks()
+    worker = Worker(OwnSeats(), beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s)
+    with tempfile.TemporaryDirectory(prefix="ampward-processor-") as folder:
+        app = _make(plan, folder)
+        agent = _Agent(app, worker, acks, end)
+        inputs = app.topic(
+            plan.prefix + INPUTS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        app.agent(inputs, name="fold", concurrency=1)(agent.run)
+        handlers: list[tuple[Any, Any]] = [
+            (app.on_partitions_assigned, agent.on_assigned),
+            (app.on_partitions_revoked, agent.on_revoked),
+            (app.on_before_shutdown, agent.on_shutdown),
+        ]
+        for each, handler in handlers:
+            each.connect(handler, weak=False)
+        tasks = [asyncio.create_task(each) for each in (known.follow(), _tend(worker), _watch(worker, plan, end, tell))]
+        for task in tasks:
+            task.add_done_callback(lambda done: None if done.cancelled() else end(done.exception() or StoppedError()))
+        await app.start()
+        ended = asyncio.create_task(app.wait_until_stopped())
+        await asyncio.wait([ended, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            end(app.crash_reason or StoppedError())
+        await app.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await worker.close()
+        await beside.producer.close()
+        await known.close()
+
+
+def main(plan: FleetPlan) -> int:
+    """`ampward service processor`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
+    configure("processor")
+    log = logger()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        made = ProcessorPlan(plan.access(), plan.shape, plan.prefix)
+        await serve(made, stop, lambda event, words: log.warning(event, words=words))
+
+    try:
+        asyncio.run(run())
+    except AmpwardError as fault:
+        log.error("cannot_start", why=str(fault))
+        return CANNOT_START
+    return 0
+
+
+class StoppedError(Exception):
+    """A part of the processor came to an end although nobody had asked it to."""
+
+
+async def _tend(worker: Worker) -> None:
+    while True:
+        await asyncio.sleep(TEND_S)
+        await worker.tend()
+
+
+async def _watch(worker: Worker, plan: ProcessorPlan, end: Callable[[BaseException], None], tell: Tell) -> None:
+    """Faust's consumer may hang after a broker restart: asked by a client of its own, whether there is more."""
+    places = [Place(plan.prefix + INPUTS.name, number) for number in range(plan.shape.partitions)]
+    loop = asyncio.get_running_loop()
+    watch = Watch(loop.time())
+    async with Reader(plan.access, dict.fromkeys(places, 0), "processor-watch", tell=tell) as reader:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            stands = worker.stands()
+            ends = None
+            try:
+                async with asyncio.timeout(WATCH_S):
+                    ends = await reader.ends(places)
+            except TimeoutError:
+                tell("end_unknown", "nobody says how far the topic goes")
+            why = watch.look(loop.time(), stands, ends, busy=worker.is_busy or not stands)
+            if why:
+                end(StoppedError(why))

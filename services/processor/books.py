@@ -1,0 +1,81 @@
+"""What the worker of services.processor.worker keeps of each site and partition, and whom it works with."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+from shared.log.kafka.records import Headers, Place, Record
+from shared.wire.site_state import StatePlace
+
+ASK_S: Final = 10.0
+FAR_S: Final = 1e9
+
+
+class Broker(Protocol):
+    """What is sent and read beside the engine."""
+
+    async def hand_over(self, place: Place, key: bytes, value: bytes, headers: Headers) -> "asyncio.Future[Any]": ...
+
+    def read(self, place: Place, first: int, end: int | None) -> AsyncIterator[Record]:
+        """The records from ``first`` up to ``end``, or to the present end."""
+        ...
+
+    def known(self, needs: str, site: str) -> bytes | None:
+        """The body or key that a parked site waits for."""
+        ...
+
+
+class Engine(Protocol):
+    def acknowledge(self, place: Place, below: int) -> None:
+        """Everything below this offset is done with."""
+        ...
+
+
+class Counts(NamedTuple):
+    """Since the start; a registry shows them."""
+
+    blocks: int = 0
+    inputs: int = 0
+    events: int = 0
+    different: int = 0
+    not_comparable: int = 0
+    repeats: int = 0
+    dead: int = 0
+    skipped: int = 0
+    """Records that the engine left out and that were read beside it."""
+
+
+@dataclass(slots=True)
+class Site:
+    name: str
+    offset: int = 0
+    """The next one to be taken for it."""
+    site_seq: int = 0
+    epoch: int = 0
+    unseen: int = -1
+    """From here up to the partition's first offset nobody looked for its blocks; -1 when that does not matter."""
+    unsaved: int = -1
+    """The first offset that no written state covers, -1 when all are covered."""
+    needs: str = ""
+    """What it is parked for."""
+    needs_since: float = 0.0
+    is_told: bool = False
+    catching: "asyncio.Task[None] | None" = None
+    asked_at: float = -FAR_S
+    ask_pause: float = ASK_S
+
+
+@dataclass(slots=True)
+class Partition:
+    place: Place
+    generation: int
+    saved_at: float
+    sites: dict[str, Site] = field(default_factory=dict)
+    stored: dict[str, tuple[StatePlace, bytes]] = field(default_factory=dict)
+    """Newest states of sites that no block has come for yet."""
+    first: int = -1
+    """The first offset that the engine gave us, and the next that it should give; -1 before."""
+    next: int = -1
+    pending: "list[asyncio.Future[Any]]" = field(default_factory=list)
+    ready: "asyncio.Task[None] | None" = None
