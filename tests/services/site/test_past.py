@@ -11,7 +11,6 @@ from tests.services.gateway.past_contract import Known, PastContract
 from tests.services.history.life import POINT, an_hour_and_a_half, begin, grow
 from tests.services.processor.plant import H2_ALARM
 
-
 BATTERIES = ("s/r1/bat1", "s/r1/bat2")
 
 
