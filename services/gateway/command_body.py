@@ -32,12 +32,12 @@ MILLIOHM_ALLOWED = "mOhm above 0, at most 100000, with at most 3 decimals, as in
 DAY_ALLOWED = "a day up to today, YYYY-MM-DD"
 DAY_MS = 86_400_000
 DEFAULT_ACTOR = "token:machine"
-ACTOR_ALLOWED = "cli: and 1 to 64 printable characters"
+ACTOR_ALLOWED = "cli: or centre: and 1 to 64 printable characters"
 
 _ID = re.compile(ID_PATTERN)
 _MILLIOHM = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_ACTOR = re.compile(r"cli:[^\x00-\x1f\x7f]{1,64}")
+_ACTOR = re.compile(r"(?:cli|centre):[^\x00-\x1f\x7f]{1,64}")
 
 
 def _printable(text: str) -> str:
@@ -181,7 +181,7 @@ def read_command(body: bytes, actor: str) -> Command:
 
 
 def read_actor(header: str | None) -> str:
-    """Who acts: the header Ampward-Actor of the command line, else the token's name. Raises Problem."""
+    """Who acts: the header Ampward-Actor of the command line or the uplink, else the token's name. Raises Problem."""
     if header is None:
         return DEFAULT_ACTOR
     try:

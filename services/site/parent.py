@@ -26,6 +26,7 @@ from typing import Any
 from services.gateway.address import bind_loopback, shown_address
 from services.site import folder, readiness
 from services.site.children import Child, python
+from services.site.followers import FOLLOWERS, Followers
 from services.site.formats import PROGRAM, refuse_newer
 from services.site.guard_watch import GuardWatch
 from services.site.orphans import end_brokers
@@ -49,8 +50,6 @@ GUARD_LOOK_S = 0.02
 TURN_S = 0.5
 WORDS_MAX = 20
 CANNOT_START = 3
-FOLLOWERS = ("history",)
-"""They read the log, each in a process of its own; nobody waits for them."""
 OF_A_RUN = (places.RUN, places.CANDIDATE, places.GUARD_LOCK, places.GUARD_SOCKET, PROGRAM)
 """What is in memory for the time of a run only, where the folder cannot be written."""
 
@@ -98,6 +97,7 @@ class Parent:
         self._environment = demo_environment(data, self._last, os.environ)
         self._supervisor = Supervisor({**os.environ, **self._environment}, self._on_line, self._on_end)
         self._supervisor.watch(self._signals.descriptor, self._signals.drain)
+        self._followers = Followers(data, self._supervisor)
         self._alive_read, self._alive_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._supervisor.watch(self._alive_read, self._on_alive)
         self._alive_at = 0.0
@@ -246,8 +246,7 @@ class Parent:
             "--http-fd", str(descriptors[0]), "--alive-fd", str(descriptors[1]), "--mqtt", self._mqtt,
         )  # fmt: skip
         self._supervisor.start(Child("site", command, pass_fds=descriptors))
-        for name in FOLLOWERS:
-            self._supervisor.start(Child(name, python(f"services.{name}", str(self._data))))
+        self._followers.start(self.plan)
 
     # Run
 
@@ -259,6 +258,7 @@ class Parent:
             self._supervisor.turn(turn_s if end is None else max(0.0, min(turn_s, end - monotonic())))
             self._look_after_guard()
             self._look_after_site()
+            self._followers.look()
             self._tell_when_ready()
             if end is None and for_s is not None and self._written:
                 end = monotonic() + for_s

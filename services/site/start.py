@@ -32,6 +32,8 @@ class Start:
     """Of DIR/site.json, which has more than guard's plan: whom to tell."""
     environment: dict[str, str]
     """Of the demo: where its simulated devices stand."""
+    uplink: bool = False
+    """Whether there is a way to a fleet."""
 
     def unchanged(self, source: Path, environment: dict[str, str]) -> bool:
         """True when this plan was made from ``source`` and no file behind it has changed since."""

@@ -26,6 +26,8 @@ class FakeFleet:
     """Between taking a block and saying so."""
     before_block: Callable[[int], None] = lambda _count: None
     """Told how many blocks there are, before the next is taken; may raise CentreLost."""
+    offset_ms: int | None = 0
+    """Of its clock."""
     after_block: Callable[[int], None] = lambda _count: None
     """Told after it is taken, before that is said; may raise CentreLost."""
 
@@ -89,6 +91,9 @@ class FakeCentre:
                     self._done_order = order.place
                     return order
             await asyncio.sleep(0.005)
+
+    def offset_ms(self) -> int | None:
+        return self._fleet.offset_ms
 
     async def close(self) -> None:
         self._taking.cancel()

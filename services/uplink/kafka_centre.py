@@ -34,6 +34,7 @@ class KafkaCentre:
     ) -> None:
         self._clock = clock or SystemClock()
         self._count = 0
+        self._offset_ms: int | None = None
         self._site = identity.site
         self._key = identity.site.encode()
         self._prefix = identity.topics
@@ -57,7 +58,7 @@ class KafkaCentre:
         headers = cloud.headers(cloud.BLOCK, site=self._site, id=name, at_ms=self._clock.wall_ms())
         sent = await self._blocks.hand_over(self._inputs, self._key, data, headers)
         done: Future[None] = asyncio.get_running_loop().create_future()
-        sent.add_done_callback(lambda told: _pass_on(told, done))
+        sent.add_done_callback(lambda told: self._pass_on(told, done))
         return done
 
     async def send_ruleset(self, version: str, body: bytes) -> None:
@@ -74,7 +75,7 @@ class KafkaCentre:
         at_ms = self._clock.wall_ms()
         headers = cloud.headers(cloud.LIVE, site=self._site, id=f"live/{at_ms}/{self._count}", at_ms=at_ms)
         try:
-            await self._at_once.send(self._live, self._key, data, headers)
+            self._note(await self._at_once.send(self._live, self._key, data, headers))
         except (RecordRefused, Unconfirmed) as fault:
             raise CentreLost(str(fault)) from fault
 
@@ -88,14 +89,21 @@ class KafkaCentre:
     async def close(self) -> None:
         await asyncio.gather(self._blocks.close(), self._at_once.close(), self._reader.close())
 
+    def offset_ms(self) -> int | None:
+        return self._offset_ms
 
-def _pass_on(told: "Future[Sent]", done: "Future[None]") -> None:
-    """The producer's word as the port's."""
-    if done.done():
-        return
-    fault = None if told.cancelled() else told.exception()
-    if fault is not None or told.cancelled():
-        done.set_exception(CentreLost(str(fault or "the sender was closed")))
-        done.exception()  # Seen: nobody may be waiting for it any more.
-    else:
-        done.set_result(None)
+    def _note(self, sent: Sent) -> None:
+        if sent.at_ms >= 0:
+            self._offset_ms = sent.at_ms - self._clock.wall_ms()
+
+    def _pass_on(self, told: "Future[Sent]", done: "Future[None]") -> None:
+        """The producer's word as the port's."""
+        if done.done():
+            return
+        fault = None if told.cancelled() else told.exception()
+        if fault is not None or told.cancelled():
+            done.set_exception(CentreLost(str(fault or "the sender was closed")))
+            done.exception()  # Seen: nobody may be waiting for it any more.
+        else:
+            self._note(told.result())
+            done.set_result(None)

@@ -36,6 +36,7 @@ LABELS = (
     "after place",
     "before epoch",
     "after epoch",
+    "after order",
 )
 """Steps at which a test may end the process."""
 
@@ -96,6 +97,10 @@ class Lane:
         """
         if not 0 < asked.epoch < self.place.epoch:
             self._asked.append(asked)
+
+    def done_order(self, place: int) -> None:
+        """Orders up to there need not come again; on the disk with the place."""
+        self.place = replace(self.place, orders=place)
 
     async def run(self, centre: Centre) -> None:
         """Sends until cancelled. Raises CentreLost."""
@@ -167,7 +172,7 @@ class Lane:
     async def _turn(self, turn: Turn) -> None:
         """Everything before it is acknowledged first; then it is on the disk before anything follows."""
         await self._settle_all()
-        place = replace(turn.place, marks=self.place.marks)
+        place = replace(turn.place, marks=self.place.marks, orders=self.place.orders)
         if turn.why:
             self._log.info("uplink_turns", why=turn.why, epoch=place.epoch, after=place.site_seq)
         self._step("before epoch")

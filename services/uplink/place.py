@@ -39,6 +39,8 @@ class Place:
     """The next block must bring the states of the rooms: the fleet cannot go on from what it has."""
     marks: tuple[tuple[int, int], ...] = ()
     """(tick_ms of the log when it was acknowledged, site_seq), rising, one an hour."""
+    orders: int = 0
+    """The place behind the last order of the fleet that was done."""
 
     def moved(self, log_id: str, site_seq: int, digest: bytes, tick_ms: int) -> "Place":
         """The same after an acknowledgement up to there, at this time of the log."""
@@ -73,7 +75,7 @@ def _decode(data: bytes) -> Place:
         raise ValueError("another form")
     marks = tuple((int(tick), int(seq)) for tick, seq in body.pop("marks"))
     place = Place(**(body | {"hash": bytes.fromhex(body["hash"]), "marks": marks}))
-    if place.epoch < 1 or place.site_seq < 0 or len(place.hash) != HASH_BYTES:
+    if place.epoch < 1 or min(place.site_seq, place.orders) < 0 or len(place.hash) != HASH_BYTES:
         raise ValueError("out of range")
     return place
 

@@ -43,6 +43,10 @@ class Centre(Protocol):
         """The next order, as soon as there is one."""
         ...
 
+    def offset_ms(self) -> int | None:
+        """How much the fleet's clock is ahead of ours, as its last answer said; None before the first."""
+        ...
+
     async def close(self) -> None:
         """Gives up what is on its way. Never raises."""
         ...

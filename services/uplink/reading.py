@@ -60,7 +60,8 @@ class Blocks:
     def __init__(self, directory: Path, site: str, key: SigningKey, *, pack: bool = True) -> None:
         self._directory = directory
         self._site = site
-        self._key = key
+        self.key = key
+        """What blocks are signed with from here on."""
         self._pack = pack
         self._reader: SqliteReader | None = None
         self._folder = directory
@@ -194,7 +195,7 @@ class Blocks:
         epoch = self._place.epoch
         block = block_of(links, site=self._site, epoch=epoch, core_version=core_version, states=states)
         try:
-            data = encode_block(block, self._key, pack=self._pack)
+            data = encode_block(block, self.key, pack=self._pack)
         except WireError as fault:
             raise LogDamaged(block.first_seq, str(fault)) from fault
         last = links[-1]

@@ -293,14 +293,10 @@ async def _end(client: AIOKafkaProducer) -> None:
     sender: Task[None] | None = client._sender.sender_task
     if sender is not None:
         sender.cancel()
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await client.client.close()
-            if sender is not None:
-                await asyncio.wait([sender])
-                await client.client.close()  # What its last task may have opened anew.
-    except (KafkaError, OSError, TimeoutError):
-        return  # Its sockets are closed or dead; nothing of it is used again.
+    ending = [asyncio.create_task(client.client.close()), *([] if sender is None else [sender])]
+    await asyncio.wait(ending, timeout=CLOSE_S)
+    # What its last task may have opened anew.
+    await asyncio.wait([asyncio.create_task(client.client.close())], timeout=CLOSE_S)
 
 
 async def _at_once() -> None:

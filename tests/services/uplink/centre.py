@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from shared.wire.blocks import Block, decode_block
 from shared.wire.rows import EventBytes, InputRow
-from shared.wire.signing import SigningKey
+from shared.wire.signing import PublicKey, SigningKey
 
 KEY = SigningKey(bytes(range(32)))
 
@@ -13,6 +13,7 @@ KEY = SigningKey(bytes(range(32)))
 class Centre:
     """Takes what follows, passes over what it has, and notes what it can make nothing of."""
 
+    key: PublicKey = KEY.public
     epoch: int = 0
     head: bytes = bytes(32)
     inputs: dict[tuple[str, int], InputRow] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Centre:
     """Blocks of folded intervals."""
 
     def take(self, data: bytes) -> None:
-        block = decode_block(data, KEY.public)
+        block = decode_block(data, self.key)
         if block.epoch < self.epoch:
             self.repeats += 1
             return

@@ -1,0 +1,95 @@
+"""Orders of the fleet on their way down: looked at, handed to the site or the lane, then noted as done.
+
+| order | what becomes of it |
+|---|---|
+| command | into the site's own door under its own id: one input, however often it comes; the answer goes up as inputs |
+| resend | to the lane of inputs |
+| older than its time to live, by the fleet's clock | dropped, said in a structured line |
+| not readable, for another site, of a kind that this program does not know | the same |
+
+Promises: an order that was handed in and not noted as done comes again after a kill, and does nothing the second time;
+nothing is handed in when its time is over, also when the site's own process was away so long.
+"""
+
+import asyncio
+import http.client
+
+from services.uplink.lane import Again, Lane
+from services.uplink.port import Centre, Order
+from services.uplink.site_door import DoorShut, SiteDoor
+from shared.domain.errors import WireError
+from shared.log.steps import Step, no_step
+from shared.runtime.clocks import Clock
+from shared.runtime.logging import logger
+from shared.wire.orders import CommandOrder, Resend, decode_order
+from shared.wire.orders import Order as Wanted
+
+AGAIN_S = 0.5
+CLOCK_S = 10.0
+"""So long the fleet's clock is waited for; then ours is taken for right."""
+
+
+class Orders:
+    """One site. ``run`` for each connection."""
+
+    def __init__(self, site: str, lane: Lane, door: SiteDoor, clock: Clock, *, step: Step = no_step) -> None:
+        self._site = site
+        self._lane = lane
+        self._door = door
+        self._clock = clock
+        self._step = step
+        self._log = logger()
+
+    async def run(self, centre: Centre) -> None:
+        """Until cancelled. Raises CentreLost."""
+        while True:
+            order = await centre.next_order()
+            await self._do(centre, order)
+            self._step("after order")
+            self._lane.done_order(order.place)
+
+    async def _do(self, centre: Centre, order: Order) -> None:
+        try:
+            wanted = decode_order(order.data)
+        except WireError as fault:
+            self._log.warning("order_not_read", place=order.place, why=str(fault))
+            return
+        if wanted.site != self._site:
+            self._log.warning("order_of_another_site", id=wanted.id, site=wanted.site)
+            return
+        await self._know_clock(centre)
+        match wanted:
+            case Resend(from_seq=from_seq, state=state, epoch=epoch):
+                if not self._is_over(centre, wanted):
+                    self._lane.again(Again(from_seq, state, epoch))
+            case CommandOrder():
+                await self._command(centre, wanted)
+            case _:
+                self._log.warning("order_not_supported", id=wanted.id, kind=type(wanted).__name__)
+
+    async def _command(self, centre: Centre, wanted: CommandOrder) -> None:
+        """Hand it in until the site has answered, or its time is over."""
+        while not self._is_over(centre, wanted):
+            try:
+                answer = await asyncio.to_thread(self._door.command, wanted)
+            except DoorShut:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if answer.status == http.client.TOO_MANY_REQUESTS or answer.status >= http.client.INTERNAL_SERVER_ERROR:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            self._log.info("order_done", id=wanted.id, status=answer.status)
+            return
+
+    async def _know_clock(self, centre: Centre) -> None:
+        end = self._clock.monotonic_ms() + int(CLOCK_S * 1000)
+        while centre.offset_ms() is None and self._clock.monotonic_ms() < end:
+            await asyncio.sleep(0.05)
+
+    def _is_over(self, centre: Centre, wanted: Wanted) -> bool:
+        """By the fleet's clock, as we know it."""
+        now_ms = self._clock.wall_ms() + (centre.offset_ms() or 0)
+        is_over = now_ms - wanted.sent_at_ms > wanted.ttl_ms
+        if is_over:
+            self._log.warning("order_expired", id=wanted.id, sent_at_ms=wanted.sent_at_ms, ttl_ms=wanted.ttl_ms)
+        return is_over

@@ -1,0 +1,125 @@
+"""``python -m services.uplink DIR``: a site's way to the fleet, at low priority, until TERM.
+
+Nobody at the site waits for it, and it writes nothing but DIR/uplink.json: its death, a fleet that is away, a wrong
+identity cost the fleet only. It goes by DIR/site.json, and begins anew when what that says of the uplink has changed.
+Exit 0 after TERM.
+"""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from random import SystemRandom
+
+from services.uplink.budget import Budget
+from services.uplink.identity import read_identity
+from services.uplink.kafka_centre import KafkaCentre
+from services.uplink.lane import LABELS, Lane
+from services.uplink.live import LiveLane
+from services.uplink.orders import Orders
+from services.uplink.place import Keeper
+from services.uplink.port import Centre
+from services.uplink.reading import Blocks
+from services.uplink.serving import Serving
+from services.uplink.site_door import SiteDoor
+from shared.devices.plan import SitePlan, UplinkPlan
+from shared.domain.errors import ConfigError, WireError
+from shared.runtime import places
+from shared.runtime.clocks import SystemClock
+from shared.runtime.crashpoints import crash_step
+from shared.runtime.garbage import settle
+from shared.runtime.lifecycle import Signals, end_with_parent
+from shared.runtime.logging import Changes, configure, logger
+from shared.wire.plans import decode_site
+
+NICE = 5
+LOOK_S = 0.5
+
+
+def main() -> int:
+    """The exit code."""
+    end_with_parent()
+    signals = Signals()
+    signals.install()
+    configure("uplink")
+    with suppress(OSError):
+        os.nice(NICE)
+    asyncio.run(Process(Path(sys.argv[1]), signals).run())
+    return 0
+
+
+class Process:
+    """One folder, until the signals say so."""
+
+    def __init__(self, directory: Path, signals: Signals) -> None:
+        self._directory = directory
+        self._signals = signals
+        self._clock = SystemClock()
+        self._step = crash_step(os.environ, LABELS)
+        self._changes = Changes()
+        self._seen: tuple[int, int] = (0, 0)
+        self._plan: SitePlan | None = None
+
+    async def run(self) -> None:
+        """Until INT or TERM."""
+        while not self._signals.ended.is_set():
+            plan = self._look()
+            if plan is not None and plan.uplink.kafka:
+                await self._serve(plan)
+            else:
+                await asyncio.sleep(LOOK_S)
+
+    async def _serve(self, plan: SitePlan) -> None:
+        """Until the plan of the uplink is another one."""
+        try:
+            serving = self._serving(plan.decision.site, plan.uplink)
+        except ConfigError as fault:
+            if self._changes.changed("identity", str(fault)):
+                logger().error("uplink_has_no_identity", why=str(fault))
+            await asyncio.sleep(LOOK_S)
+            return
+        self._changes.changed("identity", "")
+        logger().info("uplink_begins", site=plan.decision.site, kafka=plan.uplink.kafka)
+        settle()
+        stop = asyncio.Event()
+        running = asyncio.create_task(serving.run(stop))
+        while not running.done() and not self._signals.ended.is_set():
+            await asyncio.wait([running], timeout=LOOK_S)
+            found = self._look()
+            if found is None or found.uplink != plan.uplink:
+                break
+        stop.set()
+        await running
+
+    def _serving(self, site: str, plan: UplinkPlan) -> Serving:
+        """Raises ConfigError."""
+        folder = Path(plan.identity)
+        identity = read_identity(folder, site)
+        budget = Budget(plan.kib_per_s << 10)
+        keeper = Keeper(self._directory, step=self._step)
+        door = SiteDoor(self._directory, self._clock.wall_ms)
+        blocks = Blocks(self._directory, site, identity.key)
+        lane = Lane(blocks, keeper, budget, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
+        live = LiveLane(self._directory, site, budget, door, self._clock)
+        orders = Orders(site, lane, door, self._clock, step=self._step)
+
+        async def connect(done_order: int) -> Centre:
+            found = read_identity(folder, site)
+            blocks.key = found.key
+            return KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
+
+        return Serving(lane, live, orders, connect, chance=SystemRandom())
+
+    def _tell(self, event: str, words: str) -> None:
+        logger().info(event, why=words)
+
+    def _look(self) -> SitePlan | None:
+        """The plan that is in force; the one of before while it cannot be read."""
+        path = places.find_file(self._directory, places.SITE_PLAN)
+        with suppress(OSError, WireError):
+            at = path.stat()
+            if (at.st_mtime_ns, at.st_ino) != self._seen:
+                self._plan = decode_site(path.read_bytes())
+                self._seen = (at.st_mtime_ns, at.st_ino)
+        return self._plan

@@ -1,0 +1,96 @@
+"""The site's own door as the uplink uses it: newest points, and persons' commands from the fleet.
+
+HTTP on loopback, where DIR/run.json says, with the machine token. A command goes in under its own id, so that one that
+is handed in twice is one input; who acted is told by the fleet and stands behind ``centre:``.
+Raises DoorShut when the site does not answer: it is being started, or started again.
+"""
+
+import http.client
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shared.domain.errors import AmpwardError
+from shared.runtime import places
+from shared.wire.live import LivePoint
+from shared.wire.orders import CommandOrder
+
+TIMEOUT_S = 10.0
+BODY_MAX = 16 << 20
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SEVERITIES = (None, "warning", "alarm", "critical")
+
+
+class DoorShut(AmpwardError):
+    """The site's own process does not answer now."""
+
+
+class Answer(NamedTuple):
+    status: int
+    body: dict[str, Any]
+
+
+class SiteDoor:
+    """One folder. Blocking: call it in a thread."""
+
+    def __init__(self, directory: Path, wall_ms: Callable[[], int]) -> None:
+        self._directory = directory
+        self._wall_ms = wall_ms
+
+    def points(self) -> tuple[LivePoint, ...]:
+        """All of the site."""
+        answer = self._ask("GET", "/api/v1/points")
+        if answer.status != http.client.OK:
+            raise DoorShut(f"the site answers {answer.status}")
+        return tuple(
+            LivePoint(item["id"], item["value"] or "", item["unit"], item["quality"], item["no_data"], _ms(item["at"]))
+            for item in answer.body["items"]
+        )
+
+    def command(self, order: CommandOrder) -> Answer:
+        """202: the site has it or had it before; 409: it has refused it; other 4xx: it is no command."""
+        seen = SEVERITIES[order.severity_seen]
+        body: dict[str, Any] = {
+            "id": order.id,
+            "what": order.what.value,
+            "subject": order.subject,
+            "occurrence": order.occurrence,
+            "reason": order.reason,
+            "second_person": order.second_person,
+            "measure": order.measure,
+            "old_serial": order.old_serial,
+            "new_serial": order.new_serial,
+            **({"severity_seen": seen} if seen else {}),
+            **({"for": f"{order.for_ms}ms"} if order.for_ms else {}),
+            **({"baseline_mohm": f"{Decimal(order.value).scaleb(-3):f}"} if order.value else {}),
+            **({"on": self._day(order.age_ms)} if order.age_ms else {}),
+        }
+        return self._ask("POST", "/api/v1/commands", body, actor=f"centre:{order.actor}")
+
+    def _day(self, age_ms: int) -> str:
+        return (EPOCH + timedelta(milliseconds=self._wall_ms() - age_ms)).date().isoformat()
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, actor: str = "") -> Answer:
+        try:
+            record = json.loads(places.find_file(self._directory, places.RUN).read_bytes())
+            token = places.find_file(self._directory, places.TOKEN).read_text().strip()
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            if actor:
+                headers["Ampward-Actor"] = actor.encode().decode("latin-1")
+            connection = http.client.HTTPConnection(record["http"], timeout=TIMEOUT_S)
+            try:
+                connection.request(method, path, None if body is None else json.dumps(body), headers)
+                response = connection.getresponse()
+                return Answer(response.status, json.loads(response.read(BODY_MAX)))
+            finally:
+                connection.close()
+        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as fault:
+            raise DoorShut(f"{type(fault).__name__}: {fault}") from fault
+
+
+def _ms(at: str | None) -> int:
+    """An instant of the door in milliseconds; 0 for never."""
+    return 0 if at is None else (datetime.fromisoformat(at) - EPOCH) // timedelta(milliseconds=1)
