@@ -57,14 +57,21 @@ class Due(NamedTuple):
 
 
 def due(
-    reading: Reading, now_tick_ms: int, *, keep_ms: int, around_ms: int, subject: str, why: str = AGE
+    reading: Reading,
+    now_tick_ms: int,
+    *,
+    keep_ms: int,
+    around_ms: int,
+    subject: str,
+    why: str = AGE,
+    up_to: int | None = None,
 ) -> Due | None:
-    """The oldest interval that is older than ``keep_ms`` and ``around_ms``, or None.
+    """The oldest interval that is older than ``keep_ms`` and ``around_ms``, or None; none that ends after ``up_to``.
 
     Raises LogDamaged when it is not what was written: what would show that is not deleted.
     """
     last = _oldest_end(reading, now_tick_ms - keep_ms - around_ms)
-    if last is None:
+    if last is None or (up_to is not None and last > up_to):
         return None
     first = reading.folded_to() + 1
     raises = _raises(reading, first - 1, last, around_ms)

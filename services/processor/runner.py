@@ -20,7 +20,7 @@ from secrets import token_hex
 from services.processor import opening
 from services.processor.committed import Committed, committed_from
 from services.processor.fold import Fold
-from services.processor.keeping import Keeping
+from services.processor.keeping import Keeping, Sent, no_fleet
 from services.processor.repeats import Repeats, decode_answer, encode_answer, place
 from services.processor.restore import CLOSED, restore
 from services.processor.taker import Offered, Taken, Taker, Unreadable
@@ -66,6 +66,7 @@ class Runner:
         limits: LogLimits | None = None,
         new_id: Callable[[], str] = lambda: token_hex(16),
         step: Step = no_step,
+        sent: Sent = no_fleet,
     ) -> None:
         self._store = store
         self._decision = decision
@@ -73,6 +74,7 @@ class Runner:
         self._limits = limits or LogLimits()
         self._new_id = new_id
         self._step = step
+        self._sent = sent
         self._bodies = {self._version_of(decision): encode_decision(decision)}
         self.version = self._version_of(decision)
         self.log_id = ""
@@ -104,7 +106,7 @@ class Runner:
             opened.last.close()
         log = opened.log if found.damage is None else None
         self._journal = Journal(log, self._open_log, self._store)
-        self._keeping = Keeping(self._store, self._limits, self._subject("log"))
+        self._keeping = Keeping(self._store, self._limits, self._subject("log"), self._sent)
         self._journal.trouble = str(opened.trouble or "")
         now = self._now()
         self._sequencer = Sequencer.resume(found.start_after, found.anchor, now)

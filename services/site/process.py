@@ -35,6 +35,7 @@ from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
 from services.site.views import Parts, SiteViews
+from services.uplink.place import read_place
 from shared.devices.plan import SitePlan
 from shared.domain.errors import LogNewer
 from shared.domain.ids import SITE_ROOM
@@ -113,7 +114,7 @@ class Process:
         step = crash_step(os.environ)
         store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20, step=step)
         time = LogTime(self._clock, log_begins(self._data, self._clock))
-        runner = Runner(store, decision, time, limits=self.plan.log, step=step)
+        runner = Runner(store, decision, time, limits=self.plan.log, step=step, sent=self._sent)
         self._read = LogReader(runner.reader)
         self._service = service = Service(
             runner, self._clock, decision.site, time=time, read=self._read, mark=LossMark(self._data),
@@ -144,6 +145,13 @@ class Process:
         home = f"{self.plan.decision.site}/{SITE_ROOM}/tokens"
         reports = [report(ReportKind.TOKENS, f"{home}/{name}", pulse=True, detail=text) for name, text in changes]
         self._service.record(reports, token_watch.POSITION, position)
+
+    def _sent(self, tick_ms: int) -> int | None:
+        """How far the fleet has had the log for the whole replay window."""
+        if not self.plan.uplink.kafka:
+            return None
+        place = read_place(self._data)
+        return place.kept_since(tick_ms) if place is not None else 0
 
     def _sign_of_life(self) -> None:
         try:
@@ -205,7 +213,9 @@ class Process:
         past = SitePast(self._data, lambda: ZoneInfo(self.plan.time_zone), lambda: batteries(self.plan))
         views = SiteViews(parts)
         telling = Telling(
-            SiteNews(service, views, lambda: self.plan, lambda: self._link.state), self._data, self._clock
+            SiteNews(service, views, lambda: self.plan, lambda: self._link.state, position=self._read.position),
+            self._data,
+            self._clock,
         )
         self._faces = Faces(views, past, self._feed, outside, telling)
         self._faces.start()
