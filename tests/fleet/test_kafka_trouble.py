@@ -167,19 +167,19 @@ async def test_a_reader_that_waits_for_news_is_left_alone(kafka: KafkaBroker) ->
     place = Place(await topic(access, "calm"), 0)
     async with (
         Producer(access, "sender") as producer,
-        Reader(access, {place: 0}, "reader", watch_s=0.05, stuck_s=0.6) as reader,
-        GroupReader(access, unique("group"), [place.topic], "m", watch_s=0.05, stuck_s=0.6) as member,
+        Reader(access, {place: 0}, "reader", watch_s=0.2, stuck_s=2.0) as reader,
+        GroupReader(access, unique("group"), [place.topic], "m", watch_s=0.2, stuck_s=2.0) as member,
     ):
         await producer.send(place, b"", b"0")
         assert len(await reader.take()) == 1
         taken = await member.take()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.5)
         await producer.send(place, b"", b"1")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.5)
         assert await member.confirm(taken)
         assert first_ones(await reader.take()) == [b"1"]
         waiting = asyncio.create_task(reader.take())
         assert first_ones((await member.take()).records) == [b"1"]
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3.0)
         assert (reader.rebuilt, member.rebuilt) == (0, 0)
         waiting.cancel()

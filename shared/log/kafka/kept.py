@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from asyncio import Task
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -97,7 +97,7 @@ class Kept:
                 else:
                     self._client = client
                     self._say_back()
-            if self._watching is None:
+            if self._watching is None or self._watching.done():
                 self._watching = asyncio.create_task(self._watch(), name="kafka watch")
             return self._client
 
@@ -155,7 +155,7 @@ class Kept:
         if not wanted:
             return {}
         try:
-            async with asyncio.timeout(self._watch_s):
+            async with asyncio.timeout(WATCH_S):
                 found = await client.end_offsets(wanted)
         except TROUBLE:
             return None
@@ -197,10 +197,8 @@ async def positions(client: AIOKafkaConsumer, known: Mapping[Place, int]) -> dic
 
 async def _end(client: AIOKafkaConsumer) -> None:
     """Ends a client also when it hangs: first as it wants it, then its tasks one by one."""
-    with contextlib.suppress(*TROUBLE):
-        await bounded(client.stop())
+    if await _went_well(client.stop()):
         return
-    client._closed = True
     fetcher, coordinator = client._fetcher, client._coordinator
     tasks = [getattr(fetcher, "_fetch_task", None), *getattr(fetcher, "_pending_tasks", ())]
     names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
@@ -208,5 +206,14 @@ async def _end(client: AIOKafkaConsumer) -> None:
     running = [task for task in tasks if task is not None and not task.done()]
     for task in running:
         task.cancel()
-    with contextlib.suppress(*TROUBLE):
-        await bounded(asyncio.gather(*running, client._client.close(), return_exceptions=True))
+    await asyncio.wait([asyncio.create_task(client._client.close()), *running], timeout=CLOSE_S)
+
+
+async def _went_well(ending: Coroutine[Any, Any, None]) -> bool:
+    """Whether it ended in time and without trouble. In a task of its own: what the library cancels inside is not us."""
+    task = asyncio.create_task(ending)
+    await asyncio.wait([task], timeout=CLOSE_S)
+    if task.done():
+        return not task.cancelled() and task.exception() is None
+    task.cancel()
+    return False
