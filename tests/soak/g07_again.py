@@ -11,11 +11,11 @@ from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, CARL, Telling, route
 from tests.testkit.process import wait_for
 
-SCALE = 60
+SCALE = 30
 MINUTE_MS = 60_000
 AGAIN_MS = 5 * MINUTE_MS
 SLACK_MS = 60_000
-"""A second of real time: what a look, a commit and a send take on a busy machine."""
+"""Two seconds of real time: what a look, a commit and a send take on a busy machine."""
 ESCALATE_MS = 10 * MINUTE_MS
 RUN_MS = 20 * MINUTE_MS
 
