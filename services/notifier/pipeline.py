@@ -42,13 +42,13 @@ _ANNOUNCING = {
     EventType.ALARM_ESCALATED: Kind.ESCALATED,
     EventType.ALARM_REANNOUNCED: Kind.AGAIN,
 }
-_HIDING = {
+HIDING = {
     EventType.ALARM_SHELVED: "shelved",
     EventType.ALARM_SUPPRESSED: "suppressed",
     EventType.ALARM_OUT_OF_SERVICE: "out_of_service",
 }
 SHOWING = {EventType.ALARM_UNSHELVED, EventType.ALARM_UNSUPPRESSED, EventType.ALARM_IN_SERVICE}
-_CLOSING = {EventType.ALARM_CLEARED, EventType.ALARM_SUPERSEDED, EventType.ALARM_RETIRED}
+CLOSING = {EventType.ALARM_CLEARED, EventType.ALARM_SUPERSEDED, EventType.ALARM_RETIRED}
 _ACTIVE = "BC"
 _UNACKED = "BDE"
 _STANDING = "BE"
@@ -96,11 +96,11 @@ def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = Fals
     elif event.type == EventType.ALARM_RETURNED:
         found.hidden = event.reason
         _over(turn, found, Item(Kind.RETURNED, event, 0, undurable, late))
-    elif event.type in _HIDING and severity_of(event) is not Severity.CRITICAL:
-        found.hidden = _HIDING[EventType(event.type)]
+    elif event.type in HIDING and severity_of(event) is not Severity.CRITICAL:
+        found.hidden = HIDING[EventType(event.type)]
     elif event.type in SHOWING:
         _shown(turn, found, Item(Kind.AGAIN, event, 0, undurable, late))
-    elif event.type in _CLOSING:
+    elif event.type in CLOSING:
         _closed(turn, found, Item(Kind.CLOSED, event, 0, undurable, late))
 
 

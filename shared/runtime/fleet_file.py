@@ -11,6 +11,7 @@
     postgres: {url_file: postgres.url}
     mqtt: {url: "mqtts://mqtt:8883", ca_file: ca.pem, cert_file: "users/{service}.pem", key_file: "users/{service}.key"}
     http: 127.0.0.1:8080
+    notify: people.yaml              # who is told what (shared.runtime.site_file.people), for the notifier
     sites: sites                     # folder of registrations, one file a site; without it ampward.sites.v1 is read
     data: data
 
@@ -121,6 +122,8 @@ class FleetFile(_Model):
     postgres: PostgresModel | None = None
     mqtt: MqttModel | None = None
     http: Annotated[str, BeforeValidator(_http)] = "127.0.0.1:8080"
+    notify: str = ""
+    """File with the people whom the centre tells, and how."""
     sites: str = ""
     data: str = "data"
 
@@ -143,6 +146,7 @@ class FleetPlan:
     mqtt: tuple[str, str, str, str, str]
     """user, password_file, ca_file, cert_file, key_file."""
     http: str
+    notify: str
     sites: str
     data: str
 
@@ -249,6 +253,8 @@ class _Judge:
             self._postgres(self._model.postgres.url_file)
         if mqtt is not None:
             self._mqtt(mqtt)
+        if self._model.notify:
+            self._file(("notify",), self._model.notify)
         if self._model.sites and not (self._base / self._model.sites).is_dir():
             what = f"there is no folder {self._model.sites}"
             self._tell(("sites",), what, "a folder of registrations, or without the key ampward.sites.v1")
@@ -320,6 +326,7 @@ def _plan(model: FleetFile, base: Path, service: str) -> FleetPlan:
             else ("", "", "", "", "")
         ),
         http=model.http,
+        notify=path(model.notify),
         sites=path(model.sites),
         data=path(model.data),
     )

@@ -10,7 +10,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiokafka": ("shared/log/kafka/",),
     "aiosmtplib": ("services/notifier/email.py",),
     "amqtt": ("shared/bus/",),
-    "asyncpg": ("services/history/", "services/notifier/", "services/fleet/"),
+    "asyncpg": ("shared/runtime/postgres.py", "services/history/", "services/notifier/", "services/fleet/"),
     "cryptography": ("services/site/backup/sealing.py", "shared/wire/signing.py", "services/fleet/"),
     "duckdb": ("services/history/parquet.py",),
     "faust": ("services/processor/app.py", "services/processor/kpi.py"),

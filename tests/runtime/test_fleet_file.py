@@ -94,7 +94,7 @@ def test_on_loopback_two_lines_are_enough(folder: Path) -> None:
         ("sites: users", "http: 8080", "9:7: http: '8080' is no address to listen at, host:port, as in "
          "127.0.0.1:8080"),
         ("sites: users", "site: users", "9:1: site: unknown key, did you mean sites, allowed are data, http, kafka, "
-         "mqtt, postgres, sites, version"),
+         "mqtt, notify, postgres, sites, version"),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_at_its_place(folder: Path, old: str, new: str, said: str) -> None:
@@ -124,4 +124,4 @@ def test_in_clear_beyond_loopback_is_a_warning(folder: Path) -> None:
 
 def test_the_schema_names_every_section() -> None:
     """For editors."""
-    assert set(json_schema()["properties"]) == {"version", "kafka", "postgres", "mqtt", "http", "sites", "data"}
+    assert set(json_schema()["properties"]) == {"version", "kafka", "postgres", "mqtt", "http", "notify", "sites", "data"}

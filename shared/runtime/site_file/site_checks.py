@@ -39,7 +39,7 @@ def check_site_wide(names: Names, rooms: list[Room]) -> None:
 
 def _site(source: Source) -> None:
     model = source.model
-    _zone(source, model.site.time_zone)
+    check_zone(source)
     address = split_address(model.http)
     if address is None:
         source.fault(("http",), f"{model.http[:60]!r} is no address", "host:port, as in 127.0.0.1:8080")
@@ -56,7 +56,9 @@ def _site(source: Source) -> None:
             check_file(source, ("mqtt", key), getattr(model.mqtt, key))
 
 
-def _zone(source: Source, zone: str) -> None:
+def check_zone(source: Source) -> None:
+    """The site's time zone is one that there is."""
+    zone = source.model.site.time_zone
     place: Place = ("site", "time_zone")
     try:
         ZoneInfo(zone)

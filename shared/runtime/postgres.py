@@ -1,0 +1,166 @@
+"""PostgreSQL as services of the centre use it: one pool, numbered migrations, partitions by month.
+
+    migrations 1, 2, 3 of the program   database at 1     2 and 3 are run, in one transaction under a lock
+                                        database at 3     nothing is done
+                                        database at 4     SchemaNewer: the newer program is to be started
+
+Each service has a schema of its own with a table ``version``. Replicas may start at the same time: one migrates, the
+others wait for it. A month's partition is made before its first row; what is older than is kept goes by dropping whole
+partitions, which costs nothing by the row.
+
+Promises: a statement ends within STATEMENT_S, also when the server hangs; no password is part of a text of ours.
+Refuses: SchemaNewer; DatabaseAway when the server cannot be reached or asks for another password.
+Limits: POOL connections a service.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from shared.domain.errors import AmpwardError
+
+POOL: Final = 4
+CONNECT_S: Final = 10.0
+STATEMENT_S: Final = 15.0
+_LOCK: Final = 0x616D70
+"""Advisory lock class of migrations and partitions; the object is a hash of the schema."""
+
+TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What a statement raises when the server, or the way to it, is not well."""
+Connection = Any
+"""asyncpg's connection: the library has no types."""
+Pool = Any
+
+
+class DatabaseAway(AmpwardError):
+    """PostgreSQL does not answer, or refuses; the message has no address with a password."""
+
+
+class SchemaNewer(AmpwardError):
+    """The schema was made by a newer program."""
+
+
+class Migrations(NamedTuple):
+    """A schema and how it came to be: step n is at n - 1."""
+
+    schema: str
+    steps: tuple[str, ...]
+
+
+async def connect(url: str, name: str, *, pool: int = POOL) -> Pool:
+    """A pool of connections that tell the server who they are. Raises DatabaseAway."""
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=pool,
+            timeout=CONNECT_S,
+            command_timeout=STATEMENT_S,
+            server_settings={"application_name": f"ampward {name}", "timezone": "UTC"},
+        )
+    except TROUBLE as fault:
+        raise DatabaseAway(f"PostgreSQL cannot be reached: {type(fault).__name__}: {fault}") from fault
+
+
+async def close(pool: Pool) -> None:
+    """Give the connections back; never waits long for a server that hangs."""
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await pool.close()
+    except TROUBLE:
+        pool.terminate()
+
+
+async def migrate(pool: Pool, migrations: Migrations) -> int:
+    """Bring the schema to this program's form; how many steps were run. Raises SchemaNewer."""
+    schema, steps = migrations
+    async with pool.acquire() as connection, _locked(connection, schema):
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {schema}.version"
+            " (number integer PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now())"
+        )
+        found: int = await connection.fetchval(f"SELECT coalesce(max(number), 0) FROM {schema}.version")
+        if found > len(steps):
+            raise SchemaNewer(
+                f"schema {schema} has form {found}, this program knows up to {len(steps)}: start the newer program"
+            )
+        for number, step in enumerate(steps[found:], found + 1):
+            await connection.execute(step)
+            await connection.execute(f"INSERT INTO {schema}.version (number) VALUES ($1)", number)
+    return len(steps) - found
+
+
+@asynccontextmanager
+async def _locked(connection: Connection, schema: str) -> AsyncIterator[None]:
+    """A transaction that only one program at a time has."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _LOCK, schema)
+        yield
+
+
+def month_of(at_ms: int) -> str:
+    """The month that holds this instant, as partitions are named.
+
+    >>> month_of(1767225600000)
+    '2026_01'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y_%m}"
+
+
+def month_bounds(month: str) -> tuple[int, int]:
+    """Its first millisecond, and that of the next one.
+
+    >>> month_bounds("2026_12")
+    (1796083200000, 1798761600000)
+    """
+    year, number = map(int, month.split("_"))
+    begin = datetime(year, number, 1, tzinfo=UTC)
+    end = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+    return round(begin.timestamp() * 1000), round(end.timestamp() * 1000)
+
+
+class Months:
+    """Partitions of tables of one schema, each by a column of milliseconds; made once a month and process."""
+
+    def __init__(self, pool: Pool, schema: str, tables: Sequence[str]) -> None:
+        self._pool = pool
+        self._schema = schema
+        self._tables = tuple(tables)
+        self._there: set[str] = set()
+
+    async def have(self, at_ms: int) -> None:
+        """Make the partitions of this instant's month when they are missing."""
+        month = month_of(at_ms)
+        if month in self._there:
+            return
+        begin, end = month_bounds(month)
+        async with self._pool.acquire() as connection, _locked(connection, self._schema):
+            for table in self._tables:
+                await connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {self._schema}.{table}_{month}"
+                    f" PARTITION OF {self._schema}.{table} FOR VALUES FROM ({begin}) TO ({end})"
+                )
+        self._there.add(month)
+
+    async def drop_before(self, at_ms: int) -> tuple[str, ...]:
+        """Drop the partitions that end before this instant; their names."""
+        gone: list[str] = []
+        async with self._pool.acquire() as connection, _locked(connection, self._schema):
+            for table in self._tables:
+                rows = await connection.fetch(
+                    "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
+                    " WHERE inhparent = to_regclass($1) ORDER BY 1",
+                    f"{self._schema}.{table}",
+                )
+                for (name,) in rows:
+                    month = str(name).removeprefix(f"{table}_")
+                    if month_bounds(month)[1] <= at_ms:
+                        await connection.execute(f"DROP TABLE {self._schema}.{name}")
+                        gone.append(str(name))
+        self._there.clear()
+        return tuple(gone)
