@@ -31,9 +31,9 @@ from shared.domain.errors import AmpwardError
 from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
-from shared.log.kafka.records import Headers, Place, Record, Tell
+from shared.log.kafka.records import Headers, Place, Record, Tell, hush
 from shared.log.kafka.stretch import read_stretch
-from shared.log.kafka.topics import check
+from shared.log.kafka.topics import KafkaUnavailable, check
 from shared.log.kafka.watching import WATCH_S, Watch
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
@@ -50,6 +50,7 @@ HEARTBEAT_S: Final = 3.0
 REQUEST_S: Final = 30.0
 HAND_OVER_S: Final = 6.0
 TEND_S: Final = 0.5
+WAIT_S: Final = 1.0
 TOPICS: Final = (INPUTS, EVENTS, STATE, RULESETS, COMMANDS, DEADLETTER, SITES)
 CANNOT_START: Final = 3
 ENDED: Final = 1
@@ -201,9 +202,10 @@ def _make(plan: ProcessorPlan, folder: str) -> faust.App:
 
 
 async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
-    """Runs until ``stop``. Raises TopicsDrifted, KafkaUnavailable at the start; ends the process on later trouble."""
-    for drift in await check(plan.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
-        tell("topic_drifted", str(drift))
+    """Runs until ``stop``. Raises TopicsDrifted at the start; ends the process on later trouble."""
+    hush()
+    if not await _check(plan, stop, tell):
+        return
 
     def end(fault: BaseException) -> None:
         tell("processor_ends", f"{type(fault).__name__}: {fault}")
@@ -262,6 +264,23 @@ def main(plan: FleetPlan) -> int:
         log.error("cannot_start", why=str(fault))
         return CANNOT_START
     return 0
+
+
+async def _check(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> bool:
+    """Waits for a broker, and looks at the topics; False when it was stopped meanwhile."""
+    topics = [topic.named(plan.prefix) for topic in TOPICS]
+    is_told = False
+    while not stop.is_set():
+        try:
+            for drift in await check(plan.access, topics, plan.shape):
+                tell("topic_drifted", str(drift))
+            return True
+        except KafkaUnavailable as fault:
+            if not is_told:
+                tell("waits_for_kafka", str(fault))
+            is_told = True
+            await asyncio.sleep(WAIT_S)
+    return False
 
 
 class StoppedError(Exception):

@@ -39,6 +39,7 @@ class Processor:
         command = [sys.executable, "-m", "tests.fleet.processor_process", bootstrap, prefix, str(partitions)]
         self._process = subprocess.Popen([*command, str(save_s)], stdout=subprocess.PIPE, text=True)
         self.told: list[tuple[str, str]] = []
+        self.is_wanted_dead = False
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -55,11 +56,13 @@ class Processor:
 
     def kill(self) -> None:
         """kill -9."""
+        self.is_wanted_dead = True
         self._process.kill()
         self.wait()
 
     def stop(self) -> int:
         """TERM, and its exit code."""
+        self.is_wanted_dead = True
         self._process.terminate()
         return self.wait()
 
@@ -130,9 +133,12 @@ class Centre:
         self.processors.append(processor)
         return processor
 
-    def is_served(self) -> bool:
-        """Whether a processor runs, or none was ever started."""
-        return not self.processors or any(each.is_running() for each in self.processors)
+    def supervise(self) -> None:
+        """Starts a processor anew for each that ended itself, as whoever supervises services does."""
+        for each in self.processors:
+            if not each.is_running() and not each.is_wanted_dead:
+                each.is_wanted_dead = True
+                self.start()
 
     async def stands_at_end(self) -> None:
         """Until the group has committed everything that is there: what is parked included."""
@@ -194,7 +200,7 @@ class Told:
                         async with asyncio.timeout(1):
                             for record in await reader.take():
                                 self._note(decode_batch(record.value or b""))
-                    assert self.centre.is_served(), "no processor is running"
+                    self.centre.supervise()
         except TimeoutError as fault:
             counted = {site: len(events) for site, events in self.by_site().items()}
             missing = {site: len(e) - counted.get(site, 0) for site, e in self.expected.items()}

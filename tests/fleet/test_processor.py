@@ -4,25 +4,16 @@ import asyncio
 from dataclasses import replace
 
 from shared.bus.registry import COMMANDS, DEADLETTER, INPUTS
-from shared.log.port import Reading
 from shared.wire.blocks import encode_block
 from shared.wire.deadletters import decode_dead_letter
 from shared.wire.orders import Resend, decode_order
 from shared.wire.signing import SigningKey
 from tests.fleet.centre import KEY, Centre, Told
-from tests.services.processor.recorded import blocks_of
-from tests.services.processor.test_block_fold import recorded
+from tests.services.processor.recorded import blocks_of, bodies, recorded
 from tests.soak.rig import stored
 from tests.testkit.fleet import KafkaBroker
 
 STRANGER = SigningKey(bytes(32))
-
-
-def bodies(log: Reading) -> dict[str, bytes]:
-    """The rule sets of a recorded log."""
-    rows = [row.data for row in log.inputs(0, 100_000) if row.kind == "ruleset"]
-    versions = {data.partition(b'"version":"')[2][:32].decode() for data in rows}
-    return {version: log.ruleset(version) or b"" for version in versions}
 
 
 async def test_recorded_sites_come_out_equal(kafka: KafkaBroker) -> None:

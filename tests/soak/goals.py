@@ -54,6 +54,14 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("G12", "sends or writes during replay: none", "tests.soak.g12_replay", few=1, full=50, batch=5),
     Goal(
+        "G13-fleet",
+        "workers and broker killed, paused, bounced: the fleet's events are the sites'",
+        "tests.soak.g13_fleet",
+        few=1,
+        full=20,
+        batch=1,
+    ),
+    Goal(
         "G14",
         "poison: exact bytes kept, an event, neighbours go on",
         "tests.soak.g14_poison",

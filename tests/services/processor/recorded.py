@@ -1,15 +1,42 @@
-"""Blocks of a recorded log: its chain cut as a seed says, as the uplink would send them."""
+"""Recorded logs, and their chains cut into blocks as a seed says, as the uplink would send them."""
 
 import random
 from collections.abc import Iterator
+from functools import cache
 
 from shared.domain.version import CORE_VERSION
 from shared.log.chain import link
+from shared.log.memory import MemoryLog
 from shared.log.port import EventRow, InputRow, Reading
+from shared.log.store import MemoryStore
+from shared.runtime.clocks import ManualClock
 from shared.wire.blocks import Block, BlockLink
 from shared.wire.rows import EventBytes
+from tests.soak.rig import feed, log_ids, open_runner
+from tests.soak.world import World
 
+INPUTS = 200
 Link = tuple[bytes, BlockLink, tuple[InputRow, ...], tuple[EventRow, ...]]
+
+
+@cache
+def recorded(seed: int) -> MemoryLog:
+    """A site's log over three starts, one of them after a kill, with commands, trouble and snapshots."""
+    store, clock, ids = MemoryStore(), ManualClock(), log_ids(f"s{seed}-")
+    for life in range(3):
+        runner = open_runner(store, clock, ids)
+        feed(runner, clock, World(seed * 10 + life, boot=f"g{seed}-{life}"), INPUTS, (1, 7, 40)[life])
+        if life == 1:
+            runner.close()
+        clock.advance(5_000)
+    return store.log
+
+
+def bodies(log: Reading) -> dict[str, bytes]:
+    """The rule sets of a recorded log."""
+    rows = [row.data for row in log.inputs(0, 100_000) if row.kind == "ruleset"]
+    versions = {data.partition(b'"version":"')[2][:32].decode() for data in rows}
+    return {version: log.ruleset(version) or b"" for version in versions}
 
 
 def links_of(log: Reading) -> Iterator[Link]:

@@ -12,30 +12,13 @@ from services.processor.block_fold import Batch, Hole, Parked, Repeat, SiteFold
 from shared.domain.version import CORE_VERSION
 from shared.log.memory import MemoryLog
 from shared.log.port import EventRow
-from shared.log.store import MemoryStore
-from shared.runtime.clocks import ManualClock
 from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
 from shared.wire.site_state import decode_site_state, encode_site_state
-from tests.services.processor.recorded import block_from, blocks_of, links_of
-from tests.soak.rig import feed, log_ids, open_runner, stored
-from tests.soak.world import World
+from tests.services.processor.recorded import block_from, blocks_of, links_of, recorded
+from tests.soak.rig import stored
 
-INPUTS = 200
 OTHER_CORE = CORE_VERSION + 1
-
-
-@cache
-def recorded(seed: int) -> MemoryLog:
-    """A site's log over three starts, one of them after a kill, with commands, trouble and snapshots."""
-    store, clock, ids = MemoryStore(), ManualClock(), log_ids(f"s{seed}-")
-    for life in range(3):
-        runner = open_runner(store, clock, ids)
-        feed(runner, clock, World(seed * 10 + life, boot=f"g{seed}-{life}"), INPUTS, (1, 7, 40)[life])
-        if life == 1:
-            runner.close()
-        clock.advance(5_000)
-    return store.log
 
 
 def _site(log: MemoryLog) -> SiteFold:
