@@ -8,6 +8,7 @@ behind what is left of a folded interval.
 from collections.abc import Iterable, Iterator
 
 from services.uplink.links import Link
+from shared.domain.errors import LogDamaged
 from shared.wire.blocks import Block, BlockLink
 
 FRAMES_MAX = 64
@@ -15,10 +16,11 @@ BYTES_MAX = 256 << 10
 
 
 def gather(links: Iterable[tuple[Link, int]]) -> Iterator[tuple[list[Link], int]]:
-    """The links of each block, with the core version that goes with them."""
+    """The links of each block, and its core version; raises LogDamaged behind the last good one."""
     held: list[Link] = []
     version = frames = size = 0
-    for link, core_version in links:
+    faults: list[LogDamaged] = []
+    for link, core_version in _until_damage(links, faults):
         is_other = core_version != version or link.starts or link.folded or (held and held[0].folded)
         is_full = frames + link.frames > FRAMES_MAX or size + link.size > BYTES_MAX
         if held and (is_other or is_full):
@@ -28,6 +30,16 @@ def gather(links: Iterable[tuple[Link, int]]) -> Iterator[tuple[list[Link], int]
         version, frames, size = core_version, frames + link.frames, size + link.size
     if held:
         yield held, version
+    if faults:
+        raise faults[0]
+
+
+def _until_damage(links: Iterable[tuple[Link, int]], faults: list[LogDamaged]) -> Iterator[tuple[Link, int]]:
+    """The links before a damaged record, which is put into ``faults``: those before it go up all the same."""
+    try:
+        yield from links
+    except LogDamaged as damage:
+        faults.append(damage)
 
 
 def block_of(links: list[Link], *, site: str, epoch: int, core_version: int, states: dict[str, bytes]) -> Block:

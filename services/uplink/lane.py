@@ -202,8 +202,7 @@ class Lane:
     def _acknowledged(self, cut: Cut) -> None:
         self._step("after acknowledgement")
         self._bytes -= len(cut.data)
-        tick_ms = cut.tick_ms if cut.tick_ms >= 0 else max((mark[0] for mark in self.place.marks), default=0)
-        self.place = self.place.moved(cut.log_id, cut.last_seq, cut.hash, tick_ms)
+        self.place = self.place.moved(cut.log_id, cut.last_seq, cut.hash, cut.tick_ms)
 
     def _keep(self, *, at_once: bool = False) -> None:
         self._keeper.keep(self.place, self._now(), at_once=at_once)

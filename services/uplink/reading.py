@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from services.uplink import way
@@ -29,6 +30,7 @@ from shared.wire.rows import InputRow
 from shared.wire.signing import SigningKey
 
 EVERYTHING = 1 << 62
+LOOK_S = 1.0
 DECISION = ""
 """The name under which a snapshot keeps the decision version."""
 
@@ -42,7 +44,7 @@ class Cut(NamedTuple):
     last_seq: int
     hash: bytes
     tick_ms: int
-    """The log's time there; -1 when it cannot be read."""
+    """The log's time when it was read: that of the log's head, which may be far behind it."""
     rulesets: tuple[str, ...]
     """Versions that the fleet needs the bodies of before it."""
 
@@ -70,6 +72,8 @@ class Blocks:
         self._cuts: Iterator[Cut] | None = None
         self._version = self._first_version = ""
         self._core_version = 0
+        self._tick_ms = 0
+        self._looked_at = -LOOK_S
         self._told: set[str] = set()
         self.trouble = ""
         """Why nothing more comes although the log has more; "" when it has none."""
@@ -91,6 +95,7 @@ class Blocks:
     def _open(self, found: Way) -> None:
         self._folder, self._place = found.folder, found.place
         self._inode = _inode(found.folder)
+        self._looked_at = -LOOK_S
         self._reader = open_reader(found.folder)
         self._version, self._core_version = "", 0
         self._told.clear()
@@ -161,7 +166,7 @@ class Blocks:
     def _read(self) -> Iterator[Cut]:
         assert self._reader is not None, "begin first"
         states: dict[str, bytes] = {}
-        if self._place.needs_states:
+        if self._place.needs_states and self._place.site_seq >= self._reader.folded_to():
             states = way.states_at(self._reader, self._place.site_seq)
         behind_folded = False
         for links, core_version in gather(self._versioned(walk(self._reader, self._place.site_seq))):
@@ -178,6 +183,15 @@ class Blocks:
                 if row.kind == "ruleset":
                     self._use(_version_of(row))
             yield link, self._core_version
+
+    def _log_time(self, link: Link) -> int:
+        """Looked at again once a second."""
+        assert self._reader is not None, "begin first"
+        if monotonic() - self._looked_at > LOOK_S:
+            self._looked_at = monotonic()
+            with suppress(LogDamaged):
+                self._tick_ms = self._reader.head().tick_ms
+        return max(self._tick_ms, link.tick_ms())
 
     def _use(self, version: str) -> None:
         if version and version != self._version:
@@ -204,7 +218,7 @@ class Blocks:
         )
         new = tuple(version for version in dict.fromkeys(named) if version and version not in self._told)
         self._told.update(named)
-        return Cut(data, last.log_id, block.first_seq, last.last_seq, last.hash, last.tick_ms(), new)
+        return Cut(data, last.log_id, block.first_seq, last.last_seq, last.hash, self._log_time(last), new)
 
 
 def _version_of(row: InputRow) -> str:

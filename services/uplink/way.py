@@ -172,18 +172,25 @@ def _within(folder: Path, place: Place) -> Way | None:
     except LogError:
         return None
     try:
+        if reader.first_seq() <= place.site_seq < reader.folded_to():
+            return _folded(folder, reader, place)
         if place.needs_states:
             with suppress(LogDamaged):
                 states_at(reader, place.site_seq)
                 return Way(folder, place)
             return None
-        if reader.first_seq() <= place.site_seq < reader.folded_to():
-            is_ours = any(log_id == place.log_id for _, log_id in reader.log_ids())
-            raised = replace(place, epoch=place.epoch + 1)
-            return Way(folder, raised, "intervals went for space") if is_ours else None
         return Way(folder, place) if _stands(reader, place) else None
     finally:
         reader.close()
+
+
+def _folded(folder: Path, reader: SqliteReader, place: Place) -> Way | None:
+    """Within what was folded: what was kept goes up, then states. It is known by the states that it needs."""
+    if not any(log_id == place.log_id for _, log_id in reader.log_ids()):
+        return None
+    if place.needs_states:
+        return Way(folder, place)
+    return Way(folder, replace(place, epoch=place.epoch + 1, needs_states=True), "intervals went for space")
 
 
 def _stands(reader: SqliteReader, place: Place) -> bool:

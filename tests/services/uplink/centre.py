@@ -22,6 +22,8 @@ class Centre:
     """site_seq of each input as it was taken first."""
     begun_at: list[int] = field(default_factory=list)
     """Where states came in."""
+    starts: int = 0
+    """Logs that began under a higher epoch."""
     holes: list[int] = field(default_factory=list)
     repeats: int = 0
     heads: set[bytes] = field(default_factory=lambda: {bytes(32)})
@@ -35,8 +37,10 @@ class Centre:
             self.repeats += 1
             return
         rises, self.epoch = block.epoch > self.epoch, block.epoch
-        if block.states or (rises and block.inputs[0].kind == "start"):
+        if block.states:
             self.begun_at.append(block.first_seq)
+        elif rises and block.inputs[0].kind == "start":
+            self.starts += 1
         elif block.prev_hash != self.head and block.prev_hash not in self.heads:
             self.holes.append(block.first_seq)
             return
