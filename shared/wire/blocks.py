@@ -92,6 +92,8 @@ class BlockHead(NamedTuple):
     key_id: str
     has_states: bool
     folded: bool
+    states_hash: bytes
+    """Of the states that the block carries (shared.wire.linking), empty when it has none."""
 
 
 class Header(msgspec.Struct):
@@ -167,7 +169,17 @@ def encode_block(block: Block, key: SigningKey, *, pack: bool = False) -> bytes:
 
 def peek_block(data: bytes) -> BlockHead:
     """What the header says, for choosing the key and the place; raises WireError. Nothing is checked but its form."""
-    head = _header(data, _header_end(data))
+    return _head_of(_header(data, _header_end(data)))
+
+
+def check_head(data: bytes, public_key: PublicKey) -> BlockHead:
+    """What the header says, signed by this key; raises WireError, BadSignature. The records are not looked at."""
+    end = _header_end(data)
+    public_key.check(data[:end], data[end : end + SIGNATURE_BYTES])
+    return _head_of(_header(data, end))
+
+
+def _head_of(head: Header) -> BlockHead:
     return BlockHead(
         head.site,
         head.epoch,
@@ -182,6 +194,7 @@ def peek_block(data: bytes) -> BlockHead:
         head.key,
         bool(head.states),
         bool(head.kept),
+        bytes.fromhex(head.states_hash),
     )
 
 

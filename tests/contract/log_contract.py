@@ -1,4 +1,8 @@
-"""What every adapter of the log port must do. An adapter's test inherits the class and gives the fixture ``log``."""
+"""What every adapter of the log port must do. An adapter's test inherits a class and gives the fixture ``log``.
+
+LogContract is for every adapter. StoreContract is for those that keep a site's own log on its own disk, and not for
+Kafka's: readers' positions, dead letters by hash, packing and folding mean nothing there (docs/adr/0075).
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +12,7 @@ import pytest
 from shared.domain.errors import CursorUnknown
 from shared.log.chain import GENESIS, kept_root, link, states_hash
 from shared.log.port import Cursor, Folding, Group, Log
+from shared.wire.plans import decision_version
 from tests.contract.rows import LOG_ID, WALL_MS, event, frame, frames, row, start, tick
 
 Reopen = Callable[[], Log]
@@ -87,27 +92,12 @@ class LogContract:
         with pytest.raises(CursorUnknown):
             list(log.events(Cursor("c" * 32, 1, 0)))
 
-    def test_positions_are_part_of_the_group(self, log: Log, reopen: Reopen) -> None:
-        """A reader's position is stored with the group, or alone."""
-        log.commit(replace(start(), positions={"guard": b"7"}))
-        log.commit(Group((), (), positions={"mqtt": b"1", "guard": b"8"}))
-        again = reopen()
-        assert (again.position("guard"), again.position("mqtt"), again.position("none")) == (b"8", b"1", None)
-        assert again.positions() == {"guard": b"8", "mqtt": b"1"}
-        assert again.head().site_seq == 1
-
     def test_bodies_are_kept_by_their_hash(self, log: Log, reopen: Reopen) -> None:
-        """Rule sets and dead letters come back by the name they were given."""
-        log.commit(replace(start(), rulesets={"v1": b"body"}, dead_letters={"h": b"\x00poison"}))
+        """Rule sets come back by the name they were given."""
+        name = decision_version(b"body")
+        log.commit(replace(start(), rulesets={name: b"body"}))
         again = reopen()
-        assert (again.ruleset("v1"), again.ruleset("v2")) == (b"body", None)
-        assert (again.dead_letter("h"), again.dead_letter("g")) == (b"\x00poison", None)
-
-    def test_dead_letters_are_capped(self, log: Log) -> None:
-        """Beyond a thousand the oldest go."""
-        log.commit(replace(start(), dead_letters={f"h{n}": b"x" for n in range(1000)}))
-        log.commit(Group((), (), dead_letters={"last": b"x"}))
-        assert (log.dead_letter("h0"), log.dead_letter("h1"), log.dead_letter("last")) == (None, b"x", b"x")
+        assert (again.ruleset(name), again.ruleset(decision_version(b"other"))) == (b"body", None)
 
     def test_a_snapshot_is_of_the_moment_before_its_group(self, log: Log, reopen: Reopen) -> None:
         """The newest, or the newest at or before a number; its hash is over the states."""
@@ -121,6 +111,39 @@ class LogContract:
         assert older.site_seq == 1
         assert again.snapshot(0) is None
         assert again.snapshots() == ((1, states_hash(older.states)), (4, states_hash(newest.states)))
+
+    def test_a_reader_sees_what_was_committed(self, log: Log) -> None:
+        """A second view of the same log, for another thread."""
+        log.commit(start())
+        reader = log.reader()
+        log.commit(tick(2))
+        assert reader.head() == log.head()
+        assert len(list(reader.inputs(0))) == 2
+
+
+class StoreContract(LogContract):
+    """Inherit where the log is the site's own, on its own disk."""
+
+    def test_positions_are_part_of_the_group(self, log: Log, reopen: Reopen) -> None:
+        """A reader's position is stored with the group, or alone."""
+        log.commit(replace(start(), positions={"guard": b"7"}))
+        log.commit(Group((), (), positions={"mqtt": b"1", "guard": b"8"}))
+        again = reopen()
+        assert (again.position("guard"), again.position("mqtt"), again.position("none")) == (b"8", b"1", None)
+        assert again.positions() == {"guard": b"8", "mqtt": b"1"}
+        assert again.head().site_seq == 1
+
+    def test_dead_letters_are_kept_by_their_hash(self, log: Log, reopen: Reopen) -> None:
+        """What could not be read comes back byte for byte by the name it was given."""
+        log.commit(replace(start(), dead_letters={"h": b"\x00poison"}))
+        again = reopen()
+        assert (again.dead_letter("h"), again.dead_letter("g")) == (b"\x00poison", None)
+
+    def test_dead_letters_are_capped(self, log: Log) -> None:
+        """Beyond a thousand the oldest go."""
+        log.commit(replace(start(), dead_letters={f"h{n}": b"x" for n in range(1000)}))
+        log.commit(Group((), (), dead_letters={"last": b"x"}))
+        assert (log.dead_letter("h0"), log.dead_letter("h1"), log.dead_letter("last")) == (None, b"x", b"x")
 
     def test_packing_changes_nothing_that_is_read(self, log: Log, reopen: Reopen) -> None:
         """After housekeeping every input, event, link and hash is the same as before."""
@@ -160,14 +183,6 @@ class LogContract:
         assert [stretch.last_seq for stretch in rest] == [12, 13, 14]
         assert [seq for seq, _ in again.snapshots()] == [11]
         assert again.head() == head
-
-    def test_a_reader_sees_what_was_committed(self, log: Log) -> None:
-        """A second view of the same log, for another thread."""
-        log.commit(start())
-        reader = log.reader()
-        log.commit(tick(2))
-        assert reader.head() == log.head()
-        assert len(list(reader.inputs(0))) == 2
 
 
 def _everything(log: Log) -> tuple[object, ...]:

@@ -5,11 +5,11 @@ import pytest
 from shared.domain.errors import LogFull
 from shared.log.memory import MemoryLog
 from shared.log.port import Log
-from tests.contract.log_contract import LogContract, Reopen
+from tests.contract.log_contract import Reopen, StoreContract
 from tests.contract.rows import start
 
 
-class TestMemoryLog(LogContract):
+class TestMemoryLog(StoreContract):
     @pytest.fixture
     def log(self) -> Log:
         return MemoryLog()

@@ -12,7 +12,7 @@ from shared.log.segments import Form, unpack
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import SqliteStore, open_reader
 from tests.contract.forgery import flip_input, run
-from tests.contract.log_contract import LogContract, Reopen
+from tests.contract.log_contract import Reopen, StoreContract
 from tests.contract.rows import event, frames, start, tick
 from tests.testkit.disk import read_only, small_disk
 
@@ -24,7 +24,7 @@ def opened(store: SqliteStore) -> Log:
     return found.log
 
 
-class TestSqliteLog(LogContract):
+class TestSqliteLog(StoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqliteStore]:
         store = SqliteStore(tmp_path, ballast_bytes=0)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import BadSignature, WireError
-from shared.log.chain import GENESIS, kept_root
+from shared.log.chain import GENESIS, kept_root, states_hash
 from shared.log.port import EventRow
-from shared.wire.blocks import MAX_BLOCK_BYTES, Block, BlockLink, decode_block, encode_block, peek_block
+from shared.wire.blocks import MAX_BLOCK_BYTES, Block, BlockLink, check_head, decode_block, encode_block, peek_block
 from shared.wire.linking import behind_lengths
 from tests.contract.rows import frames, start, tick
 from tests.wire.chained import BLOCK, GROUPS, KEY, OTHER_KEY, block_of
@@ -59,6 +59,16 @@ def test_the_head_is_read_without_the_rest() -> None:
     assert (head.has_states, head.folded) == (False, False)
     assert peek_block(encode_block(WITH_STATES, KEY)).has_states
     assert peek_block(encode_block(FOLDED, KEY)).folded
+    assert peek_block(encode_block(WITH_STATES, KEY)).states_hash == states_hash(WITH_STATES.states)
+
+
+def test_a_head_is_checked_without_the_records() -> None:
+    """Who only keeps an index need not read what the block holds, and takes no forged one."""
+    assert check_head(DATA[:-1] + b"X", KEY.public) == peek_block(DATA)
+    with pytest.raises(BadSignature):
+        check_head(DATA, OTHER_KEY.public)
+    with pytest.raises(BadSignature):
+        check_head(DATA.replace(b'"epoch":1', b'"epoch":2'), KEY.public)
 
 
 def test_blocks_follow_one_another_by_the_chain() -> None:
@@ -82,7 +92,7 @@ def test_what_was_kept_of_a_folded_interval_is_bound_by_its_hash() -> None:
 
 def test_every_byte_is_covered() -> None:
     """One changed byte anywhere is refused, be it header, signature, length, input or event."""
-    for at in range(len(DATA)):
+    for at in (*range(len(DATA) - len(_BODY)), *range(len(DATA) - len(_BODY), len(DATA), 3)):
         changed = bytearray(DATA)
         changed[at] ^= 1
         with pytest.raises(WireError):
@@ -96,11 +106,12 @@ def test_another_sites_key_is_refused() -> None:
 
 
 _HEAD: dict[str, Any] = json.loads(DATA.partition(b"\n")[0])
+_BODY = DATA.partition(b"\n")[2][64:]
 _LINKS: list[list[object]] = _HEAD["links"]
 _EVENTS: list[list[int]] = _HEAD["events"]
 
 
-def signed(body: bytes = DATA.partition(b"\n")[2][64:], **changes: object) -> bytes:
+def signed(body: bytes = _BODY, **changes: object) -> bytes:
     """The block with another header, signed by the right key: what a broken program of the site would send."""
     header = json.dumps(_HEAD | changes).encode() + b"\n"
     return header + KEY.sign(header) + body

@@ -8,7 +8,7 @@ not be dense. Refuses (StretchLost): to wait longer than ``patience_s`` for the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from shared.domain.errors import AmpwardError
@@ -33,16 +33,16 @@ async def read_stretch(
     name: str = "stretch",
     patience_s: float = PATIENCE_S,
     tell: Tell = silent,
-) -> AsyncIterator[Record]:
+) -> AsyncGenerator[Record, None]:
     """See the module. ``end`` is the offset behind the last one that is wanted."""
     async with Reader(access, {place: first}, name, tell=tell) as reader:
         try:
             async with asyncio.timeout(patience_s):
                 there = (await reader.ends([place]))[place]
             last = there if end is None else min(end, there)
-            while reader.offset(place) < last:
+            while True:
                 async with asyncio.timeout(patience_s):
-                    records = await _next(reader, place, last)
+                    records = await next_before(reader, place, last)
                 if not records:
                     return
                 for record in records:
@@ -52,12 +52,13 @@ async def read_stretch(
             raise StretchLost(f"{place.topic}/{place.partition}: nothing for {patience_s} s") from fault
 
 
-async def _next(reader: Reader, place: Place, last: int) -> tuple[Record, ...]:
-    """The next records, or none when only such offsets are left as hold no record (compacted, or a marker)."""
-    while True:
+async def next_before(reader: Reader, place: Place, end: int) -> tuple[Record, ...]:
+    """The next records, or none when only such offsets are left before ``end`` as hold no record (a gap, a marker)."""
+    while reader.offset(place) < end:
         try:
             async with asyncio.timeout(_LOOK_S):
                 return await reader.take()
         except TimeoutError:
-            if await reader.passed(place) >= last:
-                return ()
+            if await reader.passed(place) >= end:
+                break
+    return ()
