@@ -2,7 +2,8 @@
 
 It begins near the end of the log, not where it stood: what it passes over comes by the blocks, and who sees an event
 twice knows it by its id. Events are sent within some 50 ms of their commit, changed points once a second, all points at
-the beginning of each connection. A record that is lost is not sent again.
+the beginning of each connection and each five minutes; an empty record when nothing else was sent for five seconds, so
+that a site that is silent is seen to be. A record that is lost is not sent again.
 Limits: 2,000 inputs back, 256 KiB of events or 1,000 points a record.
 """
 
@@ -24,6 +25,8 @@ BYTES_MAX = 256 << 10
 POINTS_MAX = 1_000
 LOOK_S = 0.025
 POINTS_S = 1.0
+ALL_POINTS_S = 300.0
+SIGN_S = 5.0
 FRESH_S = 1.0
 """How often it is looked whether the log's file is still the same."""
 
@@ -42,6 +45,7 @@ class LiveLane:
         self._opened_at = 0.0
         self._seen = 0
         self._log_id = ""
+        self._sent_at = 0.0
 
     async def run(self, centre: Centre) -> None:
         """Until cancelled. What the fleet does not take is passed over."""
@@ -53,7 +57,10 @@ class LiveLane:
     async def _tell_events(self, centre: Centre) -> None:
         while True:
             try:
-                for record in await asyncio.to_thread(self._new_events):
+                found = await asyncio.to_thread(self._new_events)
+                if not found and self._now() - self._sent_at >= SIGN_S:
+                    found = [self._record()]
+                for record in found:
                     await self._send(centre, record)
             except LogError:
                 self._close()
@@ -64,7 +71,11 @@ class LiveLane:
 
     async def _tell_points(self, centre: Centre) -> None:
         known: dict[str, LivePoint] = {}
+        all_at = self._now()
         while True:
+            if self._now() - all_at >= ALL_POINTS_S:
+                known.clear()
+                all_at = self._now()
             try:
                 now = {point.id: point for point in await asyncio.to_thread(self._door.points)}
                 changed = [point for point in now.values() if _shown(known.get(point.id)) != _shown(point)]
@@ -80,6 +91,10 @@ class LiveLane:
         data = encode_live(record)
         await self._budget.take_live(len(data))
         await centre.send_live(data)
+        self._sent_at = self._now()
+
+    def _now(self) -> float:
+        return self._clock.monotonic_ms() / 1000
 
     def _record(self, *, events: tuple[bytes, ...] = (), points: tuple[LivePoint, ...] = ()) -> Live:
         return Live(
@@ -108,7 +123,7 @@ class LiveLane:
 
     def _current(self) -> SqliteReader:
         """A reader of the log that is there; raises LogError."""
-        now = self._clock.monotonic_ms() / 1000
+        now = self._now()
         if self._reader is not None and now - self._opened_at < FRESH_S:
             return self._reader
         path = self._directory / DATABASE
