@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import faust
 
-from services.processor.hands import OwnSeats
+from services.processor.hands import Hands, OwnSeats, SeatsPort
 from services.processor.known import Known
 from services.processor.worker import SAVE_S, Worker
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape
@@ -66,6 +66,8 @@ class ProcessorPlan:
     prefix: str = ""
     """Of the topics' names and the group: several fleets, or several tests, on one cluster."""
     save_s: float = SAVE_S
+    hands: int = 0
+    """Processes that fold; 0 for this one alone."""
 
 
 class _Beside:
@@ -214,7 +216,8 @@ async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
     known = Known(plan.access, partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
     await known.begin()
     beside, acks = _Beside(plan, known, tell), _Acks()
-    worker = Worker(OwnSeats(), beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s)
+    seats: SeatsPort = await Hands.start(plan.hands) if plan.hands else OwnSeats()
+    worker = Worker(seats, beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s)
     with tempfile.TemporaryDirectory(prefix="ampward-processor-") as folder:
         app = _make(plan, folder)
         agent = _Agent(app, worker, acks, end)
@@ -242,6 +245,7 @@ async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await worker.close()
+        await seats.close()
         await beside.producer.close()
         await known.close()
 
@@ -255,7 +259,8 @@ def main(plan: FleetPlan) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        made = ProcessorPlan(plan.access(), plan.shape, plan.prefix)
+        cores = len(os.sched_getaffinity(0))
+        made = ProcessorPlan(plan.access(), plan.shape, plan.prefix, hands=cores if cores > 1 else 0)
         await serve(made, stop, lambda event, words: log.warning(event, words=words))
 
     try:

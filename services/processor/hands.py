@@ -1,14 +1,31 @@
-"""Where the seats of sites are, as the worker sees them: in its own process."""
+"""Where the seats of sites are, as the worker sees them: in its own process, or shared out over processes of their own.
+
+One Python process folds on one core. With ``Hands.start(2)`` a worker folds on two, each site in one process for its
+whole stay; what crosses the sockets is what seats take and give: bytes.
+
+Promises: outcomes come in the order of what was given. Raises HandLost when a process has ended: then the worker must
+end too, and another goes on from the states.
+"""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+from zlib import crc32
 
 from services.processor.seats import Given, Outcome, Seats
+from shared.domain.errors import AmpwardError
+from shared.wire.calls import LENGTH, Call, Drop, Learn, Restore, States, Take, answer_decoder, encode_call
+
+
+class HandLost(AmpwardError):
+    """A process that folds has ended."""
 
 
 class SeatsPort(Protocol):
-    """Seats as the worker sees them, wherever they are."""
+    """services.processor.seats.Seats, wherever they are."""
 
     async def learn(self, needs: str, site: str, value: bytes) -> None: ...
 
@@ -50,3 +67,93 @@ class OwnSeats:
 
     async def close(self) -> None:
         """Nothing to end."""
+
+
+_nothing = answer_decoder(None)
+_text = answer_decoder(str)
+_outcomes = answer_decoder(list[Outcome])
+_states = answer_decoder(list[bytes])
+
+
+class _Hand:
+    """One process; one call at a time."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._lock = asyncio.Lock()
+
+    async def connect(self, line: socket.socket) -> None:
+        self._reader, self._writer = await asyncio.open_connection(sock=line)
+
+    async def ask(self, call: Call, decoder: Any) -> Any:
+        async with self._lock:
+            try:
+                self._writer.write(encode_call(call))
+                await self._writer.drain()
+                (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+                return decoder.decode(await self._reader.readexactly(size))
+            except (OSError, EOFError) as fault:
+                raise HandLost(f"process {self._process.pid} that folds has ended") from fault
+
+    async def close(self) -> None:
+        self._writer.close()
+        await asyncio.to_thread(self._process.wait)
+
+
+class Hands:
+    """Seats in processes of their own; see the module."""
+
+    def __init__(self, hands: Sequence[_Hand]) -> None:
+        self._hands = hands
+
+    @classmethod
+    async def start(cls, count: int) -> "Hands":
+        """So many processes, connected. They end with this one."""
+        hands = []
+        for _ in range(count):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                command = [sys.executable, "-m", "services.processor.hand", str(theirs.fileno())]
+                hand = _Hand(subprocess.Popen(command, pass_fds=[theirs.fileno()]))
+            ours.settimeout(0)
+            await hand.connect(ours)
+            hands.append(hand)
+        return cls(hands)
+
+    def _of(self, site: str) -> _Hand:
+        return self._hands[crc32(site.encode()) % len(self._hands)]
+
+    async def learn(self, needs: str, site: str, value: bytes) -> None:
+        await self._of(site).ask(Learn(needs, site, value), _nothing)
+
+    async def restore(self, site: str, data: bytes) -> str:
+        said: str = await self._of(site).ask(Restore(site, data), _text)
+        return said
+
+    async def drop(self, site: str) -> None:
+        await self._of(site).ask(Drop(site), _nothing)
+
+    async def take(self, given: Sequence[Given]) -> list[Outcome]:
+        def calls(part: list[Given]) -> Call:
+            return Take([(each.site, each.offset, each.data) for each in part])
+
+        return await self._shared(given, calls, _outcomes)
+
+    async def states(self, wanted: Sequence[tuple[str, int, str]], generation: int) -> list[bytes]:
+        return await self._shared(wanted, lambda part: States(part, generation), _states)
+
+    async def _shared(self, things: Iterable[Any], call: Any, decoder: Any) -> list[Any]:
+        """Each thing to the hand of its site, all hands at once; the answers in the order of the things."""
+        places: dict[_Hand, list[int]] = {}
+        listed = list(things)
+        for number, thing in enumerate(listed):
+            places.setdefault(self._of(thing[0]), []).append(number)
+        asked = [hand.ask(call([listed[n] for n in numbers]), decoder) for hand, numbers in places.items()]
+        answers: list[Any] = [None] * len(listed)
+        for numbers, found in zip(places.values(), await asyncio.gather(*asked), strict=True):
+            for number, answer in zip(numbers, found, strict=True):
+                answers[number] = answer
+        return answers
+
+    async def close(self) -> None:
+        await asyncio.gather(*(hand.close() for hand in self._hands))

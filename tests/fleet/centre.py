@@ -35,9 +35,9 @@ Id = tuple[str, str, int, str, int]
 class Processor:
     """A worker's process and what it told."""
 
-    def __init__(self, bootstrap: str, prefix: str, partitions: int, save_s: float) -> None:
+    def __init__(self, bootstrap: str, prefix: str, partitions: int, save_s: float, hands: int) -> None:
         command = [sys.executable, "-m", "tests.fleet.processor_process", bootstrap, prefix, str(partitions)]
-        self._process = subprocess.Popen([*command, str(save_s)], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([*command, str(save_s), str(hands)], stdout=subprocess.PIPE, text=True)
         self.told: list[tuple[str, str]] = []
         self.is_wanted_dead = False
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -88,6 +88,7 @@ class Centre:
     broker: KafkaBroker
     partitions: int = 4
     save_s: float = 0.5
+    hands: int = 0
     prefix: str = field(default_factory=lambda: unique("centre") + ".")
     processors: list[Processor] = field(default_factory=list)
 
@@ -129,7 +130,7 @@ class Centre:
         await asyncio.gather(*[await self.producer.hand_over(place, site.encode(), data) for data in made])
 
     def start(self) -> Processor:
-        processor = Processor(self.broker.bootstrap, self.prefix, self.partitions, self.save_s)
+        processor = Processor(self.broker.bootstrap, self.prefix, self.partitions, self.save_s, self.hands)
         self.processors.append(processor)
         return processor
 

@@ -1,6 +1,8 @@
-"""A processor in a process of its own: ``python -m tests.fleet.processor_process BOOTSTRAP PREFIX PARTITIONS SAVE_S``.
+"""A processor in a process of its own.
 
-Prints one JSON line for each thing that it tells, ``ready`` when it works; TERM ends it in order.
+    python -m tests.fleet.processor_process BOOTSTRAP PREFIX PARTITIONS SAVE_S HANDS
+
+Prints one JSON line for each thing that it tells; TERM ends it in order.
 """
 
 import asyncio
@@ -17,12 +19,13 @@ def _tell(event: str, words: str) -> None:
     print(json.dumps([event, words]), flush=True)
 
 
-async def main(bootstrap: str, prefix: str, partitions: int, save_s: float) -> None:
+async def main(bootstrap: str, prefix: str, partitions: int, save_s: float, hands: int) -> None:
     """Until TERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await serve(ProcessorPlan(Access(bootstrap), Shape(partitions=partitions), prefix, save_s), stop, _tell)
+    plan = ProcessorPlan(Access(bootstrap), Shape(partitions=partitions), prefix, save_s, hands)
+    await serve(plan, stop, _tell)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])))

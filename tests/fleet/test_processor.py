@@ -111,7 +111,7 @@ async def test_a_parked_site_catches_up_when_its_rules_come(kafka: KafkaBroker) 
 async def test_a_killed_workers_sites_go_on_elsewhere(kafka: KafkaBroker) -> None:
     """Two workers share the partitions; kill -9 of one in the middle loses nothing, and repeats are the same bytes."""
     sites = {f"s{n}": recorded(n % 3) for n in range(6)}
-    async with Centre(kafka) as centre:
+    async with Centre(kafka, hands=2) as centre:
         await centre.register(*sites)
         for log in sites.values():
             await centre.rules(bodies(log))
