@@ -6,8 +6,10 @@ body (services.gateway.problems).
 """
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from time import time_ns
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Query, Request
 from starlette.responses import Response
@@ -16,9 +18,8 @@ from starlette.types import Receive, Scope, Send
 from services.gateway import problems, shapes
 from services.gateway.command_body import ACTOR_ALLOWED, ID_ALLOWED, CommandBody, read_actor, read_command
 from services.gateway.cursors import ALLOWED as CURSOR_ALLOWED
-from services.gateway.cursors import LENGTH_MAX, decode_cursor
 from services.gateway.description import describe
-from services.gateway.door import Door, caller_of
+from services.gateway.door import Door, caller_of, must_see
 from services.gateway.keys import Caller, KeyRing, Keys
 from services.gateway.pages import Bell, Pages
 from services.gateway.past import PastViews
@@ -29,12 +30,11 @@ from services.gateway.roles import Role, allowed, needed
 from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream, Source
 from services.gateway.times import rfc3339
 from services.gateway.upkeep_api import add_upkeep
-from services.gateway.views import CommandAnswer, CommandState, IdReused, Views
+from services.gateway.views import CURSOR_MAX, CommandAnswer, CommandState, GatewayViews, IdReused, Stand
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
-from shared.domain.ids import SITE_ROOM, is_id
+from shared.domain.ids import SITE_ROOM, is_id, site_of
 from shared.domain.inputs import Refusal, What
 from shared.domain.plan import Severity
-from shared.log.port import Cursor
 from shared.runtime import metrics
 
 DESCRIPTION = """Alarms, points and outputs of one site, its event stream, and commands.
@@ -44,6 +44,8 @@ it), or a named one that `ampward user add` made, with the role viewer (reads), 
 shelve, unshelve, test) or engineer (everything).
 Troubles are `application/problem+json` (RFC 9457); the last part of `type` is the reason's name."""
 
+SITES_TOLD = 50
+"""So many are named to who asks for one that is not there."""
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
 _SEVERITIES = tuple(grade.label for grade in Severity)
 _COMMON: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 422, 429), _PROBLEM)
@@ -52,7 +54,14 @@ _COMMAND_BODY = {
 }
 
 
-def create_app(views: Views, keys: Keys | str, past: PastViews | None = None, *, rates: Rates | None = None) -> FastAPI:
+def create_app(
+    views: GatewayViews,
+    keys: Keys | str,
+    past: PastViews | None = None,
+    *,
+    rates: Rates | None = None,
+    has_upkeep: bool = True,
+) -> FastAPI:
     """The application; ``keys`` may be the machine token alone. ``app.state.stopping`` ends its open streams: set it
     before the server stops."""
     ring = KeyRing(keys) if isinstance(keys, str) else keys
@@ -68,12 +77,13 @@ def create_app(views: Views, keys: Keys | str, past: PastViews | None = None, *,
     app.state.stopping = asyncio.Event()
     app.state.streams = 0
     problems.install(app)
-    app.add_middleware(Door, keys=ring, site=lambda: views.status().site, rates=rates or Rates())
+    app.add_middleware(Door, keys=ring, sites=views.sites, rates=rates or Rates())
     _add_health(app, views)
     _add_state(app, views)
     _add_events(app, views, ring)
     _add_commands(app, views)
-    add_upkeep(app, views)
+    if has_upkeep:
+        add_upkeep(app, views)
     if past is not None:
         add_past(app, past, lambda: time_ns() // 1_000_000)
     return app
@@ -95,7 +105,7 @@ async def _known_parameters(request: Request) -> None:
         raise invalid(faults)
 
 
-def _add_health(app: FastAPI, views: Views) -> None:
+def _add_health(app: FastAPI, views: GatewayViews) -> None:
     scraped = metrics.registry(views.metrics)
 
     @app.get("/healthz", response_model=shapes.AliveJson, summary="The program is alive")
@@ -122,29 +132,43 @@ def _add_health(app: FastAPI, views: Views) -> None:
         return Response(metrics.text(scraped), media_type=metrics.CONTENT_TYPE)
 
 
-def _add_state(app: FastAPI, views: Views) -> None:
+def _add_state(app: FastAPI, views: GatewayViews) -> None:
     @app.get("/api/v1/alarms", response_model=shapes.AlarmsJson, responses=_COMMON, summary="Alarms not plainly normal")
-    async def alarms() -> Response:
+    async def alarms(request: Request) -> Response:
         items, as_of_ms = views.alarms()
         as_of = rfc3339(as_of_ms)
         undurable = views.status().undurable
-        told = [shapes.alarm(item, undurable=undurable) for item in items]
+        told = [shapes.alarm(item, undurable=undurable) for item in _seen(items, request)]
         return shapes.json_response({"items": told, "as_of": as_of})
 
     @app.get("/api/v1/points", response_model=shapes.PointsJson, responses=_COMMON, summary="Newest values")
-    async def points() -> Response:
-        return shapes.json_response({"items": [shapes.point(item) for item in views.points()]})
+    async def points(request: Request) -> Response:
+        return shapes.json_response({"items": [shapes.point(item) for item in _seen(views.points(), request)]})
 
     @app.get("/api/v1/outputs", response_model=shapes.OutputsJson, responses=_COMMON, summary="Outputs and demands")
-    async def outputs() -> Response:
-        return shapes.json_response({"items": [shapes.output(item) for item in views.outputs()]})
+    async def outputs(request: Request) -> Response:
+        return shapes.json_response({"items": [shapes.output(item) for item in _seen(views.outputs(), request)]})
 
     @app.get("/api/v1/status", response_model=shapes.StatusJson, responses=_COMMON, summary="The box itself")
     async def status() -> Response:
         return shapes.json_response(shapes.status(views.status(), views.readiness()))
 
 
-def _add_events(app: FastAPI, views: Views, keys: Keys) -> None:
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Item = TypeVar("_Item", bound=_Named)
+
+
+def _seen(items: Iterable[_Item], request: Request) -> Iterator[_Item]:
+    """Those of the caller's sites."""
+    caller = caller_of(request.scope)
+    return (item for item in items if caller.may_see(site_of(item.id)))
+
+
+def _add_events(app: FastAPI, views: GatewayViews, keys: Keys) -> None:
     source = Source(Pages(views), Bell(views, app.state.stopping), app.state.stopping)
 
     @app.get(
@@ -162,20 +186,23 @@ def _add_events(app: FastAPI, views: Views, keys: Keys) -> None:
             str, Query(max_length=10, description="At least this", json_schema_extra={"enum": ["", *_SEVERITIES]})
         ] = "",
         since: Annotated[
-            str, Query(max_length=LENGTH_MAX, description="Cursor, or `now`; none: all that is kept")
+            str, Query(max_length=CURSOR_MAX, description="Cursor, or `now`; none: all that is kept")
         ] = "",
         follow: Annotated[bool, Query(description="false ends the answer at the newest event")] = True,
         last_event_id: Annotated[
-            str, Header(max_length=LENGTH_MAX, description="As `since`, when that is not given: browsers send it")
+            str, Header(max_length=CURSOR_MAX, description="As `since`, when that is not given: browsers send it")
         ] = "",
     ) -> Response:
-        wanted = _read_filter(site, room, type_, severity)
+        caller = caller_of(request.scope)
+        narrowed = frozenset[str]() if views.sites() <= frozenset(caller.sites) else frozenset(caller.sites)
+        wanted = replace(_read_filter(site, room, type_, severity), sites=narrowed)
+        if site in views.sites():
+            must_see(caller, site)
         _must_be_known(views, site, room)
         start = _read_since(views, since or last_event_id)
         if app.state.streams >= STREAMS_MAX:
             detail = f"{STREAMS_MAX} streams are open already."
             raise Problem(503, "too-many-streams", "Too many event streams", detail, headers={"Retry-After": "5"})
-        caller = caller_of(request.scope)
         stream = EventStream(source, start, wanted, follow=follow, may_go_on=lambda: keys.is_good(caller))
         return _Counted(app, stream)
 
@@ -196,7 +223,7 @@ class _Counted(Response):
             self._app.state.streams -= 1
 
 
-def _add_commands(app: FastAPI, views: Views) -> None:
+def _add_commands(app: FastAPI, views: GatewayViews) -> None:
     @app.post(
         "/api/v1/commands",
         status_code=202,
@@ -216,6 +243,7 @@ def _add_commands(app: FastAPI, views: Views) -> None:
         actor = read_actor(ampward_actor) if caller.is_machine else caller.name
         command = read_command(await request.body(), actor)
         _must_be_allowed(caller, command.what)
+        must_see(caller, site_of(command.subject))
         answer = await views.submit(command)
         if isinstance(answer, IdReused):
             detail = "Another command was given under this id. Nothing was done: use a new id for each act."
@@ -230,9 +258,9 @@ def _add_commands(app: FastAPI, views: Views) -> None:
         responses={**_COMMON, 404: _PROBLEM},
         summary="What became of a command",
     )
-    async def command_state(command_id: str) -> Response:
+    async def command_state(request: Request, command_id: str) -> Response:
         answer = views.command_state(command_id)
-        if answer is None:
+        if answer is None or (answer.site and not caller_of(request.scope).may_see(answer.site)):
             raise Problem(404, "unknown-command", "No command has this id", f"An id is {ID_ALLOWED}.")
         return shapes.json_response(shapes.command(answer))
 
@@ -282,27 +310,29 @@ def _read_filter(site: str, room: str, type_prefix: str, severity: str) -> Event
     return EventFilter(site, room, type_prefix, labels.get(severity))
 
 
-def _must_be_known(views: Views, site: str, room: str) -> None:
+def _must_be_known(views: GatewayViews, site: str, room: str) -> None:
     """A filter that nothing can ever pass is a slip, and a stream that stays silent for it would hide it."""
     if not site and not room:
         return
     status = views.status()
     faults = []
-    if site not in ("", status.site):
-        faults.append({"field": "site", "message": "is not this site", "allowed": status.site})
-    if room not in ("", *status.rooms, *status.rooms_before, SITE_ROOM):
+    known = sorted(views.sites())
+    if site not in ("", *known):
+        allowed = ", ".join(known[:SITES_TOLD])
+        faults.append({"field": "site", "message": "is not a site here", "allowed": allowed})
+    if status.rooms and room not in ("", *status.rooms, *status.rooms_before, SITE_ROOM):
         rooms = ", ".join((*status.rooms, SITE_ROOM))
         faults.append({"field": "room", "message": "is no room of this site", "allowed": f"{rooms} (the box itself)"})
     if faults:
         raise invalid(faults)
 
 
-def _read_since(views: Views, text: str) -> Cursor | None:
+def _read_since(views: GatewayViews, text: str) -> Stand | None:
     if text == "":
         return None
     if text == "now":
         return views.head()
-    cursor = decode_cursor(text)
+    cursor = views.read_cursor(text)
     if cursor is None:
         raise invalid([{"field": "since", "message": "is not a cursor", "allowed": CURSOR_ALLOWED}])
     return cursor

@@ -26,6 +26,8 @@ BODY_MAX = 16 * 1024
 
 BODY_WAIT_S = 10.0
 
+SITES_TOLD = 3
+
 
 def caller_of(scope: Mapping[str, Any]) -> Caller:
     """Who has come in with this request."""
@@ -33,13 +35,24 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
     return found
 
 
-class Door:
-    """Checks token, rate, site and body size; ``site`` gives the id of the site behind it."""
+def must_see(caller: Caller, site: str) -> None:
+    """Raises Problem 403 when this caller's token is not for the site."""
+    if not caller.may_see(site):
+        raise _other_site(caller, f"this is about {site[:40]!r}")
 
-    def __init__(self, app: ASGIApp, keys: Keys, site: Callable[[], str], rates: Rates) -> None:
+
+def _other_site(caller: Caller, what: str) -> Problem:
+    detail = f"The token {caller.name} is for {', '.join(caller.sites)}; {what}."
+    return Problem(403, "other-site", "This token is for another site", detail, more={"sites": caller.sites})
+
+
+class Door:
+    """Checks token, rate, site and body size; ``sites`` gives the ids of the sites behind it."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, sites: Callable[[], frozenset[str]], rates: Rates) -> None:
         self._app = app
         self._keys = keys
-        self._site = site
+        self._sites = sites
         self._requests = Buckets(rates.requests)
         self._commands = Buckets(rates.commands)
         self._strangers = Buckets(rates.strangers)
@@ -75,9 +88,9 @@ class Door:
         _in_time(self._requests, caller.token_id)
         if scope["method"] == "POST":
             _in_time(self._commands, caller.token_id)
-        if caller.sites and self._site() not in caller.sites:
-            detail = f"The token {caller.name} is for {', '.join(caller.sites)}; this is the site {self._site()}."
-            raise Problem(403, "other-site", "This token is for another site", detail, more={"sites": caller.sites})
+        behind = self._sites()
+        if caller.sites and behind.isdisjoint(caller.sites):
+            raise _other_site(caller, f"this is {', '.join(sorted(behind)[:SITES_TOLD]) or 'a fleet without sites'}")
         return caller
 
     async def _body(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from services.gateway.cursors import decode_cursor, encode_cursor
 from services.gateway.views import (
     AlarmItem,
     Check,
@@ -71,6 +72,9 @@ class FakeViews:
         self._dropped = self._events[count - 1].cursor
         del self._events[:count]
 
+    def sites(self) -> frozenset[str]:
+        return frozenset({self.site})
+
     def alarms(self) -> tuple[tuple[AlarmItem, ...], int]:
         return self.alarm_items, self.as_of_ms
 
@@ -102,6 +106,15 @@ class FakeViews:
 
     def head(self) -> Cursor | None:
         return self._events[-1].cursor if self._events else self._dropped
+
+    def cursor_text(self, cursor: Cursor) -> str:
+        return encode_cursor(cursor)
+
+    def read_cursor(self, text: str) -> Cursor | None:
+        return decode_cursor(text)
+
+    async def read_events(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
+        return self.events_after(cursor, limit)
 
     def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
         if cursor is not None:

@@ -39,6 +39,9 @@ class Caller:
     def is_machine(self) -> bool:
         return self.token_id == ""
 
+    def may_see(self, site: str) -> bool:
+        return not self.sites or site in self.sites
+
 
 class Keys(Protocol):
     def find(self, secret: str) -> Caller | None:

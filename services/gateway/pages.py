@@ -14,10 +14,8 @@ from contextlib import contextmanager
 
 import orjson
 
-from services.gateway.cursors import encode_cursor
-from services.gateway.views import CursorGone, EventItem, Views
+from services.gateway.views import CursorGone, EventItem, GatewayViews, Stand
 from shared.domain.events import About, Event
-from shared.log.port import Cursor
 from shared.wire.events import cloud_event
 
 PAGE = 100
@@ -29,10 +27,10 @@ LOOK_S = 60.0
 NOTHING_NEW_S = 0.05
 
 
-def event_text(item: EventItem) -> bytes:
+def event_text(item: EventItem, cursor_text: Callable[[Stand], str]) -> bytes:
     """One event as the stream writes it."""
     data = orjson.dumps({**cloud_event(item.event), **item.extra})
-    head = f"id: {encode_cursor(item.cursor)}\nevent: {item.event.type}\ndata: "
+    head = f"id: {cursor_text(item.cursor)}\nevent: {item.event.type}\ndata: "
     return head.encode() + data + b"\n\n"
 
 
@@ -40,8 +38,9 @@ class Page:
     """Events behind a cursor, in order; none when that cursor is at the head. An event is written out when the first
     reader wants it: with a narrow filter on a busy site most never are."""
 
-    def __init__(self, items: tuple[EventItem, ...]) -> None:
+    def __init__(self, items: tuple[EventItem, ...], cursor_text: Callable[[Stand], str]) -> None:
         self.items = items
+        self._cursor_text = cursor_text
         self._texts: dict[int, bytes] = {}
         self._whole = b""
 
@@ -59,22 +58,25 @@ class Page:
     def text(self, place: int) -> bytes:
         found = self._texts.get(place)
         if found is None:
-            found = self._texts[place] = event_text(self.items[place])
+            found = self._texts[place] = event_text(self.items[place], self._cursor_text)
         return found
 
 
 class Pages:
     """Pages by the cursor that they follow."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: GatewayViews) -> None:
         self._views = views
-        self._kept: OrderedDict[Cursor, tuple[float, Page]] = OrderedDict()
+        self._kept: OrderedDict[Stand, tuple[float, Page]] = OrderedDict()
 
-    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+    def pass_over(self, cursor: Stand | None, wanted: Callable[[About], bool]) -> Stand | None:
         """Where a reader who wants only this may go on instead."""
         return self._views.pass_over(cursor, wanted)
 
-    def after(self, cursor: Cursor | None) -> Page | CursorGone:
+    def cursor_text(self, cursor: Stand) -> str:
+        return self._views.cursor_text(cursor)
+
+    async def after(self, cursor: Stand | None) -> Page | CursorGone:
         """The next events; a page that was made lately is given again, though there may be more by now."""
         now = asyncio.get_running_loop().time()
         if cursor is not None and cursor in self._kept:
@@ -82,10 +84,10 @@ class Pages:
             if now - made_at < FRESH_S:
                 return page
             del self._kept[cursor]
-        found = self._views.events_after(cursor, PAGE)
+        found = await self._views.read_events(cursor, PAGE)
         if isinstance(found, CursorGone):
             return found
-        page = Page(found)
+        page = Page(found, self._views.cursor_text)
         if cursor is not None and found:
             self._kept[cursor] = (now, page)
             while len(self._kept) > PAGES_MAX:
@@ -96,7 +98,7 @@ class Pages:
 class Bell:
     """Wakes every reader when there are new events, and when the server stops. Looks only while somebody listens."""
 
-    def __init__(self, views: Views, stopping: asyncio.Event) -> None:
+    def __init__(self, views: GatewayViews, stopping: asyncio.Event) -> None:
         self._views = views
         self._stopping = stopping
         self._listeners: set[asyncio.Event] = set()

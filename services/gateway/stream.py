@@ -15,12 +15,10 @@ from dataclasses import dataclass
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.cursors import encode_cursor
 from services.gateway.pages import Bell, Page, Pages
-from services.gateway.views import CursorGone
+from services.gateway.views import CursorGone, Stand
 from shared.domain.events import About, Event
 from shared.domain.plan import Severity
-from shared.log.port import Cursor
 
 HEARTBEAT_S = 15.0
 RETRY_MS = 3000
@@ -36,6 +34,8 @@ class EventFilter:
     room: str = ""
     type_prefix: str = ""
     severity_min: Severity | None = None
+    sites: frozenset[str] = frozenset()
+    """Those that the reader may see."""
 
     @property
     def is_open(self) -> bool:
@@ -43,6 +43,8 @@ class EventFilter:
 
     def wants(self, event: About | Event) -> bool:
         if self.site and event.site != self.site:
+            return False
+        if self.sites and event.site not in self.sites:
             return False
         if self.room and event.room != self.room:
             return False
@@ -57,9 +59,9 @@ class EventFilter:
         return page.whole() if self.is_open else page.some(self.wants)
 
 
-def reset_text(gone: CursorGone) -> bytes:
+def reset_text(gone: CursorGone, cursor_text: Callable[[Stand], str]) -> bytes:
     """The reset event: ``oldest`` is the cursor that the stream goes on from, null for the beginning."""
-    oldest = None if gone.oldest is None else encode_cursor(gone.oldest)
+    oldest = None if gone.oldest is None else cursor_text(gone.oldest)
     return b"event: reset\ndata: " + orjson.dumps({"oldest": oldest}) + b"\n\n"
 
 
@@ -82,7 +84,7 @@ class EventStream:
     def __init__(
         self,
         source: Source,
-        start: Cursor | None,
+        start: Stand | None,
         wanted: EventFilter,
         *,
         follow: bool,
@@ -124,10 +126,10 @@ class EventStream:
             wake.clear()
             if not self._wanted.is_open:
                 cursor = self._source.pages.pass_over(cursor, self._wanted.wants)
-            found = self._source.pages.after(cursor)
+            found = await self._source.pages.after(cursor)
             if isinstance(found, CursorGone):
                 cursor = found.oldest
-                yield reset_text(found)
+                yield reset_text(found, self._source.pages.cursor_text)
             elif found.items:
                 cursor = found.items[-1].cursor
                 yield self._wanted.text(found)

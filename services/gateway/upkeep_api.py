@@ -13,7 +13,7 @@ from starlette.responses import Response
 from services.gateway.problems import Problem, ProblemBody, invalid
 from services.gateway.shapes import json_response
 from services.gateway.times import rfc3339
-from services.gateway.views import DueItem, PartItem, Upkeep, Views
+from services.gateway.views import DueItem, GatewayViews, PartItem, Upkeep
 from shared.domain.upkeep_plan import PartKind
 
 DAY_MS = 86_400_000
@@ -64,7 +64,7 @@ class DuesJson(BaseModel):
     items: list[DueJson] = Field(description="The next first.")
 
 
-def add_upkeep(app: FastAPI, views: Views) -> None:
+def add_upkeep(app: FastAPI, views: GatewayViews) -> None:
     """Put the routes into the application."""
 
     @app.get("/api/v1/stock", response_model=StockJson, responses=_TROUBLES, summary="Parts: serials, baselines")
@@ -84,7 +84,7 @@ def add_upkeep(app: FastAPI, views: Views) -> None:
         return json_response({"items": [due(item) for item in found.dues]})
 
 
-async def _upkeep(views: Views) -> Upkeep:
+async def _upkeep(views: GatewayViews) -> Upkeep:
     found = await views.upkeep()
     if found is None:
         detail = "The site has not answered in time: its disk may be slow. Ask again."

@@ -1,7 +1,8 @@
-"""The port between the gateway and the site: what it shows, and the one way in for commands.
+"""The port between the gateway and what stands behind it: what it shows, and the one way in for commands.
 
-The gateway knows no log, no core and no guard. The site process implements :class:`Views` over its runner; the fake
-beside this module (services.gateway.fake) implements it in memory. Both pass tests/services/gateway/views_contract.py.
+The gateway knows no log, no core and no guard. The site process implements :class:`Views` over its runner, the fake
+beside this module (services.gateway.fake) in memory; both pass tests/services/gateway/views_contract.py. For all sites
+of a fleet services.gateway.centre implements :class:`GatewayViews` over Kafka (tests/fleet/test_gateway.py).
 
 Promises asked of an implementation:
 - every method may be called from the gateway's event loop and returns within a few milliseconds (``submit`` and
@@ -13,12 +14,18 @@ Promises asked of an implementation:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.domain.events import About, Event
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
 from shared.runtime.metrics import MetricValues
+
+CURSOR_MAX = 4_096
+"""Characters of a cursor: it stands in a request's head, which has at most 16 KiB."""
+Stand = Any
+"""Where a reader of the events stands: a hashable value of the implementation's own, equal when the place is equal. A
+site's is shared.log.port.Cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,8 @@ class CommandAnswer:
     severity: str = ""
     refusals: tuple[RoomRefusal, ...] = ()
     """Of each room that refused."""
+    site: str = ""
+    """Which site it went to; empty at the site itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +223,7 @@ class IdReused:
 class CursorGone:
     """The cursor is older than what is kept, or of a log that this one does not continue."""
 
-    oldest: Cursor | None
+    oldest: Stand | None
     """Where reading can go on: None is the beginning of what is kept."""
 
 
@@ -222,14 +231,18 @@ class CursorGone:
 class EventItem:
     """One event with its place; ``cursor`` is what a reader stands at when it has read it."""
 
-    cursor: Cursor
+    cursor: Stand
     event: Event
     extra: Mapping[str, str] = field(default_factory=dict)
     """CloudEvents extensions that are not in the event's bytes, such as ``undurable``."""
 
 
-class Views(Protocol):
-    """What the site process offers to the gateway."""
+class GatewayViews(Protocol):
+    """What the gateway wants."""
+
+    def sites(self) -> frozenset[str]:
+        """The sites whose alarms, events and commands these are."""
+        ...
 
     def alarms(self) -> tuple[tuple[AlarmItem, ...], int]:
         """The alarms that are not plainly normal, gravest first, and the instant (ms) of which they are true."""
@@ -245,20 +258,29 @@ class Views(Protocol):
 
     def metrics(self) -> MetricValues: ...
 
-    def head(self) -> Cursor | None:
+    def head(self) -> Stand | None:
         """Where a reader stands who has read everything; None while there are no events."""
         ...
 
-    def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
-        """At most ``limit`` events behind the cursor, in order; None reads from the beginning of what is kept."""
+    def cursor_text(self, cursor: Stand) -> str:
+        """The place as opaque text that a client keeps and gives back, at most CURSOR_MAX of URL-safe base64."""
         ...
 
-    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None:
+    def read_cursor(self, text: str) -> Stand | None:
+        """The place that this text was given for, also by another process; None when it was never given."""
+        ...
+
+    async def read_events(self, cursor: Stand | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
+        """At most ``limit`` events behind the cursor, in order; None reads from the beginning of what is kept. Takes
+        as long as what is no longer in memory takes to be read."""
+        ...
+
+    def pass_over(self, cursor: Stand | None, wanted: Callable[[About], bool]) -> Stand | None:
         """A place to go on from instead of ``cursor``: no event that is wanted lies between them. For readers who want
         little of much: many unwanted events are passed over at once, without being looked at one by one."""
         ...
 
-    async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
+    async def wait_for_events(self, cursor: Stand | None, timeout_s: float) -> bool:
         """Returns True as soon as there is an event behind the cursor, False after ``timeout_s``. Cancellable."""
         ...
 
@@ -276,3 +298,15 @@ class Views(Protocol):
     async def upkeep(self) -> Upkeep | None:
         """What is built in and what is due, at most a second old; None when that took longer than 5 s."""
         ...
+
+
+class Views(GatewayViews, Protocol):
+    """What a site's own process offers, to others in it too."""
+
+    def head(self) -> Cursor | None: ...
+
+    def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
+        """``read_events``, at once."""
+        ...
+
+    def pass_over(self, cursor: Cursor | None, wanted: Callable[[About], bool]) -> Cursor | None: ...

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
 
+from services.gateway.cursors import decode_cursor, encode_cursor
 from services.gateway.views import (
     AlarmItem,
     Check,
@@ -75,6 +76,9 @@ class SiteViews:
         self._parts = parts
         self._upkeep: Upkeep | None = None
         self._upkeep_at = 0.0
+
+    def sites(self) -> frozenset[str]:
+        return frozenset({self._parts.plan().decision.site})
 
     def alarms(self) -> tuple[tuple[AlarmItem, ...], int]:
         shown = self._parts.shown()
@@ -144,6 +148,15 @@ class SiteViews:
 
     def head(self) -> Cursor | None:
         return self._parts.tail.head
+
+    def cursor_text(self, cursor: Cursor) -> str:
+        return encode_cursor(cursor)
+
+    def read_cursor(self, text: str) -> Cursor | None:
+        return decode_cursor(text)
+
+    async def read_events(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
+        return self.events_after(cursor, limit)
 
     def events_after(self, cursor: Cursor | None, limit: int) -> tuple[EventItem, ...] | CursorGone:
         return self._parts.tail.after(cursor, limit)

@@ -35,6 +35,15 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def site_of(path: str) -> str:
+    """The site that a path begins with: of a point, an output, an alarm, a part.
+
+    >>> site_of("demo/r1/gas1-h2")
+    'demo'
+    """
+    return path.partition("/")[0]
+
+
 def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
     """Id of the ``ordinal``-th event that the input (log_id, site_seq) caused in ``room``."""
     return EventId(f"{event_id_begun(log_id, site_seq, room)}{ordinal:04x}")

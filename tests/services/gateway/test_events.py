@@ -231,7 +231,7 @@ async def test_a_room_or_site_that_there_is_not_is_422_with_those_that_there_are
     answer = await client.get("/api/v1/events", params={"follow": "false", "site": "other", "room": "r9"})
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
-        {"field": "site", "message": "is not this site", "allowed": "demo"},
+        {"field": "site", "message": "is not a site here", "allowed": "demo"},
         {"field": "room", "message": "is no room of this site", "allowed": "r1, r2, _site (the box itself)"},
     ]
 
