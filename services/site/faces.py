@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 END_S = 8.0
 START_S = 30.0
+POSITIONS = ("mqtt", "uplink.mqtt")
+"""How each broker's places in the log are called, in the order of ``Outside.brokers``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Outside:
     token: str
     tokens_file: Callable[[], Path]
     """Where the named tokens stand now."""
-    mqtt: MqttPlan
+    brokers: tuple[MqttPlan, ...]
+    """The site's own, and the fleet's."""
     site: str
     boot: str
     started_at_ms: int
@@ -54,11 +57,11 @@ class Faces(threading.Thread):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
         self._begun = threading.Event()
-        self._publisher: MqttPublisher | None = None
+        self._publishers: list[MqttPublisher] = []
 
     @property
     def mqtt_state(self) -> str:
-        return self._publisher.state if self._publisher is not None else ""
+        return "; ".join(publisher.state for publisher in self._publishers)
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -73,27 +76,28 @@ class Faces(threading.Thread):
         gateway = Gateway(create_app(self._views, keys, self._past), self._outside.listening)
         await gateway.start()
         self._begun.set()
-        publishing = asyncio.create_task(self._publish(), name="mqtt")
+        brokers = zip(POSITIONS, self._outside.brokers, strict=True)
+        publishing = [asyncio.create_task(self._publish(name, plan), name=name) for name, plan in brokers]
         telling = asyncio.create_task(self._telling.run(self._ending), name="telling")
         await self._ending.wait()
-        await asyncio.gather(publishing, telling)
+        await asyncio.gather(*publishing, telling)
         await gateway.stop()
         self._past.close()
 
-    async def _publish(self) -> None:
-        if not self._outside.mqtt.url:
+    async def _publish(self, name: str, plan: MqttPlan) -> None:
+        if not plan.url:
             return
         from services.site.mqtt_publisher import MqttPublisher
 
         outside = self._outside
         try:
             publisher = MqttPublisher(
-                outside.mqtt, outside.site, outside.boot, outside.started_at_ms, self._views, self._make_feed()
+                plan, outside.site, outside.boot, outside.started_at_ms, self._views, self._make_feed(), name=name
             )
         except ConfigError as fault:
             logger().error("mqtt_address_wrong", fault=str(fault))
             return
-        self._publisher = publisher
+        self._publishers.append(publisher)
         await publisher.run(self._ending)
 
     def end(self) -> None:

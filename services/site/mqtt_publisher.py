@@ -36,8 +36,6 @@ from shared.runtime.logging import Changes, logger
 from shared.wire.events import cloud_event
 from shared.wire.inputs import decode_input
 
-EVENTS_POSITION = "mqtt.events"
-FRAMES_POSITION = "mqtt.frames"
 SWEEP_S = 1.0
 POINTS_PER_SWEEP = 700
 FRAMES_LOOK_S = 0.2
@@ -84,9 +82,20 @@ class Feed(Protocol):
 class MqttPublisher:
     """``await run(stop)`` for as long as the site lives. ``state`` is one sentence for people."""
 
-    def __init__(self, plan: MqttPlan, site: str, boot: str, started_at_ms: int, views: Views, feed: Feed) -> None:
-        """Raises ConfigError when the broker's address is not one."""
+    def __init__(
+        self,
+        plan: MqttPlan,
+        site: str,
+        boot: str,
+        started_at_ms: int,
+        views: Views,
+        feed: Feed,
+        *,
+        name: str = "mqtt",
+    ) -> None:
+        """Raises ConfigError when the broker's address is not one. ``name`` tells its positions from another's."""
         self._plan = plan
+        self._events_position, self._frames_position = f"{name}.events", f"{name}.frames"
         self._address: BrokerAddress = parse_url(plan.url)
         self._site = site
         self._boot = boot
@@ -100,7 +109,7 @@ class MqttPublisher:
         self.state = f"{self._address}: not connected yet"
         self._events = Outbox(
             Reading(self._read_events, self._wait_for_events, self._keep_events),
-            _cursor(feed.position(EVENTS_POSITION)),
+            _cursor(feed.position(self._events_position)),
         )
         self._frames = Outbox(Reading(self._read_frames, self._wait_for_frames, self._keep_frames), self._first_frame())
 
@@ -258,12 +267,12 @@ class MqttPublisher:
     def _keep_events(self, place: Cursor) -> None:
         if self._views.status().undurable:
             return  # the place is in no log yet: after a crash it would be one that never was
-        self._feed.keep_position(EVENTS_POSITION, orjson.dumps(list(place)))
+        self._feed.keep_position(self._events_position, orjson.dumps(list(place)))
 
     # Frames
 
     def _first_frame(self) -> int:
-        kept = self._feed.position(FRAMES_POSITION)
+        kept = self._feed.position(self._frames_position)
         head = self._feed.head_seq()
         if kept is None:
             return max(0, head - FRAMES_BEHIND_MAX)
@@ -293,7 +302,7 @@ class MqttPublisher:
         return None
 
     def _keep_frames(self, place: int) -> None:
-        self._feed.keep_position(FRAMES_POSITION, str(place).encode())
+        self._feed.keep_position(self._frames_position, str(place).encode())
 
 
 def event_message(site: str, item: EventItem) -> Message:

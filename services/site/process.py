@@ -36,6 +36,7 @@ from services.site.reload import Reloader
 from services.site.service import Service
 from services.site.views import Parts, SiteViews
 from services.uplink.place import read_place
+from services.uplink.tls import fleet_broker
 from shared.devices.plan import SitePlan
 from shared.domain.errors import LogNewer
 from shared.domain.ids import SITE_ROOM
@@ -205,7 +206,7 @@ class Process:
             listening=socket.socket(fileno=self._options.http_fd),
             token=places.find_file(self._data, places.TOKEN).read_text().strip(),
             tokens_file=self._tokens_file,
-            mqtt=replace(self.plan.mqtt, url=self._options.mqtt),
+            brokers=(replace(self.plan.mqtt, url=self._options.mqtt), fleet_broker(self.plan.uplink)),
             site=decision.site,
             boot=self._boot,
             started_at_ms=self._clock.wall_ms(),

@@ -81,11 +81,12 @@ def enroll(folder: Path, fleet: Fleet) -> Path:
 
 
 @contextmanager
-def joined(folder: Path, fleet: Fleet, kafka: str = "") -> Iterator[tuple[Depot, Site]]:
-    """A site that runs with an uplink to ``kafka``, past power-up."""
+def joined(folder: Path, fleet: Fleet, kafka: str = "", mqtt: str = "") -> Iterator[tuple[Depot, Site]]:
+    """A site that runs with an uplink to ``kafka`` and ``mqtt``, past power-up."""
     with open_depot(folder) as depot:
         identity = enroll(folder / "identity", fleet)
-        depot.write(more=f'uplink: {{kafka: "{kafka or fleet.bootstrap}", identity: {identity}}}')
+        brokers = f'kafka: "{kafka or fleet.bootstrap}", mqtt: "{mqtt}"'
+        depot.write(more=f"uplink: {{{brokers}, identity: {identity}}}")
         site = Site(depot.site_file, depot.data)
         try:
             depot.settle()

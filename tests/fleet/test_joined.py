@@ -1,7 +1,9 @@
 """A real site that joins a real fleet: what it did goes up, what the fleet wants comes down."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from shared.wire.inputs import decode_input
 from shared.wire.orders import CommandOrder, Resend
 from tests.e2e.foreign import wait_for
 from tests.fleet.joined import SITE, Fleet, all_up, joined, recorded, uplink_pid
-from tests.testkit.fleet import KafkaBroker
+from tests.testkit.fleet import KafkaBroker, Mosquitto
 from tests.testkit.proxy import FaultProxy
 
 ALARM = "depot/r1/gas1-h2/h2_prealarm"
@@ -107,3 +109,14 @@ def test_a_cut_is_drained_in_order_and_live_goes_first(tmp_path: Path) -> None:
             proxy.reset()
             centre = all_up(site, fleet)
             assert (centre.holes, centre.order) == ([], sorted(centre.order))
+
+
+def test_frames_and_points_are_on_the_fleets_mqtt_broker(tmp_path: Path, fleet: Fleet, mosquitto: Mosquitto) -> None:
+    """Beside Kafka, by the same topics as on the site's own broker."""
+    topics = ("ampward/v1/depot/r1/points/gas1-h2", "ampward/v1/depot/r1/gas1/frame")
+    with joined(tmp_path, fleet, mqtt=mosquitto.url):
+        host, port = mosquitto.url.removeprefix("mqtt://").split(":")
+        for topic in topics:
+            words = ["mosquitto_sub", "-h", host, "-p", port, "-t", topic, "-C", "1", "-W", "30"]
+            heard = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+            assert json.loads(heard.stdout)
