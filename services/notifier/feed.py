@@ -5,13 +5,13 @@ the tests is tests/services/notifier/fake_site.py. Every method is called from o
 except the coroutines.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from services.notifier.reports import BoxReport, Reported
 from services.notifier.routing import Setting
 from shared.domain.events import About, Event
-from shared.domain.inputs import ReportKind
 from shared.log.port import Cursor
 
 
@@ -63,10 +63,11 @@ class Feed(Protocol):
         """The log's own time now: it does not jump with the wall clock."""
         ...
 
-    def alive(self) -> bool:
-        """Whether the site is well enough to give a sign of life to an outsider."""
+    async def report(self, ledger: str, number: int, reports: Sequence[BoxReport]) -> None:
+        """Reports as inputs of the log, in one transaction with the place (``ledger``, ``number``) of the last of
+        them."""
         ...
 
-    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
-        """Something about the box itself (subject SITE/_site/``part``), as an input of the log."""
+    async def reported(self, ledger: str) -> Reported:
+        """How far the log has what that ledger reported. Does not wait for a disk that takes its time."""
         ...

@@ -6,7 +6,8 @@
        +-- with the cursor and what the notifier knows, in one transaction
 
 A message is ``sending`` in a committed row before anything goes out: what is found so at the next start may have gone
-out, and is sent again marked as a repeat. So a crash doubles at most what was under way, and loses nothing.
+out, and is sent again marked as a repeat. So a crash doubles at most what was under way, and loses nothing. What the
+log is to be told of it is a numbered Report, written with it and kept until the log has it (services.notifier.reports).
 
 A ledger that cannot be read is set aside as notify.damaged-<number>.db and a new one begun; one of a newer program is
 left as it is (``open`` raises LogNewer). While the disk is full or read-only everything goes on in memory, and is
@@ -15,6 +16,7 @@ tables, WAL, synchronous=FULL, one thread.
 Limits: settled messages are kept for 90 days and 20,000 at most.
 """
 
+import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -26,6 +28,7 @@ from pathlib import Path
 import msgspec
 
 from services.notifier.messages import Lane, Message
+from services.notifier.reports import BoxReport
 from shared.domain.errors import LogNewer
 from shared.log.port import Cursor
 from shared.log.steps import Step, no_step
@@ -33,7 +36,10 @@ from shared.log.steps import Step, no_step
 NAME = "notify.db"
 KEPT_MS = 90 * 86_400_000
 KEPT_MAX = 20_000
-LABELS = ("before plan", "in plan", "after plan", "before send", "after send", "after settle")
+LABELS = (
+    "before plan", "in plan", "after plan", "before send", "after send", "in settle", "after settle", "before report",
+    "after report",
+)  # fmt: skip
 """Steps at which a test may end the process."""
 
 _SCHEMA = """
@@ -42,12 +48,11 @@ CREATE TABLE IF NOT EXISTS record (key TEXT PRIMARY KEY, value BLOB NOT NULL) ST
 CREATE TABLE IF NOT EXISTS message (
     id TEXT PRIMARY KEY, person TEXT NOT NULL, channel TEXT NOT NULL, form TEXT NOT NULL, state TEXT NOT NULL,
     attempts INTEGER NOT NULL, due_ms INTEGER NOT NULL, planned_at_ms INTEGER NOT NULL,
-    changed_at_ms INTEGER NOT NULL, repeat INTEGER NOT NULL, reported INTEGER NOT NULL, why TEXT NOT NULL,
-    body BLOB NOT NULL
+    changed_at_ms INTEGER NOT NULL, repeat INTEGER NOT NULL, why TEXT NOT NULL, body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_open ON message (state) WHERE state IN ('planned', 'sending', 'failed');
-CREATE INDEX IF NOT EXISTS message_unreported ON message (reported) WHERE reported = 0;
 CREATE INDEX IF NOT EXISTS message_changed ON message (changed_at_ms);
+CREATE TABLE IF NOT EXISTS report (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 """
 _VERSION = 1
 _MEMORY = "/dev/shm"
@@ -57,6 +62,7 @@ _CANNOT_WRITE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IO
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Message).decode
+_decode_report = msgspec.json.Decoder(BoxReport).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,6 @@ class Row:
     due_ms: int = 0
     """Steady time before which it is not tried again."""
     changed_at_ms: int = 0
-    reported: bool = False
-    """The log was told what became of it."""
     repeat: bool = False
     """It may have been taken before: the next attempt says so."""
     why: str = ""
@@ -95,12 +99,18 @@ class Change:
     stand: Stand | None = None
     records: dict[str, bytes | None] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
+    reports: dict[int, BoxReport] = field(default_factory=dict)
+    """For the log, by number; each is above every number before it."""
+    forgotten: int = 0
+    """Reports up to this one are in the log for good."""
 
     def join(self, later: "Change") -> None:
         """Put a later change over this one."""
         self.stand = later.stand or self.stand
         self.records.update(later.records)
         self.rows.update(later.rows)
+        self.reports.update(later.reports)
+        self.forgotten = max(self.forgotten, later.forgotten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,20 @@ class Found:
     """None: there was no ledger, or it could not be read."""
     records: Mapping[str, bytes]
     rows: tuple[Row, ...]
-    """Messages that are not settled, and those of whose fate the log was not told, in the order of their planning."""
+    """Messages that are not settled, in the order of their planning."""
+    ledger: str
+    """Its id; random, and another one for each ledger that is begun."""
+    last: int = 0
+    """The highest number that a Report was given."""
+    reports: Mapping[int, BoxReport] = field(default_factory=dict)
+    """What the log may not have yet."""
     set_aside: str = ""
     """Where a damaged one went, and why."""
 
 
-EMPTY = Found(None, {}, ())
+def begun(set_aside: str = "") -> Found:
+    """Of a ledger that has nothing yet."""
+    return Found(None, {}, (), secrets.token_hex(8), set_aside=set_aside)
 
 
 class Ledger:
@@ -131,6 +149,8 @@ class Ledger:
         self._records: dict[str, bytes] = {}
         self._open: dict[str, Row] = {}
         self._stand: Stand | None = None
+        self._ident, self._last = "", 0
+        self._reports: dict[int, BoxReport] = {}
         self.trouble = ""
         self.set_aside = ""
         """Said once by whoever asks."""
@@ -147,11 +167,12 @@ class Ledger:
                 self.trouble = str(fault)
                 found = self._read_copy()
             else:
-                found = Found(None, {}, (), self._put_aside(str(fault)))
+                found = begun(self._put_aside(str(fault)))
                 self._connect_anew()
         self._records = dict(found.records)
-        self._open = {row.message.id: row for row in found.rows if row.state in OPEN}
+        self._open = {row.message.id: row for row in found.rows}
         self._stand = found.stand
+        self._ident, self._last, self._reports = found.ledger, found.last, dict(found.reports)
         return found
 
     def commit(self, change: Change) -> None:
@@ -211,7 +232,7 @@ class Ledger:
                 found = copy._read()
                 copy.close()
             except (OSError, sqlite3.DatabaseError, ValueError):
-                return EMPTY
+                return begun()
         return found
 
     def _read(self) -> Found:
@@ -227,14 +248,19 @@ class Ledger:
         said = db.execute("SELECT value FROM meta WHERE name = 'stand'").fetchone()
         records = {key: bytes(value) for key, value in db.execute("SELECT key, value FROM record")}
         rows = tuple(
-            Row(_decode(body), state, attempts, due_ms, changed_at_ms, bool(reported), bool(repeat), why)
-            for state, attempts, due_ms, changed_at_ms, reported, repeat, why, body in db.execute(
-                "SELECT state, attempts, due_ms, changed_at_ms, reported, repeat, why, body FROM message"
-                " WHERE state IN ('planned', 'sending', 'failed') OR reported = 0 ORDER BY planned_at_ms, id"
+            Row(_decode(body), state, attempts, due_ms, changed_at_ms, bool(repeat), why)
+            for state, attempts, due_ms, changed_at_ms, repeat, why, body in db.execute(
+                "SELECT state, attempts, due_ms, changed_at_ms, repeat, why, body FROM message"
+                " WHERE state IN ('planned', 'sending', 'failed') ORDER BY planned_at_ms, id"
             )
         )
         stand = None if said is None else msgspec.json.decode(said[0], type=Stand)
-        return Found(stand, records, rows)
+        numbered = db.execute("SELECT value FROM meta WHERE name = 'reports'").fetchone()
+        first = (begun().ledger, 0)
+        ident, last = first if numbered is None else msgspec.json.decode(numbered[0], type=tuple[str, int])
+        asked = db.execute("SELECT number, body FROM report ORDER BY number")
+        reports = {number: _decode_report(body) for number, body in asked}
+        return Found(stand, records, rows, ident, last, reports)
 
     def _connect(self) -> sqlite3.Connection:
         self.close()
@@ -258,7 +284,7 @@ class Ledger:
             self.trouble = ""
 
     def _write(self, db: sqlite3.Connection, change: Change) -> None:
-        if change.stand is None and not change.records and not change.rows:
+        if change == Change():
             return
         with db:
             if change.stand is not None:
@@ -270,9 +296,18 @@ class Ledger:
             if change.stand is not None:
                 self._step("in plan")
             db.executemany(
-                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_columns(row) for row in change.rows.values()],
             )
+            if change.reports:
+                self._write_reports(db, change.reports)
+            db.execute("DELETE FROM report WHERE number <= ?", (change.forgotten,))
+
+    def _write_reports(self, db: sqlite3.Connection, reports: Mapping[int, BoxReport]) -> None:
+        self._step("in settle")
+        rows = [(number, _encode(report)) for number, report in reports.items()]
+        db.executemany("INSERT OR REPLACE INTO report VALUES (?, ?)", rows)
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('reports', ?)", (_encode((self._ident, self._last)),))
 
     def _put_aside(self, why: str) -> str:
         """Move the files out of the way; a disk that refuses leaves them, and memory goes on."""
@@ -299,11 +334,15 @@ class Ledger:
                 self._open[ident] = row
             else:
                 self._open.pop(ident, None)
+        self._reports.update(change.reports)
+        self._last = max((self._last, *change.reports))
+        self._reports = {n: report for n, report in self._reports.items() if n > change.forgotten}
 
     def _everything(self) -> Change:
         made = Change(self._stand)
         made.records.update(self._records)
         made.rows.update(self._open)
+        made.reports.update(self._reports)
         return made
 
 
@@ -326,7 +365,6 @@ def _columns(row: Row) -> tuple[object, ...]:
         message.at_ms,
         row.changed_at_ms,
         int(row.repeat),
-        int(row.reported),
         row.why,
         _encode(message),
     )

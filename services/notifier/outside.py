@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import Protocol
 
-from services.notifier.feed import Feed
 from services.notifier.ports import Channel
 from services.notifier.post import FAILING_S
+from services.notifier.reports import BoxReport
 from services.notifier.routing import Setting
 from shared.domain.errors import ConfigError
 from shared.domain.inputs import ReportKind
@@ -25,6 +26,19 @@ LOOK_S = 1.0
 HEARTBEAT = "heartbeat"
 """Its part in Reports and alarms, where a channel's name stands else."""
 UNANSWERED = "no answer yet"
+
+
+class Living(Protocol):
+    """The site as the heartbeat sees it."""
+
+    def setting(self) -> Setting: ...
+    def alive(self) -> bool:
+        """Whether the site is well enough to give a sign of life to an outsider."""
+        ...
+
+    async def tell(self, report: BoxReport) -> None:
+        """A state of the box, told anew after each start."""
+        ...
 
 
 def make_channels(setting: Setting, clock: Clock) -> dict[str, Channel]:
@@ -87,7 +101,7 @@ class Beating:
 
 
 async def beat(
-    feed: Feed, clock: Clock, stop: asyncio.Event, said: Callable[[Beating | None], None] = lambda _: None
+    site: Living, clock: Clock, stop: asyncio.Event, said: Callable[[Beating | None], None] = lambda _: None
 ) -> None:
     """A sign of life to an outsider for as long as the site is well and one is configured; until ``stop``.
 
@@ -95,25 +109,25 @@ async def beat(
     that is longer, delivery_failing of ``heartbeat``. ``said`` gets the present one, None when none is configured.
     """
     while not stop.is_set():
-        plans = feed.setting().plan.heartbeat
+        plans = site.setting().plan.heartbeat
         said(None)
         if plans:
             beating = Beating(plans[0])
             said(beating)
-            await _beat_by(beating, feed, clock, stop)
+            await _beat_by(beating, site, clock, stop)
         await _pause(stop)
 
 
-async def _beat_by(beating: Beating, feed: Feed, clock: Clock, stop: asyncio.Event) -> None:
+async def _beat_by(beating: Beating, site: Living, clock: Clock, stop: asyncio.Event) -> None:
     """Until ``stop``, or until the plan is another."""
     from services.notifier import heartbeat
 
     changed, plan = asyncio.Event(), beating.plan
     told = partial(_take, beating, clock)
-    running = asyncio.create_task(heartbeat.run(plan, changed, feed.alive, clock=clock, told=told))
+    running = asyncio.create_task(heartbeat.run(plan, changed, site.alive, clock=clock, told=told))
     try:
-        while not stop.is_set() and feed.setting().plan.heartbeat == (plan,) and not running.done():
-            await _tell(beating, feed)
+        while not stop.is_set() and site.setting().plan.heartbeat == (plan,) and not running.done():
+            await _tell(beating, site)
             await _pause(stop)
     finally:
         changed.set()
@@ -126,15 +140,16 @@ def _take(beating: Beating, clock: Clock, why: str) -> None:
     beating.take(why, clock.wall_ms())
 
 
-async def _tell(beating: Beating, feed: Feed) -> None:
+async def _tell(beating: Beating, site: Living) -> None:
     """The log, of what is new."""
     if beating.is_news:
         beating.is_news = False
-        await feed.report(ReportKind.HEARTBEAT, HEARTBEAT, beating.why or "it arrives", on=not beating.why)
+        await site.tell(BoxReport(ReportKind.HEARTBEAT, HEARTBEAT, beating.why or "it arrives", on=not beating.why))
     failing = beating.is_failing
     if failing is not None and failing != beating.is_told:
         beating.is_told = failing
-        await feed.report(ReportKind.DELIVERY_FAILING, HEARTBEAT, beating.why or "it arrives again", on=failing)
+        why = beating.why or "it arrives again"
+        await site.tell(BoxReport(ReportKind.DELIVERY_FAILING, HEARTBEAT, why, on=failing))
 
 
 async def _pause(stop: asyncio.Event) -> None:

@@ -8,11 +8,12 @@ Promises: no channel waits for another, and none for a hanging one: at most six 
 them kept free for critical alarms; a send that does not end is given up. What goes first: critical, then by age; what
 follows an unsettled message waits for it. No message is ever given up but what is refused for good, or whose person or
 channel is no longer in the site file; the pipeline offers a lane that refused the open alarm again.
-A channel that failed three times on end, or for two minutes, is told as failing; its next success ends that.
+A channel that failed three times on end, or for two minutes, is told as failing; its next success ends that. What the
+log is to be told goes into the ledger with what it tells of.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Protocol
@@ -23,6 +24,7 @@ from services.notifier.messages import Kind, Message
 from services.notifier.picture import Picture
 from services.notifier.pipeline import settle
 from services.notifier.ports import WHY_CHARACTERS_MAX, Channel, Failed, Outcome, Refused, Sent
+from services.notifier.reports import BoxReport
 from services.notifier.routing import Setting, way_of
 from shared.domain.inputs import ReportKind
 from shared.log.steps import Step, no_step
@@ -49,12 +51,8 @@ class Desk(Protocol):
     def setting(self) -> Setting: ...
     def steady_ms(self) -> int: ...
     def wall_ms(self) -> int: ...
-    async def commit(self, change: Change) -> None: ...
-    async def report(
-        self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False
-    ) -> None: ...
-    async def record(self, row: Row) -> None:
-        """Tell the log what became of a message, or of its last attempt."""
+    async def commit(self, change: Change, reports: Sequence[BoxReport] = ()) -> None:
+        """Into the ledger, and the Reports with it, which the log is told afterwards."""
         ...
 
 
@@ -201,14 +199,13 @@ class Post:
         way = way_of(self._desk.setting(), message.lane)
         hopeless = self._hopeless(message)
         if hopeless is not None:
-            await self._settle(row, hopeless, way)
+            await self._settle(row, hopeless, way, is_tried=False)
             return
         await self._desk.commit(Change(rows={message.id: row}))
         self._step("before send")
         outcome = await self._send(row)
         self._step("after send")
-        said_before = self._last_refusal(message)
-        await self._judge(await self._settle(row, outcome, way), said_before)
+        await self._settle(row, outcome, way)
         self._step("after settle")
 
     def _hopeless(self, message: Message) -> Refused | None:
@@ -247,9 +244,9 @@ class Post:
         lane = self._desk.picture.lanes.get(message.lane.key)
         return lane.why if lane is not None else ""
 
-    async def _settle(self, row: Row, outcome: Outcome, way: str) -> Row:
+    async def _settle(self, row: Row, outcome: Outcome, way: str, *, is_tried: bool = True) -> None:
         message, now = row.message, self._desk.wall_ms()
-        before = row.why
+        before, refused_before = row.why, self._last_refusal(message)
         match outcome:
             case Sent(receipt):
                 row = replace(row, state="sent", why=receipt[:WHY_CHARACTERS_MAX], changed_at_ms=now)
@@ -270,34 +267,32 @@ class Post:
         else:
             self._rows.pop(message.id, None)
             settle(self._desk.picture, message, refused=way if row.state == "refused" else "", why=row.why)
-        records = self._desk.picture.take_changed()
-        await self._desk.commit(Change(records=records, rows={message.id: row}))
-        if row.state != "failed" or row.why != before:
-            await self._desk.record(row)
-        return row
+        reports = [report_of(row)] if row.state != "failed" or row.why != before else []
+        if is_tried:
+            reports += self._judge(row, refused_before)
+        await self._desk.commit(Change(records=self._desk.picture.take_changed(), rows={message.id: row}), reports)
 
     # The channel's health
 
-    async def _judge(self, row: Row, said_before: str) -> None:
+    def _judge(self, row: Row, refused_before: str) -> list[BoxReport]:
+        """What an attempt says of its channel."""
         channel = row.message.lane.channel
         health = self._health.setdefault(channel, Health())
         is_reminder = bool(row.message.items) and all(item.kind is Kind.REMINDER for item in row.message.items)
-        if row.state == "refused" and is_reminder and row.why == said_before:
-            return  # Offered again and refused again: told as failing when it began.
+        if row.state == "refused" and is_reminder and row.why == refused_before:
+            return []  # Offered again and refused again: told as failing when it began.
         if row.state == "refused":
             why = f"{row.message.lane.person}: {row.why}"
-            await self._desk.report(ReportKind.DELIVERY_FAILING, channel, why, pulse=True)
-        elif row.state == "sent":
+            return [BoxReport(ReportKind.DELIVERY_FAILING, channel, why, pulse=True)]
+        if row.state == "sent":
             self._health[channel] = Health()
             if channel in self._desk.picture.misc.failing:
                 self._hurry(channel)
-                await self._tell(channel, "")
-        else:
-            health.failures += 1
-            health.since = health.since or monotonic()
-            health.why = row.why
-            if health.failures >= FAILING_TIMES:
-                await self._tell(channel, row.why)
+            return self._changed(channel, "")
+        health.failures += 1
+        health.since = health.since or monotonic()
+        health.why = row.why
+        return self._changed(channel, row.why) if health.failures >= FAILING_TIMES else []
 
     def _hurry(self, channel: str) -> None:
         """The channel works again: what waits for its next attempt need not."""
@@ -308,24 +303,27 @@ class Post:
         self._woken.set()
 
     async def _watch(self) -> None:
+        """A channel that fails slowly is failing too."""
         for channel, health in list(self._health.items()):
             if health.failures and monotonic() - health.since >= FAILING_S:
-                await self._tell(channel, health.why)
+                reports = self._changed(channel, health.why)
+                if reports:
+                    await self._desk.commit(Change(records=self._desk.picture.take_changed()), reports)
 
-    async def _tell(self, channel: str, why: str) -> None:
-        """Once at each change."""
+    def _changed(self, channel: str, why: str) -> list[BoxReport]:
+        """That it fails, or with an empty ``why`` that it works: once at each change."""
         picture = self._desk.picture
         if bool(why) == (channel in picture.misc.failing):
-            return
+            return []
         picture.fails(channel, why)
-        await self._desk.commit(Change(records=picture.take_changed()))
-        await self._desk.report(ReportKind.DELIVERY_FAILING, channel, why or "messages arrive again", on=bool(why))
+        return [BoxReport(ReportKind.DELIVERY_FAILING, channel, why or "messages arrive again", on=bool(why))]
 
 
-def report_of(row: Row) -> tuple[ReportKind, str, str]:
-    """Kind, part and detail of the Report about a message."""
+def report_of(row: Row) -> BoxReport:
+    """What became of a message, or of its last attempt."""
     kind = ReportKind.DELIVERY_SENT if row.state == "sent" else ReportKind.DELIVERY_FAILED
-    return kind, f"{row.message.lane.channel}/{row.message.lane.person}", detail_of(row)
+    lane = row.message.lane
+    return BoxReport(kind, f"{lane.channel}/{lane.person}", detail_of(row), pulse=True)
 
 
 def detail_of(row: Row) -> str:

@@ -27,7 +27,7 @@ def settle_ledger(path: Path, backup: str) -> None:
         marks = ", ".join("?" * len(OPEN))
         why = f"planned before backup {backup}: the box that was backed up sends it"
         db.execute(
-            f"UPDATE message SET state = 'restored', reported = 1, why = ? WHERE state IN ({marks})", (why, *OPEN)
+            f"UPDATE message SET state = 'restored', why = ? WHERE state IN ({marks})", (why, *OPEN)
         )
         db.execute("INSERT OR REPLACE INTO record VALUES (?, ?)", (RESTORED, backup.encode()))
         db.execute("COMMIT")

@@ -1,8 +1,9 @@
 """The notifier as it runs beside the site: reads the event log, decides, keeps the ledger, hands over to the post.
 
     events --> pipeline --> ledger (cursor, picture, messages in one transaction) --> post --> channels
-                 ^                                                                     |
-                 +------------------------- what became of a message <----------------+--> Reports into the log
+                              ^                                                        |
+                              +---- what became of a message, and Reports of it <------+
+                              +--> log: the Reports, each once
 
 Promises: what is planned is committed before anything is sent; the site is never waited for and never made to wait: the
 disk is written in a thread of its own, a commit that takes longer than three seconds is not waited for. Without a
@@ -14,20 +15,21 @@ Limits: 200 events a turn, one look a second when nothing comes.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from services.notifier import notices, pipeline
 from services.notifier.feed import Feed, Gone, News
-from services.notifier.ledger import OPEN, Change, Found, Ledger, Row, Stand
+from services.notifier.ledger import Change, Ledger, Row, Stand
 from services.notifier.moments import Moment
+from services.notifier.outbox import Outbox
 from services.notifier.picture import Picture
 from services.notifier.pipeline import LATE_MS, Turn
 from services.notifier.ports import Channel
-from services.notifier.post import Post, report_of
+from services.notifier.post import Post
+from services.notifier.reports import BoxReport
 from services.notifier.restored import take_over
 from services.notifier.routing import Setting, matches
 from shared.domain.events import About, Event
@@ -49,21 +51,8 @@ TIDY_MS = 3_600_000
 AWAY_MS_MAX = 7 * 86_400_000
 """A longer time off counts as so long: timers go on from there."""
 DRAIN_S = 3.0
-REPORTS_MAX = 10_000
 
 MakeChannels = Callable[[NotifyPlan], Mapping[str, Channel]]
-
-
-class _Report(NamedTuple):
-    """On its way into the log."""
-
-    kind: ReportKind
-    part: str
-    detail: str
-    on: bool
-    pulse: bool
-    row: Row | None = None
-    """The message that it is about."""
 
 
 class Notifier:
@@ -90,9 +79,9 @@ class Notifier:
         self._steady_from = (0, 0)
         self._written_ms = self._tidied_ms = 0
         self._trouble = ""
-        self._reports: asyncio.Queue[_Report] = asyncio.Queue(REPORTS_MAX)
-        self._recorded: dict[str, Row] = {}
-        """Settled messages that the log was told of: the ledger learns it with the next change."""
+        self._outbox = Outbox(feed, step=step)
+        self._forgotten = 0
+        """Reports up to this one are forgotten by the ledger."""
         self._log = logger(part="notifier")
 
     # What the post asks for
@@ -115,46 +104,30 @@ class Notifier:
     def wall_ms(self) -> int:
         return self._clock.wall_ms()
 
-    async def commit(self, change: Change) -> None:
+    async def commit(self, change: Change, reports: Sequence[BoxReport] = ()) -> None:
         """Into the ledger; after three seconds it goes on without having waited for the disk."""
         loop = asyncio.get_running_loop()
-        recorded, self._recorded = self._recorded, {}
-        change.rows = {**recorded, **change.rows}
+        change.reports = given = self._outbox.number(reports)
+        change.forgotten = self._forgotten = self._outbox.kept
         writing = loop.run_in_executor(self._thread, self._ledger.commit, change)
         done, _ = await asyncio.wait([writing], timeout=COMMIT_S)
+        self._outbox.written(given)
         if not done:
             self._log.warning("ledger_slow")
             return
         writing.result()
-        self._tell_trouble()
-
-    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
-        """Queued: the log may take its time."""
-        if self._reports.full():
-            self._log.error("report_dropped", kind=str(kind), detail=detail)
-            return
-        self._reports.put_nowait(_Report(kind, part, detail, on, pulse))
-
-    async def record(self, row: Row) -> None:
-        """The same for what became of a message; the ledger remembers that the log was told."""
-        kind, part, detail = report_of(row)
-        if self._reports.full():
-            self._log.error("report_dropped", kind=str(kind), detail=detail)
-            return
-        self._reports.put_nowait(_Report(kind, part, detail, on=True, pulse=True, row=row))
+        await self._tell_trouble()
 
     # Running
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; what is under way then is waited for a short time."""
         await self._begin()
-        tasks = [
-            asyncio.create_task(self._post.run(), name="notifier-post"),
-            asyncio.create_task(self._report_on(), name="notifier-reports"),
-        ]
+        posting = asyncio.create_task(self._post.run(), name="notifier-post")
+        reporting = asyncio.create_task(self._outbox.run(), name="notifier-reports")
         try:
             while not stop.is_set():
-                for task in tasks:
+                for task in (posting, reporting):
                     if task.done():
                         task.result()
                 more = await self.look()
@@ -162,19 +135,19 @@ class Notifier:
                     await self._wait(stop)
             await self._post.drain(DRAIN_S)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            posting.cancel()
+            self._outbox.end()
+            await asyncio.wait([reporting], timeout=DRAIN_S)
+            reporting.cancel()
+            await asyncio.gather(posting, reporting, return_exceptions=True)
             await self._end()
 
     async def _end(self) -> None:
         for channel in self._channels.values():
             await channel.close()
-        while not self._reports.empty():
-            await self._tell_log(self._reports.get_nowait())
         loop = asyncio.get_running_loop()
         stand = self._stand_now(self._stand.cursor, self._stand.durable)
-        change = Change(stand, self._picture.take_changed(), self._recorded)
+        change = Change(stand, self._picture.take_changed(), forgotten=self._outbox.kept)
         await loop.run_in_executor(self._thread, self._ledger.commit, change)
         await loop.run_in_executor(self._thread, self._ledger.close)
         self._thread.shutdown(wait=False)
@@ -191,15 +164,6 @@ class Notifier:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _report_on(self) -> None:
-        while True:
-            await self._tell_log(await self._reports.get())
-
-    async def _tell_log(self, report: "_Report") -> None:
-        await self._feed.report(report.kind, report.part, report.detail, on=report.on, pulse=report.pulse)
-        if report.row is not None and report.row.state not in OPEN:
-            self._recorded[report.row.message.id] = replace(report.row, reported=True)
-
     # The beginning
 
     async def _begin(self) -> None:
@@ -209,16 +173,14 @@ class Notifier:
             self._picture = Picture.restore(found.records)
         except ValueError as fault:
             self._log.error("ledger_records_unreadable", fault=str(fault))
-            found = Found(None, {}, found.rows, "records that this program cannot read")
-        self._tell_set_aside(found.set_aside)
-        self._tell_trouble()
+            found = replace(found, stand=None, records={}, set_aside="records that this program cannot read")
+        await self._outbox.begin(found)
         away = max(0, min(self.wall_ms() - found.stand.wall_ms, AWAY_MS_MAX)) if found.stand else 0
         self._steady_from = ((found.stand.steady_ms if found.stand else 0) + away, self._clock.monotonic_ms())
         self._use(self._feed.setting())
-        self._post.put(row for row in found.rows if row.state in OPEN)
-        for row in found.rows:
-            if row.state not in OPEN:
-                await self.record(row)
+        self._post.put(found.rows)
+        await self._tell_set_aside(found.set_aside)
+        await self._tell_trouble()
         if self._picture.restored:
             await self._begin_restored()
         elif found.stand is None:
@@ -352,7 +314,7 @@ class Notifier:
         moved = (cursor, durable) != (self._stand.cursor, self._stand.durable)
         self._stand = self._stand_now(cursor, durable)
         is_old = moved and now - self._written_ms >= CURSOR_MS
-        is_old = is_old or (bool(self._recorded) and now - self._written_ms >= CURSOR_MS)
+        is_old = is_old or (self._outbox.kept > self._forgotten and now - self._written_ms >= CURSOR_MS)
         if turn.planned or self._picture.changed or is_old:
             rows = [Row(message, changed_at_ms=turn.moment.wall_ms) for message in turn.planned]
             change = Change(self._stand, self._picture.take_changed(), {row.message.id: row for row in rows})
@@ -394,21 +356,22 @@ class Notifier:
             closing = asyncio.create_task(channel.close(), name=f"close {channel.name}")
             closing.add_done_callback(lambda _: None)
 
-    def _tell_trouble(self) -> None:
-        self._tell_set_aside(self._ledger.set_aside)
-        self._ledger.set_aside = ""
+    async def _tell_trouble(self) -> None:
+        set_aside, self._ledger.set_aside = self._ledger.set_aside, ""
+        await self._tell_set_aside(set_aside)
         trouble = self._ledger.trouble
-        if bool(trouble) != bool(self._trouble):
+        is_new = bool(trouble) != bool(self._trouble)
+        self._trouble = trouble
+        if is_new:
             text = f"deliveries are kept in memory: {trouble}" if trouble else "deliveries are on disk again"
             self._log.warning("ledger_in_memory" if trouble else "ledger_on_disk", why=trouble)
-            self._reports.put_nowait(_Report(ReportKind.LEDGER, "notifier", text, bool(trouble), pulse=False))
-        self._trouble = trouble
+            await self.commit(Change(), [BoxReport(ReportKind.LEDGER, "notifier", text, bool(trouble))])
 
-    def _tell_set_aside(self, where: str) -> None:
+    async def _tell_set_aside(self, where: str) -> None:
         if where:
             self._log.error("ledger_set_aside", where=where)
             text = f"the delivery ledger was set aside: {where}"
-            self._reports.put_nowait(_Report(ReportKind.LEDGER, "notifier", text, on=True, pulse=True))
+            await self.commit(Change(), [BoxReport(ReportKind.LEDGER, "notifier", text, pulse=True)])
 
 
 def _channel_plans(plan: NotifyPlan) -> tuple[object, ...]:

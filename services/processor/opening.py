@@ -8,9 +8,9 @@
 
 A log that begins after a damaged one decides by the old rule set until every room has its Resync, then by the new. Of
 the old log's positions it takes over what still means the same: the answers of commands, so that the same id gives the
-same answer and is no second input, and how far guard was heard, so that nothing of it is taken twice. A reader's cursor
-is a place in the old log and stays there: nothing in the new log was told before, each reader begins with its first
-record, and no cursor can point beyond what is there.
+same answer and is no second input, and how far guard and the notifier were heard, so that nothing of them is taken
+twice. A reader's cursor is a place in the old log and stays there: nothing in the new log was told before, each reader
+begins with its first record, and no cursor can point beyond what is there.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ CLOCK_POSITION = "clock"
 """The position under which each group keeps where the log's time stood."""
 GUARD_POSITION = "guard"
 """The position under which the site keeps how far the log holds what guard sent, by guard's own numbers."""
+NOTIFIER_POSITION = "notifier"
+"""The position under which the site keeps how far the log holds what the notifier reported, by its ledger's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def look(opened: Opened) -> Found:
 def _taken_over(reading: Reading) -> dict[str, bytes]:
     """The positions that mean the same in another log; one that is not what was written is left behind."""
     kept = reading.positions().items()
-    return {name: value for name, value in kept if name == GUARD_POSITION or name.startswith(place(""))}
+    by_number = (GUARD_POSITION, NOTIFIER_POSITION)
+    return {name: value for name, value in kept if name in by_number or name.startswith(place(""))}
 
 
 def _anchor(reading: Reading, restored: Restored) -> Anchor:

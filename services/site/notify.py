@@ -1,11 +1,14 @@
 """The running site as the notifier sees it, and the notifier's life beside the MQTT publisher.
 
 Everything read here is a value that the writer's thread has left. Nothing of the notifier is loaded before somebody is
-to be told; when it ends by a fault it is begun anew: what it had planned stands in its ledger.
+to be told; when it ends by a fault it is begun anew: what it had planned stands in its ledger. Its Reports are in one
+transaction with how far they go, under the position ``notifier``: the ledger's id and a number. Limit: a log that
+cannot be read at a start says nothing of that, and a Report that a crash left in the ledger may come a second time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +18,20 @@ from zoneinfo import ZoneInfo
 
 from services.gateway.views import AlarmItem, CursorGone, Views
 from services.notifier.feed import Gone, News, OpenAlarm
+from services.notifier.reports import BoxReport, Reported
 from services.notifier.routing import Setting
+from services.processor.opening import NOTIFIER_POSITION
 from services.site.guard_link import GuardState
 from services.site.service import Service
 from shared.devices.plan import SitePlan
 from shared.domain.events import About, Event, EventType
-from shared.domain.inputs import ReportKind
+from shared.domain.ids import SITE_ROOM
+from shared.domain.inputs import Report
 from shared.domain.plan import AlarmPlan
 from shared.log.port import Cursor
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
+from shared.wire.inputs import report
 
 if TYPE_CHECKING:
     from services.notifier.outside import Beating
@@ -51,13 +58,23 @@ class SiteNews:
     """Implements services.notifier.feed.Feed."""
 
     def __init__(
-        self, service: Service, views: Views, plan: Callable[[], SitePlan], guard: Callable[[], GuardState]
+        self,
+        service: Service,
+        views: Views,
+        plan: Callable[[], SitePlan],
+        guard: Callable[[], GuardState],
+        *,
+        position: Callable[[str], bytes | None],
     ) -> None:
+        """``position`` reads what the log has for good."""
         self._service = service
         self._views = views
         self._plan = plan
         self._guard = guard
+        self._position = position
         self._known: tuple[SitePlan, Setting] | None = None
+        self._taken = ("", 0)
+        """The last place that was handed to the writer."""
 
     def setting(self) -> Setting:
         plan = self._plan()
@@ -97,9 +114,25 @@ class SiteNews:
         is_heard = guard.connected and now - guard.heard_at < SILENT_S
         return is_heard and now - self._service.counts.alive_at < SILENT_S
 
-    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
-        """In a thread: a writer that is stuck in the disk does not hold up who asks."""
-        await asyncio.to_thread(self._service.report, kind, part, detail, on=on, pulse=pulse)
+    async def report(self, ledger: str, number: int, reports: Sequence[BoxReport]) -> None:
+        """In a thread: a writer that is stuck in the disk does not hold up who asks, but for what follows."""
+        bodies, place = [self._body(one) for one in reports], json.dumps([ledger, number]).encode()
+        self._taken = (ledger, number)
+        done = await asyncio.to_thread(self._service.record, bodies, NOTIFIER_POSITION, place)
+        await asyncio.shield(asyncio.wrap_future(done))
+
+    async def reported(self, ledger: str) -> Reported:
+        stored = self._position(NOTIFIER_POSITION)
+        known, number = json.loads(stored) if stored else ("", 0)
+        kept = number if known == ledger else 0
+        return Reported(max(kept, self._taken[1] if self._taken[0] == ledger else 0), kept)
+
+    async def tell(self, said: BoxReport) -> None:
+        await asyncio.to_thread(self._service.report, said.kind, said.part, said.detail, on=said.on, pulse=said.pulse)
+
+    def _body(self, said: BoxReport) -> Report:
+        subject = f"{self._plan().decision.site}/{SITE_ROOM}/{said.part}"
+        return report(said.kind, subject, on=said.on, pulse=said.pulse, detail=said.detail)
 
 
 def stamp(ms: int) -> str:

@@ -3,7 +3,8 @@
     python -m tests.soak.notify_worker DIR
 
 DIR/world.json says where the servers are, how fast time goes and whom to tell; DIR/events.jsonl grows while it runs;
-what it reports goes to DIR/reports.jsonl. Its ledger is DIR/notify.db; DIR/running has its pid when it can be stopped.
+what it reports goes to DIR/reports.jsonl, one line for each transaction of a log. Its ledger is DIR/notify.db;
+DIR/running has its pid when it can be stopped.
 Everything but time and the feed is the product's.
 """
 
@@ -12,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,10 +24,10 @@ from services.notifier import email, post, service, webhook
 from services.notifier.feed import Gone, News, OpenAlarm
 from services.notifier.ledger import LABELS
 from services.notifier.ports import Channel
+from services.notifier.reports import BoxReport, Reported
 from services.notifier.routing import Setting
 from services.notifier.service import Notifier
 from shared.domain.events import About, Event
-from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import EmailPlan, NotifyPlan, Person, Route, WebhookPlan
 from shared.log.port import Cursor
 from shared.runtime.clocks import SystemClock
@@ -127,11 +128,14 @@ class FileSite:
     def tick_ms(self) -> int:
         return self._clock.monotonic_ms()
 
-    def alive(self) -> bool:
-        return True
+    async def report(self, ledger: str, number: int, reports: Sequence[BoxReport]) -> None:
+        self._reports.write(msgspec.json.encode((ledger, number, reports)) + b"\n")
 
-    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
-        self._reports.write(msgspec.json.encode((str(kind), part, detail, on, pulse)) + b"\n")
+    async def reported(self, ledger: str) -> Reported:
+        lines = Path(self._reports.name).read_bytes().splitlines()
+        places = [msgspec.json.decode(line)[:2] for line in lines[-1:]]
+        taken = next((number for known, number in places if known == ledger), 0)
+        return Reported(taken, taken)
 
     def _read(self) -> None:
         """Whole lines only: the last one may be half written. The n-th event has site_seq n."""

@@ -30,7 +30,7 @@ def write_beside(folder: Path) -> None:
     world.take(world.event("acked", GAS, "critical", state="C"))
     states = ("sent", "failed", "sending", "planned")
     rows = [
-        Row(message, states[n % 4], n % 4, 1_000 * n, world.moment().wall_ms, n % 4 == 0, n % 2 == 1, f"answer {n}")
+        Row(message, states[n % 4], n % 4, 1_000 * n, world.moment().wall_ms, n % 2 == 1, f"answer {n}")
         for n, message in enumerate(world.messages)
     ]
     ledger = Ledger(folder)

@@ -1,9 +1,11 @@
-"""A site in memory for the running notifier: events that a test puts in, Reports that come back. Implements Feed."""
+"""A site in memory for the running notifier: events that a test puts in, Reports that come back. Implements Feed, and
+Living for the heartbeat."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from services.notifier.feed import Gone, News, OpenAlarm
+from services.notifier.reports import BoxReport, Reported
 from services.notifier.routing import Setting
 from shared.domain.events import About, Event, about
 from shared.domain.inputs import ReportKind
@@ -13,8 +15,11 @@ from shared.log.port import Cursor
 class FakeSite:
     def __init__(self, setting: Setting) -> None:
         self.events: list[News] = []
-        self.reports: list[tuple[ReportKind, str, str, bool, bool]] = []
-        """kind, part, detail, on, pulse"""
+        self.reports: list[BoxReport] = []
+        self.reported_at = ("", 0)
+        """Ledger and number."""
+        self.is_full = False
+        """The log takes Reports, and keeps none for good."""
         self.open: tuple[OpenAlarm, ...] = ()
         self.plan = setting
         self.tick = 0
@@ -33,9 +38,9 @@ class FakeSite:
     def told(self, kind: ReportKind) -> list[str]:
         """``part on|off|pulse detail`` of the Reports of a kind."""
         return [
-            f"{part} {'pulse' if pulse else 'on' if on else 'off'} {detail}"
-            for one, part, detail, on, pulse in self.reports
-            if one is kind
+            f"{one.part} {'pulse' if one.pulse else 'on' if one.on else 'off'} {one.detail}"
+            for one in self.reports
+            if one.kind is kind
         ]
 
     # Feed
@@ -78,8 +83,19 @@ class FakeSite:
     def tick_ms(self) -> int:
         return self.tick
 
+    async def report(self, ledger: str, number: int, reports: Sequence[BoxReport]) -> None:
+        self.reports += reports
+        self.reported_at = (ledger, number)
+
+    async def reported(self, ledger: str) -> Reported:
+        known, number = self.reported_at
+        taken = number if known == ledger else 0
+        return Reported(taken, 0 if self.is_full else taken)
+
+    # The heartbeat's Living
+
     def alive(self) -> bool:
         return True
 
-    async def report(self, kind: ReportKind, part: str, detail: str, *, on: bool = True, pulse: bool = False) -> None:
-        self.reports.append((kind, part, detail, on, pulse))
+    async def tell(self, report: BoxReport) -> None:
+        self.reports.append(report)
