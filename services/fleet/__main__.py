@@ -1,4 +1,6 @@
-"""The launcher as a process: ``python -m services.fleet DIR [--kafka-jars DIR]``. INT and TERM stop it cleanly.
+"""The launcher as a process. INT and TERM stop it cleanly.
+
+    python -m services.fleet DIR [--kafka-jars DIR] [--secure] [--host NAME]...
 
 Exit 3 when a server cannot be had or the folder is another launcher's; the reason is the last line it says.
 """
@@ -21,12 +23,20 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.fleet")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kafka-jars", type=Path)
+    parser.add_argument("--secure", action="store_true")
+    parser.add_argument("--host", action="append", default=[])
     options = parser.parse_args(arguments)
     end_with_parent()
     os.umask(0o077)
     signals = Signals()
     signals.install()
-    plan = LauncherPlan(options.folder.resolve(), cache_folder(os.environ), options.kafka_jars)
+    plan = LauncherPlan(
+        options.folder.resolve(),
+        cache_folder(os.environ),
+        options.kafka_jars,
+        is_secure=options.secure,
+        hosts=tuple(options.host),
+    )
     try:
         Launcher(plan, _say).run(signals)
     except (AmpwardError, OSError) as error:

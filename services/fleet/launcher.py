@@ -5,12 +5,15 @@
     DIR/ports.json      the ports of the last start, taken again when they are still free
     DIR/logs/           what each server says
     DIR/{kafka,mqtt,postgres}/   configuration and data
+    DIR/fleet.yaml      what `ampward service NAME --config` reads
+    DIR/security/       when the fleet is secured: services.fleet.vault; DIR/sites, DIR/identities: ...identities
 
 A server that ends by itself is started again, after half a second that doubles with each early death to ten seconds.
 When the launcher is killed the kernel ends the servers; what is left nevertheless is ended by the next start.
 """
 
 import asyncio
+import datetime
 import fcntl
 import json
 import os
@@ -23,22 +26,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from services.fleet.applying import apply_all
 from services.fleet.files import write_private
+from services.fleet.identities import Book
 from services.fleet.jars import kafka_jars
-from services.fleet.kafka import KafkaPlan, kafka_server
+from services.fleet.kafka import FORMATTED, KafkaPlan, kafka_server
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.postgres import PostgresPlan, postgres_server
 from services.fleet.servers import Server, ServerFailed, Started
+from services.fleet.vault import Vault, open_vault
 from shared.bus.registry import ALL, ONE_NODE, Shape
-from shared.domain.errors import Busy
+from shared.domain.errors import Busy, ConfigError
 from shared.log.kafka.access import Access
 from shared.log.kafka.topics import drifts, set_up
 from shared.runtime.lifecycle import Signals
 
 RECORD = "fleet.json"
+CONFIG = "fleet.yaml"
 LOCK = "fleet.lock"
 PORTS = "ports.json"
-NAMES = ("kafka", "kafka_controller", "mqtt", "postgres")
+NAMES = ("kafka", "kafka_controller", "kafka_internal", "mqtt", "postgres")
+KAFKA_NAMES = ("kafka", "kafka_internal", "kafka_controller")
+SECURITY = "security"
 DELAY_FIRST_S = 0.5
 DELAY_MAX_S = 10.0
 LIFE_GOOD_S = 30.0
@@ -54,6 +63,10 @@ class LauncherPlan:
     cache: Path
     jars: Path | None = None
     shape: Shape = ONE_NODE
+    is_secure: bool = False
+    """TLS, users and rights; a folder that was secured once stays so."""
+    hosts: tuple[str, ...] = ()
+    """More names in the servers' certificates than those of loopback."""
 
 
 @dataclass(slots=True)
@@ -94,11 +107,22 @@ class Launcher:
 
     def _start(self, signals: Signals) -> None:
         folder, ports = self.plan.folder, take_ports(self.plan.folder)
-        logs = folder / "logs"
+        logs, vault = folder / "logs", vault_of(self.plan)
+        book = Book(folder, vault, self.plan.shape.partitions)
+        book.publish()
         jars = self.plan.jars or self._jars()
-        kafka = KafkaPlan(folder / "kafka", jars, logs / "kafka.log", ports["kafka"], ports["kafka_controller"])
+        kafka = KafkaPlan(
+            folder=folder / "kafka",
+            jars=jars,
+            log=logs / "kafka.log",
+            port=ports["kafka"],
+            controller_port=ports["kafka_controller"],
+            more=vault.kafka_settings(*(ports[name] for name in KAFKA_NAMES)) if vault is not None else {},
+            format_words=vault.kafka_format_words() if vault is not None else (),
+        )
         postgres = PostgresPlan(folder / "postgres", logs / "postgres.log", ports["postgres"])
-        mqtt = MosquittoPlan(folder / "mqtt", logs / "mqtt.log", ports["mqtt"])
+        mqtt_security = vault.mosquitto_lines() if vault is not None else ()
+        mqtt = MosquittoPlan(folder / "mqtt", logs / "mqtt.log", ports["mqtt"], mqtt_security)
         self._addresses = {"kafka": kafka.bootstrap, "mqtt": mqtt.url, "postgres": postgres.url}
         makers: tuple[Callable[[], Server], ...] = (
             lambda: kafka_server(kafka),
@@ -114,7 +138,9 @@ class Launcher:
             assert kept.started is not None
             kept.started.wait_ready()
             self.say(f"{kept.server.name}: ready at {self._addresses[kept.server.name]}")
-        asyncio.run(self._topics(Access(kafka.bootstrap)))
+        access = vault.access(kafka.bootstrap) if vault is not None else Access(kafka.bootstrap)
+        asyncio.run(self._set_up(access, book))
+        write_private(folder / CONFIG, config(self._addresses, self.plan.shape, is_secure=vault is not None))
         self._write_record()
         self.say(f"the fleet's servers are ready: {folder / RECORD}")
 
@@ -122,12 +148,14 @@ class Launcher:
         self.say("kafka: looking for its jars (Maven fetches them once, that takes a minute)")
         return kafka_jars(self.plan.cache)
 
-    async def _topics(self, access: Access) -> None:
+    async def _set_up(self, access: Access, book: Book) -> None:
+        """Topics, users, rights and registrations."""
         made = await set_up(access, ALL, self.plan.shape)
         if made:
             self.say(f"kafka: made {len(made)} topics")
         for drift in await drifts(access, ALL, self.plan.shape):
             self.say(f"kafka: {drift}")
+        await apply_all(access, book)
 
     def _write_record(self) -> None:
         pids = {kept.server.name: kept.started.pid for kept in self._kept if kept.started is not None}
@@ -189,6 +217,33 @@ class Launcher:
         self._kept.clear()
         if started:
             self.say("the fleet's servers are stopped")
+
+
+def vault_of(plan: LauncherPlan) -> Vault | None:
+    """The folder's security, made when it is asked for; None for servers in clear. Raises ConfigError.
+
+    What was once formatted in clear cannot be secured in place: its Kafka knows no user that could make others.
+    """
+    folder = plan.folder / SECURITY
+    if not plan.is_secure and not folder.exists():
+        return None
+    if not folder.exists() and (plan.folder / "kafka" / FORMATTED).exists():
+        raise ConfigError(f"{plan.folder} was made without security; secure a new folder, or remove its kafka/")
+    return open_vault(folder, datetime.datetime.now(datetime.UTC), plan.hosts)
+
+
+def config(addresses: Mapping[str, str], shape: Shape, *, is_secure: bool) -> str:
+    """The centre's configuration for these servers, as shared.runtime.fleet_file reads it."""
+    users = '"security/users/{service}'
+    kafka = [f'  bootstrap: "{addresses["kafka"]}"', f"  security: {'tls' if is_secure else 'plain'}"]
+    mqtt = [f'  url: "{addresses["mqtt"]}"']
+    if is_secure:
+        kafka += [f'  password_file: {users}.password"', "  ca_file: security/ca.pem"]
+        mqtt += ["  ca_file: security/ca.pem", f'  cert_file: {users}.pem"', f'  key_file: {users}.key"']
+    parts = f"partitions: {shape.partitions}, replication: {shape.replication}, min_insync: {shape.min_insync}"
+    lines = ["# Written by `ampward fleet up` at each start.", "version: 1", "kafka:", *kafka]
+    lines += [f"  topics: {{{parts}}}", "postgres: {url_file: postgres/postgres.url}", "mqtt:", *mqtt]
+    return "\n".join(lines) + "\n"
 
 
 def take_lock(folder: Path) -> int:

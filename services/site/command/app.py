@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from services.site.command import (
     acts,
     boxes,
+    enroll,
     files,
     fleet,
     imports,
@@ -57,7 +58,23 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_program)
-    for room in (sites, files, imports, sheet, logs, past, acts, upkeep, stock, people, users, boxes, fleet, service):
+    for room in (
+        sites,
+        files,
+        imports,
+        sheet,
+        logs,
+        past,
+        acts,
+        upkeep,
+        stock,
+        people,
+        users,
+        boxes,
+        fleet,
+        enroll,
+        service,
+    ):
         room.add(app)
     return app
 

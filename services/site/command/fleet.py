@@ -1,6 +1,7 @@
 """The fleet's centre on this machine: its servers up and down, Kafka's topics made and compared."""
 
 import asyncio
+import datetime
 import json
 import os
 import select
@@ -9,13 +10,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.site.command.options import Json
 from services.site.command.output import plain, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
+
+if TYPE_CHECKING:
+    from shared.log.kafka.access import Access
 
 PANEL = "Fleet"
 LOOK_S = 0.05
@@ -39,19 +43,28 @@ def up(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay until INT or TERM, then stop the servers.")
     ] = False,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="TLS, users and rights for all; certificates are made in DIR/security.")
+    ] = False,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="A further name of this machine in the certificates.")
+    ] = None,
     kafka_jars: Annotated[
         Path | None, typer.Option("--kafka-jars", help="Folder with Kafka's jars; else Maven fetches the pinned ones.")
     ] = None,
 ) -> int:
     """Start Apache Kafka, Mosquitto and PostgreSQL on free ports of loopback, make the topics, write DIR/fleet.json.
 
-    Returns when everything is ready; the servers run on until `ampward fleet down`. They listen on loopback only.
+    Returns when everything is ready; the servers run on until `ampward fleet down`. They listen on loopback only, in
+    clear unless --secure is given at the folder's first start. DIR/fleet.yaml is for `ampward service`.
     Exit 3 when a server cannot be had or the folder is another launcher's.
 
     Example: ampward fleet up --dir data/fleet
     """
     command = [sys.executable, "-P", "-m", "services.fleet", str(folder)]
     command += ["--kafka-jars", str(kafka_jars)] if kafka_jars is not None else []
+    command += ["--secure"] if secure else []
+    command += [word for name in host or [] for word in ("--host", name)]
     if foreground:
         os.execv(sys.executable, command)
     logs = folder / "logs"
@@ -115,10 +128,9 @@ def topics(
     Example: ampward fleet topics --make
     """
     from shared.bus.registry import ALL, ONE_NODE
-    from shared.log.kafka.access import Access
     from shared.log.kafka.topics import drifts, set_up
 
-    access = Access(str(_record(folder)["kafka"]))
+    access = admin(folder)
     made = asyncio.run(set_up(access, ALL, ONE_NODE)) if make else ()
     found = asyncio.run(drifts(access, ALL, ONE_NODE))
     if as_json:
@@ -146,12 +158,25 @@ def topics(
     return Exit.NO if found else Exit.DONE
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def admin(folder: Path) -> "Access":
+    """How the administrator reaches the running fleet's Kafka. Raises Trouble when it does not run."""
+    from services.fleet.launcher import SECURITY
+    from services.fleet.vault import open_vault
+    from shared.log.kafka.access import Access
+
+    bootstrap, security = str(record(folder)["kafka"]), folder / SECURITY
+    if not security.exists():
+        return Access(bootstrap)
+    return open_vault(security, datetime.datetime.now(datetime.UTC)).access(bootstrap)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    """DIR/fleet.json. Raises Trouble when there is none."""
     try:
-        record: dict[str, Any] = json.loads((folder / "fleet.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((folder / "fleet.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Trouble(f"no fleet runs in {folder}: start it with `ampward fleet up --dir {folder}`") from None
-    return record
+    return found
 
 
 def _is_ready(folder: Path, pid: int) -> bool:

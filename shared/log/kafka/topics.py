@@ -66,7 +66,7 @@ def _span(retention_ms: str) -> float:
 async def set_up(access: Access, topics: Iterable[Topic], shape: Shape) -> tuple[str, ...]:
     """Make the topics that are missing; gives their names. Never changes one that is there. Raises KafkaUnavailable."""
     made: list[str] = []
-    async with _admin(access) as admin:
+    async with connected(access) as admin:
         there = await _partitions(admin, topics := tuple(topics))
         missing = [topic for topic in topics if topic.name not in there]
         if missing:
@@ -79,7 +79,7 @@ async def set_up(access: Access, topics: Iterable[Topic], shape: Shape) -> tuple
                 if code == 0:
                     made.append(name)
                 elif code != _EXISTS:
-                    raise KafkaUnavailable(f"topic {name} cannot be made: {_reason(code, *words)}")
+                    raise KafkaUnavailable(f"topic {name} cannot be made: {reason(code, *words)}")
             # The controller has made them; the brokers hear of it a moment later.
             while len(await _partitions(admin, topics)) < len(topics):
                 await asyncio.sleep(LOOK_S)
@@ -88,7 +88,7 @@ async def set_up(access: Access, topics: Iterable[Topic], shape: Shape) -> tuple
 
 async def drifts(access: Access, topics: Iterable[Topic], shape: Shape) -> tuple[Drift, ...]:
     """Every difference between the registry and the cluster, in the registry's order. Raises KafkaUnavailable."""
-    async with _admin(access) as admin:
+    async with connected(access) as admin:
         topics = tuple(topics)
         there = await _partitions(admin, topics)
         settings = await _settings(admin, tuple(topic.name for topic in topics if topic.name in there))
@@ -117,7 +117,7 @@ async def check(access: Access, topics: Iterable[Topic], shape: Shape) -> tuple[
 
 
 @asynccontextmanager
-async def _admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
+async def connected(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client; what goes wrong inside is a KafkaUnavailable."""
     admin = AIOKafkaAdminClient(**access.options(), request_timeout_ms=int(REQUEST_S * 1000))
     try:
@@ -137,7 +137,7 @@ async def _partitions(admin: AIOKafkaAdminClient, topics: Iterable[Topic]) -> di
         if entry["error_code"] == _UNKNOWN:
             continue
         if entry["error_code"]:
-            raise KafkaUnavailable(f"topic {entry['topic']}: {_reason(entry['error_code'])}")
+            raise KafkaUnavailable(f"topic {entry['topic']}: {reason(entry['error_code'])}")
         partitions = entry["partitions"]
         found[entry["topic"]] = len(partitions), min(len(each["replicas"]) for each in partitions)
     return found
@@ -151,11 +151,12 @@ async def _settings(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> dict[
     for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
         for code, message, _, name, entries in answer.resources:
             if code:
-                raise KafkaUnavailable(f"topic {name}: {_reason(code, message)}")
+                raise KafkaUnavailable(f"topic {name}: {reason(code, message)}")
             found[name] = {entry[0]: str(entry[1]) for entry in entries}
     return found
 
 
-def _reason(code: int, *words: Any) -> str:
+def reason(code: int, *words: Any) -> str:
+    """Kafka's error code as words."""
     name = for_code(code).__name__.removesuffix("Error")
     return ": ".join([name, *(str(word) for word in words if word)])

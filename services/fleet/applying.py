@@ -1,0 +1,56 @@
+"""What the fleet's folder says, said to Kafka: users, rights, registrations. Run twice it changes nothing.
+
+Registrations go to ampward.sites.v1, from where every service of the centre reads them; each lies in its site's own
+partition. Rights are set for whoever lives, and taken with the user from whoever was ended.
+"""
+
+from collections.abc import Iterable
+
+from services.fleet.identities import Book, Entry
+from services.fleet.permissions import SERVICES, service_rights, site_rights, site_user
+from shared.bus.registry import SITES
+from shared.log.kafka.access import Access
+from shared.log.kafka.producer import Producer
+from shared.log.kafka.records import Place
+from shared.log.kafka.users import end_user, set_rights, set_users, users
+from shared.wire.registrations import encode_registration
+
+CONFIRM_S = 30.0
+
+
+async def apply_all(access: Access, book: Book) -> None:
+    """Everything, at a start of the servers. Raises KafkaUnavailable, Unconfirmed."""
+    entries = book.entries()
+    if book.vault is not None:
+        known = await users(access)
+        await set_users(access, {name: word for name, word in book.vault.passwords().items() if name not in known})
+        await set_rights(access, {name: service_rights(name, book.prefix) for name in SERVICES})
+        for entry in entries:
+            await _site(access, book, entry, is_known=site_user(entry.site) in known, is_new=False)
+    await register(access, book, entries)
+
+
+async def apply_site(access: Access, book: Book, entry: Entry, *, is_new: bool) -> None:
+    """One site, after it was enrolled, renewed or revoked. ``is_new``: its password may be another one."""
+    if book.vault is not None:
+        await _site(access, book, entry, is_known=entry.is_ended, is_new=is_new)
+    await register(access, book, (entry,))
+
+
+async def register(access: Access, book: Book, entries: Iterable[Entry]) -> None:
+    """Write registrations; all services read the newest of each site."""
+    async with Producer(access, "fleet", give_up_s=CONFIRM_S) as producer:
+        for entry in entries:
+            place = Place(book.prefix + SITES.name, entry.partition)
+            await producer.send(place, entry.site.encode(), encode_registration(entry.registration()))
+
+
+async def _site(access: Access, book: Book, entry: Entry, *, is_known: bool, is_new: bool) -> None:
+    name, password = site_user(entry.site), book.password(entry.site)
+    if entry.is_ended:
+        if is_known:
+            await end_user(access, name)
+    elif password:
+        if is_new or not is_known:
+            await set_users(access, {name: password})
+        await set_rights(access, {name: site_rights(book.prefix)})

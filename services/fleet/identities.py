@@ -1,0 +1,200 @@
+"""Identities of sites: made, renewed and ended in the fleet's folder; services.fleet.applying tells the servers.
+
+    DIR/sites/SITE.json        the centre's book: partition, public keys, certificates, whether it is ended
+    DIR/identities/SITE/       what goes to the site's box, and nowhere else: identity.json, signing.key, and with
+                               security ca.pem, kafka.password, client.pem, client.key
+
+A renewal adds: the former signing key and certificate stay good, so that the site goes on until it has the new folder.
+An end takes all: keys take no new blocks, certificates are revoked, the Kafka user goes. A site that is enrolled again
+after an end keeps its partition, and none of its former keys. Refuses (ConfigError): a site that is enrolled already,
+one that is not.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from services.fleet.authority import Pair
+from services.fleet.files import PRIVATE, PUBLIC, write, write_private
+from services.fleet.permissions import site_user
+from services.fleet.vault import Vault
+from shared.domain.errors import ConfigError
+from shared.domain.ids import ID_ALLOWED, is_id
+from shared.wire.registrations import KEYS_MAX, Registration
+from shared.wire.signing import SigningKey
+
+FORM = 1
+RESERVED = ("_fleet", "_site", "site")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One site in the book. ``keys`` are public, the newest last; serials are those of its certificates."""
+
+    site: str
+    partition: int
+    keys: tuple[str, ...]
+    is_hosted: bool = False
+    """It only speaks MQTT: the bridge at the centre keeps its log and signs for it."""
+    is_ended: bool = False
+    serials: tuple[int, ...] = ()
+    revoked: tuple[int, ...] = ()
+
+    def registration(self) -> Registration:
+        return Registration(self.site, self.partition, self.keys, self.is_ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The sites of a fleet. ``vault`` is None in a fleet without TLS: then a site has its signing key alone."""
+
+    folder: Path
+    vault: Vault | None
+    partitions: int
+    prefix: str = ""
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every site, ended ones too. Raises ConfigError for a file that is no entry."""
+        return tuple(self._read(path) for path in sorted((self.folder / "sites").glob("*.json")))
+
+    def entry(self, site: str) -> Entry:
+        """Raises ConfigError when the site is not enrolled."""
+        path = self._path(site)
+        if not path.exists():
+            raise ConfigError(f"{site} is not enrolled in {self.folder}: `ampward enroll {site}` does it")
+        return self._read(path)
+
+    def identity(self, site: str) -> Path:
+        """The folder that goes to the site's box."""
+        return self.folder / "identities" / site
+
+    def enroll(self, site: str, *, is_hosted: bool = False) -> Entry:
+        """Make a site's identity. Raises ConfigError."""
+        if not is_id(site) or site in RESERVED:
+            raise ConfigError(f"{site!r} is no id of a site, allowed: {ID_ALLOWED}, and none of {', '.join(RESERVED)}")
+        former = self._read(self._path(site)) if self._path(site).exists() else None
+        if former is not None and not former.is_ended:
+            raise ConfigError(f"{site} is enrolled already: `ampward renew {site}` gives it new keys")
+        partition = former.partition if former is not None else self._freest()
+        revoked = former.revoked if former is not None else ()
+        made = Entry(site, partition, (), is_hosted, revoked=revoked)
+        password = secrets.token_urlsafe(32) if self.vault is not None and not is_hosted else ""
+        return self._equip(made, password)
+
+    def renew(self, site: str, *, password: bool = False) -> Entry:
+        """New keys and a new certificate beside the former ones; a new Kafka password only when it is asked for.
+
+        The password changes for the whole site at once: until its box has the new folder it is refused.
+        """
+        entry = self.entry(site)
+        if entry.is_ended:
+            raise ConfigError(f"{site} is ended: `ampward enroll {site}` makes it anew")
+        kept = self.password(site)
+        return self._equip(entry, secrets.token_urlsafe(32) if password and kept else kept)
+
+    def revoke(self, site: str) -> Entry:
+        """End a site's identity; the folder for its box is removed here. Doing it twice changes nothing."""
+        entry = self.entry(site)
+        ended = replace(entry, is_ended=True, serials=(), revoked=(*entry.revoked, *entry.serials))
+        self._write(ended)
+        for folder in (self.identity(site), self.folder / "hosted" / site):
+            for path in folder.glob("*"):
+                path.unlink()
+            if folder.exists():
+                folder.rmdir()
+        self.publish()
+        return ended
+
+    def password(self, site: str) -> str:
+        """The site's Kafka password, empty when it has none."""
+        try:
+            return (self.identity(site) / "kafka.password").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
+
+    def publish(self) -> None:
+        """Write the files that servers read: who may what in MQTT, and which certificates are revoked."""
+        if self.vault is not None:
+            entries = self.entries()
+            living = [entry for entry in entries if not entry.is_ended]
+            self.vault.publish(
+                joined=[entry.site for entry in living if not entry.is_hosted],
+                hosted=[entry.site for entry in living if entry.is_hosted],
+                revoked=[serial for entry in entries for serial in entry.revoked],
+            )
+
+    def _equip(self, entry: Entry, password: str) -> Entry:
+        """Fill the folder for the box with a fresh key and certificate, and note both in the book first."""
+        key = SigningKey(secrets.token_bytes(32))
+        pair = self.vault.authority.client(site_user(entry.site)) if self.vault is not None else None
+        serials = (*entry.serials, pair.serial) if pair is not None else entry.serials
+        keys = (*entry.keys, key.public.text())[-KEYS_MAX:]
+        entry = replace(entry, keys=keys, serials=serials)
+        self._write(entry)
+        folder = self.identity(entry.site)
+        signer = self.folder / "hosted" / entry.site if entry.is_hosted else folder
+        for each in (folder, signer):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, data, mode in self._files(pair, password):
+            write(folder / name, data, mode)
+        body = {
+            "v": FORM,
+            "site": entry.site,
+            "partition": entry.partition,
+            "topics": self.prefix,
+            "kafka_user": site_user(entry.site) if password else "",
+            "mqtt_user": site_user(entry.site) if pair is not None else "",
+        }
+        write(signer / "signing.key", key.pem(), PRIVATE)
+        write_private(signer / "identity.json", json.dumps(body, indent=2) + "\n")
+        self.publish()
+        return entry
+
+    def _files(self, pair: Pair | None, password: str) -> Iterator[tuple[str, bytes, int]]:
+        if self.vault is not None and pair is not None:
+            yield "ca.pem", self.vault.authority.ca_file.read_bytes(), PUBLIC
+            yield "client.pem", pair.certificate, PUBLIC
+            yield "client.key", pair.key, PRIVATE
+        if password:
+            yield "kafka.password", password.encode() + b"\n", PRIVATE
+
+    def _freest(self) -> int:
+        """The partition with the fewest living sites, the lowest of these."""
+        held = [entry.partition for entry in self.entries() if not entry.is_ended]
+        return min(range(self.partitions), key=lambda partition: (held.count(partition), partition))
+
+    def _path(self, site: str) -> Path:
+        return self.folder / "sites" / f"{site}.json"
+
+    def _write(self, entry: Entry) -> None:
+        body = {
+            "v": FORM,
+            "site": entry.site,
+            "partition": entry.partition,
+            "keys": entry.keys,
+            "hosted": entry.is_hosted,
+            "ended": entry.is_ended,
+            "serials": [f"{serial:x}" for serial in entry.serials],
+            "revoked": [f"{serial:x}" for serial in entry.revoked],
+        }
+        (self.folder / "sites").mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(self._path(entry.site), json.dumps(body, indent=2) + "\n")
+
+    def _read(self, path: Path) -> Entry:
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            if body["v"] != FORM or body["site"] != path.stem:
+                raise ValueError(f"form {body['v']}, site {body['site']}")
+            return Entry(
+                site=body["site"],
+                partition=int(body["partition"]),
+                keys=tuple(body["keys"]),
+                is_hosted=bool(body["hosted"]),
+                is_ended=bool(body["ended"]),
+                serials=tuple(int(text, 16) for text in body["serials"]),
+                revoked=tuple(int(text, 16) for text in body["revoked"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path}: not an entry of the fleet's book: {type(error).__name__}: {error}") from error

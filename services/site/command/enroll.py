@@ -1,0 +1,142 @@
+"""Sites of a fleet: their identities made, renewed and ended. They work on the fleet's folder, running or not."""
+
+import asyncio
+import datetime
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.site.command.fleet import FOLDER, PANEL, Folder, admin, record
+from services.site.command.output import write
+from services.site.command.trouble import Exit, Trouble
+from shared.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from services.fleet.identities import Book, Entry
+
+Site = Annotated[str, typer.Argument(help="The site's id, as in its site file.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("--out", help="Copy the folder for the site's box there; it must not exist.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Put these commands into the program."""
+    here: dict[str, Any] = {"rich_help_panel": PANEL}
+    app.command("enroll", **here)(enroll)
+    app.command("renew", **here)(renew)
+    app.command("revoke", **here)(revoke)
+
+
+def enroll(
+    site: Site,
+    folder: Folder = FOLDER,
+    out: Out = None,
+    hosted: Annotated[
+        bool, typer.Option("--hosted", help="The site only speaks MQTT: the bridge keeps its log and signs for it.")
+    ] = False,
+) -> int:
+    """Make a site's identity: signing key and registration; with security its certificate, Kafka user and rights.
+
+    The folder for the site's box is DIR/identities/SITE; its site file names it: uplink: {identity: FOLDER}. What a
+    running fleet has to know it is told at once, else at its next start. Exit 1 when the site is enrolled already or
+    its id is none.
+
+    Example: ampward enroll depot --dir data/fleet --out /media/stick/depot
+    """
+    _free(out)
+    book = _book(folder)
+    try:
+        entry = book.enroll(site, is_hosted=hosted)
+    except ConfigError as fault:
+        raise Trouble(str(fault), Exit.NO) from fault
+    told = _tell(folder, book, entry, is_new=True)
+    write(f"{site} is enrolled, partition {entry.partition}{told}")
+    return _hand_out(book, entry, out)
+
+
+def renew(
+    site: Site,
+    folder: Folder = FOLDER,
+    out: Out = None,
+    password: Annotated[
+        bool, typer.Option("--password", help="A new Kafka password too: the site is refused until it has the folder.")
+    ] = False,
+) -> int:
+    """Give a site a new signing key and certificate. The former ones stay good until they end or are revoked.
+
+    Example: ampward renew depot --dir data/fleet --out /media/stick/depot
+    """
+    _free(out)
+    book = _book(folder)
+    entry = book.renew(site, password=password)
+    told = _tell(folder, book, entry, is_new=password)
+    write(f"{site} has new keys{told}")
+    return _hand_out(book, entry, out)
+
+
+def revoke(site: Site, folder: Folder = FOLDER) -> int:
+    """End a site's identity: its keys, certificates, Kafka user and rights. What is connected may do nothing more.
+
+    Example: ampward revoke depot --dir data/fleet
+    """
+    book = _book(folder)
+    entry = book.revoke(site)
+    told = _tell(folder, book, entry, is_new=False)
+    write(f"{site} is ended{told}")
+    return Exit.DONE
+
+
+def _book(folder: Path) -> "Book":
+    """The book of the fleet in this folder. Raises Trouble when there is no fleet in it."""
+    from services.fleet.identities import Book
+    from services.fleet.launcher import SECURITY
+    from services.fleet.vault import open_vault
+    from shared.bus.registry import ONE_NODE
+
+    if not folder.is_dir():
+        raise Trouble(f"there is no fleet in {folder}: `ampward fleet up --dir {folder}` makes one")
+    security = folder.resolve() / SECURITY
+    vault = open_vault(security, datetime.datetime.now(datetime.UTC)) if security.exists() else None
+    return Book(folder.resolve(), vault, ONE_NODE.partitions)
+
+
+def _tell(folder: Path, book: "Book", entry: "Entry", *, is_new: bool) -> str:
+    """Tell the servers when they run; gives the words for when they do not."""
+    from services.fleet.applying import apply_site
+    from services.fleet.launcher import holder
+
+    if not holder(folder):
+        return "; the fleet does not run, it is told at its next start"
+    asyncio.run(apply_site(admin(folder), book, entry, is_new=is_new))
+    if book.vault is not None:
+        _reload_mosquitto(int(record(folder)["pids"]["mqtt"]), str(folder.resolve()))
+    return ""
+
+
+def _reload_mosquitto(pid: int, folder: str) -> None:
+    """HUP: it reads its ACL and the revoked certificates again. Only ever to this folder's Mosquitto."""
+    with suppress(ProcessLookupError, FileNotFoundError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            if folder.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                signal.pidfd_send_signal(descriptor, signal.SIGHUP)
+        finally:
+            os.close(descriptor)
+
+
+def _free(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise Trouble(f"{out} exists; name a folder that does not", Exit.USAGE)
+
+
+def _hand_out(book: "Book", entry: "Entry", out: Path | None) -> int:
+    made = book.identity(entry.site)
+    if out is not None:
+        shutil.copytree(made, out)
+        out.chmod(0o700)
+    write(f"for its box: {out or made} (holds its keys: it goes there and nowhere else)")
+    return Exit.DONE
