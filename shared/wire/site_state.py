@@ -3,23 +3,23 @@
 A record is whole: all rooms of a site at one place of its chain, so that a worker which finds it can go on from it.
 One record a room would leave, after a kill between two of them, a cut that nobody can fold (docs/adr/0070).
 
-    {"form":1,"site":...,"sha256":...,"size":...}\\n  then zlib of the msgpack of everything
+    {"v":1,"site":...,"sha256":...,"size":...}\\n  then zlib of the msgpack of everything, an array
 
-Promises: what was encoded decodes to the same. Refuses (WireError): another form, bytes whose SHA-256 is not the
+Promises: what was encoded decodes to the same; what a program of the next form added, at the end of the array or in
+the header, is skipped. Refuses (WireError): other forms, bytes whose SHA-256 is not the
 header's, anything that unpacks to more than ``UNPACKED_MAX``. Limits: 330 modules are 0.3 MiB of state a room, so
 64 MiB are a site of some two hundred such rooms.
 """
 
 import zlib
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from shared.domain.errors import WireError
-from shared.wire.packing import FAULTS
+from shared.wire.versions import FAULTS, Form
 
-FORM = 1
 UNPACKED_MAX = 64 << 20
 LEVEL = 1
 """zlib's quickest: states are digits and zeros, a tenth of their size at a few ms a MiB."""
@@ -60,8 +60,10 @@ class StatePlace(NamedTuple):
     site_seq: int
 
 
-class _Header(msgspec.Struct):
-    form: int
+class StateHeader(msgspec.Struct):
+    """The header line, as the contract shows it."""
+
+    v: int
     site: str
     offset: int
     site_seq: int
@@ -71,8 +73,9 @@ class _Header(msgspec.Struct):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(SiteState)
-_header = msgspec.json.Decoder(_Header)
+_fields = [(name, SiteState.__annotations__[name]) for name in SiteState._fields]
+_decoder = msgspec.msgpack.Decoder(msgspec.defstruct("SiteState", _fields, array_like=True))
+FORM: Final = Form("site state", StateHeader)
 
 
 def encode_site_state(state: SiteState) -> bytes:
@@ -80,7 +83,8 @@ def encode_site_state(state: SiteState) -> bytes:
     data = _encoder.encode(state)
     if len(data) > UNPACKED_MAX:
         raise WireError(f"the state of {state.site} has {len(data)} bytes, at most {UNPACKED_MAX} are read")
-    header = _Header(FORM, state.site, state.offset, state.site_seq, state.parked, sha256(data).hexdigest(), len(data))
+    digest = sha256(data).hexdigest()
+    header = StateHeader(FORM.version, state.site, state.offset, state.site_seq, state.parked, digest, len(data))
     return msgspec.json.encode(header) + b"\n" + zlib.compress(data, LEVEL)
 
 
@@ -94,30 +98,20 @@ class StateHead(NamedTuple):
 
 def peek_site_state(data: bytes) -> StateHead:
     """Whose state it is and where it stands, without unpacking it; raises WireError."""
-    header = _read_header(data, data.find(b"\n"))
+    header = FORM.read(data[: max(data.find(b"\n"), 0)])
     return StateHead(header.site, StatePlace(header.offset, header.site_seq), header.parked)
-
-
-def _read_header(data: bytes, end: int) -> _Header:
-    try:
-        header = _header.decode(data[: max(end, 0)])
-    except FAULTS as fault:
-        raise WireError(f"site state: {fault}") from fault
-    if header.form != FORM:
-        raise WireError(f"site state: form {header.form}, this program reads {FORM}")
-    return header
 
 
 def decode_site_state(data: bytes) -> SiteState:
     """The state that these bytes are; raises WireError with what is wrong."""
     end = data.find(b"\n")
-    header = _read_header(data, end)
+    header = FORM.read(data[: max(end, 0)])
     try:
         unpacker = zlib.decompressobj()
         body = unpacker.decompress(data[end + 1 :], UNPACKED_MAX)
         if not unpacker.eof or sha256(body).hexdigest() != header.sha256:
             raise WireError(f"site state of {header.site}: its bytes are not what was written")
-        state = _decoder.decode(body)
+        state = SiteState(*msgspec.structs.astuple(_decoder.decode(body)))
     except (*FAULTS, zlib.error) as fault:
         raise WireError(f"site state: {fault}") from fault
     if (state.site, state.offset, state.site_seq) != (header.site, header.offset, header.site_seq):

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.inputs import Command, What
 from shared.domain.plan import Severity
-from shared.wire import batches, blocks, deadletters, deliveries, live, orders
+from shared.wire import batches, blocks, deadletters, deliveries, live, orders, registrations, site_state
 from tests.contract.rows import LOG_ID, WALL_MS, event
 from tests.wire.chained import BLOCK, KEY
 
@@ -68,6 +68,23 @@ LETTER = deadletters.DeadLetter(
     "ampward.inputs.v1", 3, 17, "s", "block: no header line and signature", "processor-1", WALL_MS, b"\x00po\nison\xff"
 )
 
+STATE = site_state.SiteState(
+    site="s",
+    generation=3,
+    epoch=1,
+    log_id=LOG_ID,
+    site_seq=10,
+    hash=BLOCK.head_hash,
+    offset=42,
+    core_version=1,
+    blind="",
+    parked="",
+    lost=("r2",),
+    starts=((1, LOG_ID),),
+    states={"": b"v", "r1": b"{}"},
+)
+REGISTRATION = registrations.Registration("s", 3, (KEY.public.text(),))
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -100,5 +117,7 @@ SAMPLES = (
     Sample("notify_lease", NOTIFY, orders.encode_order, orders.decode_order),
     Sample("live", LIVE, live.encode_live, live.decode_live),
     Sample("delivery", DELIVERY, deliveries.encode_delivery, deliveries.decode_delivery),
+    Sample("state", STATE, site_state.encode_site_state, site_state.decode_site_state),
+    Sample("registration", REGISTRATION, registrations.encode_registration, registrations.decode_registration),
     Sample("dead_letter", LETTER, deadletters.encode_dead_letter, deadletters.decode_dead_letter),
 )

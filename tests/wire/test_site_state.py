@@ -25,9 +25,15 @@ def test_a_state_comes_back_as_it_was() -> None:
 
 
 def _record(body: bytes, *, site: str = "s", form: int = 1, digest: str = "") -> bytes:
-    place = {"form": form, "site": site, "offset": 41, "site_seq": 70, "parked": ""}
+    place = {"v": form, "site": site, "offset": 41, "site_seq": 70, "parked": ""}
     header = {**place, "sha256": digest or sha256(body).hexdigest(), "size": len(body)}
     return msgspec.json.encode(header) + b"\n" + zlib.compress(body)
+
+
+def test_what_a_newer_program_added_is_skipped() -> None:
+    """More at the end of the array, in a record of the next form."""
+    body = msgspec.msgpack.encode([*STATE, {"more": 1}])
+    assert decode_site_state(_record(body, form=2)) == STATE
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,7 @@ def _record(body: bytes, *, site: str = "s", form: int = 1, digest: str = "") ->
     [
         (b"", "site state"),
         (b"no header", "site state"),
-        (_record(b"x", form=2), "form 2, this program reads 1"),
+        (_record(b"x", form=3), "form 3, this program reads 1 to 2"),
         (_record(b"x", digest="0" * 64), "not what was written"),
         (_record(msgspec.msgpack.encode(STATE))[:-3], "not what was written"),
         (_record(msgspec.msgpack.encode(["s"])), "site state"),
