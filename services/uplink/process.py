@@ -14,7 +14,6 @@ from random import SystemRandom
 
 from services.uplink.budget import Budget
 from services.uplink.identity import read_identity
-from services.uplink.kafka_centre import KafkaCentre
 from services.uplink.lane import LABELS, Lane
 from services.uplink.live import LiveLane
 from services.uplink.orders import Orders
@@ -107,6 +106,10 @@ class Process:
         async def connect(done_order: int) -> Centre:
             found = read_identity(folder, site)
             blocks.key = found.key
+            try:
+                from services.uplink.kafka_centre import KafkaCentre
+            except ImportError as fault:
+                raise ConfigError(f"{fault}: this installation lacks what the fleet needs (ampward[fleet])") from fault
             return KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
 
         return Serving(lane, live, orders, connect, chance=SystemRandom())
