@@ -133,6 +133,8 @@ async def test_the_interface_describes_itself(client: httpx.AsyncClient) -> None
         "/api/v1/events",
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
+        "/api/v1/stock",
+        "/api/v1/due",
     }
     post = described["paths"]["/api/v1/commands"]["post"]
     schema = post["requestBody"]["content"]["application/json"]["schema"]
