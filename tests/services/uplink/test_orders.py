@@ -1,0 +1,162 @@
+"""Orders of the fleet: what becomes of each, and that none is done late or by who it is not for."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from services.uplink.fake import FakeFleet
+from services.uplink.lane import Again, Lane
+from services.uplink.orders import Orders
+from services.uplink.port import Order
+from services.uplink.site_door import Answer, DoorShut
+from shared.domain.inputs import What
+from shared.runtime.clocks import ManualClock
+from shared.wire.orders import CommandOrder, OutputLease, Resend, encode_order
+from shared.wire.orders import Order as Wanted
+from tests.services.uplink.running import lane_of
+
+WITHIN_S = 20.0
+
+
+class Door:
+    """The site's door: answers from a list, then 202."""
+
+    def __init__(self, *answers: int | None) -> None:
+        self.answers = list(answers)
+        self.given: list[str] = []
+        self.asked = 0
+
+    def command(self, order: CommandOrder) -> Answer:
+        self.asked += 1
+        status = self.answers.pop(0) if self.answers else 202
+        if status is None:
+            raise DoorShut("away")
+        if status < 429:
+            self.given.append(order.id)
+        return Answer(status, {})
+
+
+def command(name: str, clock: ManualClock, *, age_ms: int = 0, site: str = "s") -> CommandOrder:
+    sent_at_ms = clock.wall - age_ms
+    return CommandOrder(
+        id=name, site=site, sent_at_ms=sent_at_ms, ttl_ms=10_000, what=What.ACK, subject="s/r1", actor="anna"
+    )
+
+
+async def run(folder: Path, door: Door, clock: ManualClock, *orders: Wanted | bytes, offset_ms: int = 0) -> Lane:
+    """All of these, one after the other, until the last is noted as done."""
+    fleet = FakeFleet(offset_ms=offset_ms)
+    for number, order in enumerate(orders, 1):
+        fleet.orders.append(Order(order if isinstance(order, bytes) else encode_order(order), number))
+    lane = lane_of(folder)
+    centre = await fleet.connect(0)
+    running = asyncio.create_task(Orders("s", lane, door, clock).run(centre))  # type: ignore[arg-type]
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            while lane.place.orders < len(orders):
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await centre.close()
+    return lane
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+async def test_commands_are_handed_in_in_order(tmp_path: Path, clock: ManualClock) -> None:
+    """Each once, in the order in which the fleet gave them."""
+    door = Door()
+    await run(tmp_path, door, clock, *(command(f"c{n}", clock) for n in range(5)))
+    assert door.given == [f"c{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("status", [None, 429, 500, 503])
+async def test_a_site_that_does_not_take_it_now_is_asked_again(
+    tmp_path: Path, clock: ManualClock, status: int | None
+) -> None:
+    """While the site's own process starts or is busy the command waits, and is not lost."""
+    door = Door(status, status)
+    await run(tmp_path, door, clock, command("c1", clock))
+    assert (door.given, door.asked) == (["c1"], 3)
+
+
+@pytest.mark.parametrize("status", [202, 409, 422])
+async def test_an_answer_of_the_site_ends_it(tmp_path: Path, clock: ManualClock, status: int) -> None:
+    """Taken or refused: it is not handed in again."""
+    door = Door(status)
+    await run(tmp_path, door, clock, command("c1", clock))
+    assert door.asked == 1
+
+
+async def test_a_command_whose_time_is_over_is_never_done(tmp_path: Path, clock: ManualClock) -> None:
+    """Not when it comes late, and not when the site opens its door too late."""
+    door = Door()
+    await run(tmp_path, door, clock, command("old", clock, age_ms=10_001), command("young", clock, age_ms=9_000))
+    assert door.given == ["young"]
+
+
+@pytest.mark.parametrize(("offset_ms", "given"), [(0, ["c1"]), (3_600_000, []), (-3_600_000, ["c1"])])
+async def test_time_to_live_goes_by_the_fleets_clock(
+    tmp_path: Path, clock: ManualClock, offset_ms: int, given: list[str]
+) -> None:
+    """A site whose clock is an hour behind the fleet's does not do what is an hour old."""
+    door = Door()
+    await run(tmp_path, door, clock, command("c1", clock), offset_ms=offset_ms)
+    assert door.given == given
+
+
+BAD = {
+    "no JSON": b"\xff\x00",
+    "nothing": b"",
+    "another kind": b'{"v":1,"type":"off","id":"x","site":"s","sent_at_ms":1,"ttl_ms":1}',
+    "no time to live": b'{"v":1,"type":"resend","id":"x","site":"s","sent_at_ms":1,"from_seq":1,"epoch":1}',
+    "a later form": b'{"v":9,"type":"resend","id":"x","site":"s","sent_at_ms":1,"ttl_ms":5,"from_seq":1,"epoch":1}',
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+async def test_what_is_no_order_delays_nobody(tmp_path: Path, clock: ManualClock, data: bytes) -> None:
+    """It is passed over, and what comes behind it is done."""
+    door = Door()
+    await run(tmp_path, door, clock, data, command("c1", clock))
+    assert door.given == ["c1"]
+
+
+async def test_an_order_for_another_site_is_not_ours(tmp_path: Path, clock: ManualClock) -> None:
+    """The key of a record may lie; what is in it counts."""
+    door = Door()
+    await run(tmp_path, door, clock, command("c1", clock, site="other"))
+    assert door.asked == 0
+
+
+async def test_a_request_for_inputs_goes_to_the_lane(tmp_path: Path, clock: ManualClock) -> None:
+    """With what the fleet knows; one that is over does not."""
+    wanted = Resend(id="r", site="s", sent_at_ms=clock.wall, ttl_ms=1_000, from_seq=7, epoch=9, state=True)
+    over = Resend(id="q", site="s", sent_at_ms=clock.wall - 5_000, ttl_ms=1_000, from_seq=8, epoch=9, state=True)
+    lane = await run(tmp_path, Door(), clock, over, wanted)
+    assert list(lane._asked) == [Again(7, state=True, epoch=9)]
+
+
+async def test_a_lease_is_said_and_passed_over(tmp_path: Path, clock: ManualClock) -> None:
+    """What this version cannot do is not done by half."""
+    lease = OutputLease(
+        id="l",
+        site="s",
+        sent_at_ms=clock.wall,
+        ttl_ms=1_000,
+        output="s/r1/o",
+        epoch=1,
+        number=1,
+        on_ms=1_000,
+        reason="",
+    )
+    door = Door()
+    await run(tmp_path, door, clock, lease)
+    assert door.asked == 0
