@@ -15,7 +15,7 @@ STAMP := $(VENV)/.ampward-setup
 APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd \
     openjdk-17-jre-headless maven postgresql kcat
 
-.PHONY: help setup run test check fix bench soak mutants fuzz licences lock bundle fleet system-deps broker clean
+.PHONY: help setup run test check fix bench bench-fleet soak mutants fuzz licences lock bundle fleet system-deps broker clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -58,6 +58,9 @@ fix: setup ## Format and mend what ruff can mend
 bench: setup ## Measure, into bench/site.json
 	@$(PY) -m tests.bench $(ARGS)
 
+bench-fleet: setup system-deps ## Measure one processor beside Kafka Streams, into bench/fleet.json
+	@$(PY) -m tests.bench.fleet $(ARGS)
+
 soak: setup system-deps ## Hold the goals at full count for HOURS=1, into bench/soak.json
 	@$(PY) -m tests.soak --hours $(HOURS) $(ARGS)
 
@@ -79,6 +82,7 @@ lock: ## Resolve requirements.lock again from pyproject.toml
 
 system-deps: ## Install what the tests need from the system's package manager (as root)
 	@missing=""; for package in $(APT_PACKAGES); do dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
 	if [ -n "$$missing" ]; then \
 	  if ! command -v apt-get >/dev/null; then echo "Not a Debian system: install the equivalents of$$missing, then run the tests with $(PY) -m pytest" >&2; exit 1; fi; \
 	  if [ "$$(id -u)" != 0 ]; then echo "Missing system packages. As root: apt-get install$$missing" >&2; exit 1; fi; \

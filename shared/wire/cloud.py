@@ -17,6 +17,7 @@ RULESET: Final = ("ampward.ruleset.v1", "application/json")
 ORDER: Final = ("ampward.order.v1", "application/json")
 LIVE: Final = ("ampward.live.v1", "application/json")
 DELIVERY: Final = ("ampward.delivery.v1", "application/json")
+REGISTRATION: Final = ("ampward.registration.v1", "application/json")
 DEAD_LETTER: Final = ("ampward.deadletter.v1", "application/vnd.ampward.deadletter")
 """(type, content type) of what each topic holds."""
 
