@@ -14,16 +14,13 @@ import re
 import sys
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from shared.bus import registry, topics
 from shared.devices.plan import DecisionPlan
-from shared.domain.events import Event
 from shared.wire import batches, blocks, cloud, deadletters, deliveries, live, orders, registrations, site_state
+from shared.wire.schemas import json_schemas
 
 SCHEMA_AT: Final = "#/components/schemas/{name}"
 _ID = "^[a-z0-9_-]{1,40}$"
-_EVENT = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for name in Event._fields])
 
 
 class Record(NamedTuple):
@@ -102,10 +99,7 @@ def document() -> dict[str, Any]:
     """The whole document."""
     channels, messages, operations = dict[str, Any](), dict[str, Any](), dict[str, Any]()
     types = [record.type for records in RECORDS.values() for record in records]
-    _, schemas = msgspec.json.schema_components([*types, _EVENT], ref_template=SCHEMA_AT)
-    for holder in (batches.BatchRecord, live.Live):
-        schemas[holder.__name__]["properties"]["events"]["items"] = {"$ref": SCHEMA_AT.format(name="Event")}
-    schemas |= _MQTT_SCHEMAS
+    schemas = json_schemas(types, SCHEMA_AT) | _MQTT_SCHEMAS
     for topic in registry.ALL:
         records = RECORDS[topic.name]
         names = [record.name for record in records]
@@ -132,7 +126,7 @@ def document() -> dict[str, Any]:
         },
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": _json(schemas), "messageTraits": {"cloudEvent": _CLOUD_TRAIT}},
+        "components": {"messages": messages, "schemas": schemas, "messageTraits": {"cloudEvent": _CLOUD_TRAIT}},
     }
 
 
@@ -211,12 +205,6 @@ def _operations(channel: str, messages: list[str]) -> dict[str, Any]:
         f"{verb}_{name}": {"action": verb, "channel": {"$ref": f"#/channels/{at}"}, "messages": refs}
         for verb in ("send", "receive")
     }
-
-
-def _json(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Through JSON and back: tuples and enumerations become what a reader of the document sees."""
-    found: dict[str, Any] = json.loads(msgspec.json.encode(schemas))
-    return found
 
 
 def _object(**properties: Any) -> dict[str, Any]:
