@@ -15,6 +15,7 @@ from shared.domain.events import Event
 
 UNDURABLE_MAX = 2000
 _OPEN, LANE, _HELD, _MISC = "open/", "lane/", "held/", "misc"
+NEVER_TESTED = "never"
 RESTORED = "restored"
 """Record of a ledger that came from a backup and was not taken over yet: the id of the backup."""
 
@@ -86,7 +87,7 @@ class LaneState:
 @dataclass(slots=True)
 class Misc:
     tested: str = ""
-    """The site's date of the last daily test."""
+    """The site's date of the last daily test; NEVER_TESTED: looked at and none yet."""
     undurable: dict[str, int] = field(default_factory=dict)
     """Events taken before they were in the log."""
     failing: dict[str, str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from services.notifier.messages import OVER, Form, Item, Kind, Lane, Message, lane_of, message_id
 from services.notifier.moments import Moment, passed_today
-from services.notifier.picture import LaneState, Open, Picture, Told
+from services.notifier.picture import NEVER_TESTED, LaneState, Open, Picture, Told
 from services.notifier.routing import (
     DELIVERY_FAILING,
     Recipient,
@@ -414,11 +414,11 @@ def _test_daily(turn: Turn) -> None:
     """Once a day a test message to each lane, when its minute has come while the notifier ran."""
     for test in turn.setting.plan.daily_test:
         day = passed_today(test.minute, turn.moment.wall_ms, turn.setting.zone)
-        if not day or day == turn.picture.misc.tested:
-            continue
-        is_first = turn.picture.misc.tested == ""
-        turn.picture.tested_on(day)
-        if not is_first:
+        tested = turn.picture.misc.tested
+        if not tested:  # The first look: a minute that has gone by already came before this notifier.
+            turn.picture.tested_on(day or NEVER_TESTED)
+        elif day and day != tested:
+            turn.picture.tested_on(day)
             for lane in daily_lanes(turn.setting):
                 turn.planned.append(probe_message(lane, day, turn.moment))
 

@@ -344,15 +344,28 @@ def test_a_failing_channel_is_told_by_another_one() -> None:
     assert world.take(failing) == ["anna/webhook alarm raised delivery_failing"]
 
 
-def test_the_daily_test_comes_once_a_day_to_every_lane() -> None:
-    """At its hour by the site's clock; nothing on the day of the first start when the hour has passed."""
+def _tested_daily_at(hour: int) -> World:
+    """A notifier that begins at one o'clock, with a daily test at that hour of anna and ben."""
     from shared.domain.notify_plan import DailyTest
 
-    world = World(setting(route("anna", escalate_after_ms=1, escalate_to=("ben",)), daily_test=(DailyTest(8 * 60),)))
+    routes = route("anna", escalate_after_ms=1, escalate_to=("ben",))
+    return World(setting(routes, daily_test=(DailyTest(hour * 60),)))
+
+
+def test_the_daily_test_comes_once_a_day_to_every_lane() -> None:
+    """At its hour by the site's clock, on the first day too."""
+    world, both = _tested_daily_at(8), ["anna/email test", "ben/email test"]
     assert world.wait(7 * 3600 - 1) == []
-    assert world.wait(2) == [], "the first day begins before the hour"
-    day = world.wait(24 * 3600)
-    assert day == ["anna/email test", "ben/email test"]
+    assert world.wait(2) == both
+    assert world.wait(3600) == [], "once a day"
+    assert world.wait(23 * 3600) == both
+
+
+def test_a_daily_test_whose_hour_has_gone_by_at_the_first_start_waits_for_the_next_day() -> None:
+    """Nobody is sent a test because a box was switched on in the afternoon."""
+    world = _tested_daily_at(0)
+    assert world.wait(22 * 3600) == []
+    assert world.wait(3600) == ["anna/email test", "ben/email test"]
 
 
 def test_deliveries_are_never_told() -> None:
