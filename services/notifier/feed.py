@@ -55,6 +55,10 @@ class Feed(Protocol):
         """Returns as soon as there is an event behind the cursor, or after the time. Cancellable."""
         ...
 
+    def is_behind(self) -> bool:
+        """Whether older events are still expected: then nothing is told of alarms that may be over by now."""
+        ...
+
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
         """Where somebody stands who has read everything, and the alarms that are open there or a little later."""
         ...

@@ -1,13 +1,4 @@
-"""The delivery ledger, DIR/notify.db: where the notifier stands, what it knows, and every message with its fate.
-
-    planned --> sending --> sent
-       ^           |------> refused
-       |           |------> failed --> sending ...
-       +-- with the cursor and what the notifier knows, in one transaction
-
-A message is ``sending`` in a committed row before anything goes out: what is found so at the next start may have gone
-out, and is sent again marked as a repeat. So a crash doubles at most what was under way, and loses nothing. What the
-log is to be told of it is a numbered Report, written with it and kept until the log has it (services.notifier.reports).
+"""The site's delivery ledger, DIR/notify.db (the port is services.notifier.ledger_port, reached by on_disk).
 
 A ledger that cannot be read is set aside as notify.damaged-<number>.db and a new one begun; one of a newer program is
 left as it is (``open`` raises LogNewer). While the disk is full or read-only everything goes on in memory, and is
@@ -16,31 +7,24 @@ tables, WAL, synchronous=FULL, one thread.
 Limits: settled messages are kept for 90 days and 20,000 at most.
 """
 
-import secrets
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from services.notifier.ledger_port import OPEN, Change, Found, Row, Stand, begun
 from services.notifier.messages import Lane, Message
 from services.notifier.reports import BoxReport
 from shared.domain.errors import LogNewer
-from shared.log.port import Cursor
 from shared.log.steps import Step, no_step
 
 NAME = "notify.db"
 KEPT_MS = 90 * 86_400_000
 KEPT_MAX = 20_000
-LABELS = (
-    "before plan", "in plan", "after plan", "before send", "after send", "in settle", "after settle", "before report",
-    "after report",
-)  # fmt: skip
-"""Steps at which a test may end the process."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -56,85 +40,12 @@ CREATE TABLE IF NOT EXISTS report (number INTEGER PRIMARY KEY, body BLOB NOT NUL
 """
 _VERSION = 1
 _MEMORY = "/dev/shm"
-OPEN = ("planned", "sending", "failed")
 _CANNOT_WRITE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
                  sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM)  # fmt: skip
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Message).decode
 _decode_report = msgspec.json.Decoder(BoxReport).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One message and how far it is."""
-
-    message: Message
-    state: str = "planned"
-    attempts: int = 0
-    due_ms: int = 0
-    """Steady time before which it is not tried again."""
-    changed_at_ms: int = 0
-    repeat: bool = False
-    """It may have been taken before: the next attempt says so."""
-    why: str = ""
-    """The last answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """Where the notifier stands: what it has read, and its clocks at that time."""
-
-    cursor: Cursor | None = None
-    durable: Cursor | None = None
-    """The last event read that was in the log."""
-    steady_ms: int = 0
-    wall_ms: int = 0
-
-
-@dataclass(slots=True)
-class Change:
-    """What one transaction holds."""
-
-    stand: Stand | None = None
-    records: dict[str, bytes | None] = field(default_factory=dict)
-    rows: dict[str, Row] = field(default_factory=dict)
-    reports: dict[int, BoxReport] = field(default_factory=dict)
-    """For the log, by number; each is above every number before it."""
-    forgotten: int = 0
-    """Reports up to this one are in the log for good."""
-
-    def join(self, later: "Change") -> None:
-        """Put a later change over this one."""
-        self.stand = later.stand or self.stand
-        self.records.update(later.records)
-        self.rows.update(later.rows)
-        self.reports.update(later.reports)
-        self.forgotten = max(self.forgotten, later.forgotten)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a ledger held when it was opened."""
-
-    stand: Stand | None
-    """None: there was no ledger, or it could not be read."""
-    records: Mapping[str, bytes]
-    rows: tuple[Row, ...]
-    """Messages that are not settled, in the order of their planning."""
-    ledger: str
-    """Its id; random, and another one for each ledger that is begun."""
-    last: int = 0
-    """The highest number that a Report was given."""
-    reports: Mapping[int, BoxReport] = field(default_factory=dict)
-    """What the log may not have yet."""
-    set_aside: str = ""
-    """Where a damaged one went, and why."""
-
-
-def begun(set_aside: str = "") -> Found:
-    """Of a ledger that has nothing yet."""
-    return Found(None, {}, (), secrets.token_hex(8), set_aside=set_aside)
 
 
 class Ledger:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from services.notifier.feed import Feed
-from services.notifier.ledger import Found
+from services.notifier.ledger_port import Found
 from services.notifier.reports import BoxReport
 from shared.log.steps import Step, no_step
 from shared.runtime.logging import logger
@@ -44,6 +44,8 @@ class Outbox:
         self._taken, self.kept = reported
         self._last = self._written = max(found.last, reported.taken)
         self._waiting = {number: report for number, report in found.reports.items() if number > reported.kept}
+        # A log that was begun anew does not know what an older one took and the ledger has forgotten.
+        self._taken = max(self._taken, min(self._waiting, default=self._last + 1) - 1)
         self._woken.set()
 
     def number(self, reports: Sequence[BoxReport]) -> dict[int, BoxReport]:
@@ -72,8 +74,7 @@ class Outbox:
         """Until :meth:`end`. Cancelled, it leaves the rest in the ledger."""
         while True:
             self._woken.clear()
-            await self._hand_over()
-            if self._written > self._taken:
+            if await self._hand_over():
                 continue
             if self._is_ending:
                 return
@@ -83,8 +84,8 @@ class Outbox:
             except TimeoutError:
                 continue
 
-    async def _hand_over(self) -> None:
-        """Give the log what it has not taken, and see what it has for good."""
+    async def _hand_over(self) -> bool:
+        """Give the log what it has not taken, and see what it has for good; True when more is due."""
         due = {n: report for n, report in self._waiting.items() if self._taken < n <= self._written}
         numbers = sorted(due)[:AT_A_TIME]
         if numbers:
@@ -95,3 +96,4 @@ class Outbox:
         if self.kept < self._taken:
             self.kept = max(self.kept, (await self._feed.reported(self._ledger)).kept)
             self._waiting = {n: report for n, report in self._waiting.items() if n > self.kept}
+        return len(due) > AT_A_TIME

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Protocol
 
 from services.notifier.compose import compose
-from services.notifier.ledger import Change, Row
+from services.notifier.ledger_port import Change, Row
 from services.notifier.messages import Kind, Message
 from services.notifier.picture import Picture
 from services.notifier.pipeline import settle

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.notifier import pipeline
 from services.notifier.feed import OpenAlarm
-from services.notifier.ledger import OPEN
+from services.notifier.ledger_port import OPEN
 from services.notifier.messages import Item, Kind, lane_of
 from services.notifier.picture import RESTORED, LaneState
 from services.notifier.pipeline import Turn
@@ -26,9 +26,7 @@ def settle_ledger(path: Path, backup: str) -> None:
         db.execute("BEGIN IMMEDIATE")
         marks = ", ".join("?" * len(OPEN))
         why = f"planned before backup {backup}: the box that was backed up sends it"
-        db.execute(
-            f"UPDATE message SET state = 'restored', why = ? WHERE state IN ({marks})", (why, *OPEN)
-        )
+        db.execute(f"UPDATE message SET state = 'restored', why = ? WHERE state IN ({marks})", (why, *OPEN))
         db.execute("INSERT OR REPLACE INTO record VALUES (?, ?)", (RESTORED, backup.encode()))
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

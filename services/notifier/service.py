@@ -5,24 +5,22 @@
                               +---- what became of a message, and Reports of it <------+
                               +--> log: the Reports, each once
 
-Promises: what is planned is committed before anything is sent; the site is never waited for and never made to wait: the
-disk is written in a thread of its own, a commit that takes longer than three seconds is not waited for. Without a
-ledger it begins at the log's head with one summary of what is open; a log that is younger than ten minutes and knows of
-no delivery is read from its beginning. Sends nothing while no channel is configured. An alarm that no route leads from
-leaves no trace here, so that a flood of warnings costs nothing where people want what is graver; when a reload or a
-start brings a route for it, it is found among the open ones.
+Promises: what is planned is committed before anything is sent; the site is never waited for and never made to wait. How
+long a commit is waited for is the ledger's affair (services.notifier.on_disk, services.notifier.centre.ledger). Without
+a ledger it begins at the log's head with one summary of what is open; a log that is younger than ten minutes and knows
+of no delivery is read from its beginning. Sends nothing while no channel is configured. An alarm that no route leads
+from leaves no trace here, so that a flood of warnings costs nothing where people want what is graver; when a reload or
+a start brings a route for it, it is found among the open ones.
 Limits: 200 events a turn, one look a second when nothing comes.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 from services.notifier import notices, pipeline
 from services.notifier.feed import Feed, Gone, News
-from services.notifier.ledger import Change, Ledger, Row, Stand
+from services.notifier.ledger_port import Change, DeliveryLedger, Row, Stand
 from services.notifier.moments import Moment
 from services.notifier.outbox import Outbox
 from services.notifier.picture import Picture
@@ -32,6 +30,7 @@ from services.notifier.post import Post
 from services.notifier.reports import BoxReport
 from services.notifier.restored import take_over
 from services.notifier.routing import Setting, matches
+from shared.domain.errors import AmpwardError
 from shared.domain.events import About, Event
 from shared.domain.inputs import ReportKind
 from shared.domain.notify_plan import NotifyPlan
@@ -44,7 +43,6 @@ BATCH = 200
 YOUNG_BATCHES = 50
 """A log with more events is not young."""
 LOOK_S = 1.0
-COMMIT_S = 3.0
 CURSOR_MS = 10_000
 """A place that moved by nothing that is told is written so often."""
 TIDY_MS = 3_600_000
@@ -59,14 +57,13 @@ class Notifier:
     """One site's notifier. Implements services.notifier.post.Desk."""
 
     def __init__(
-        self, feed: Feed, folder: Path, clock: Clock, make_channels: MakeChannels, *, step: Step = no_step
+        self, feed: Feed, ledger: DeliveryLedger, clock: Clock, make_channels: MakeChannels, *, step: Step = no_step
     ) -> None:
         self._feed = feed
         self._clock = clock
         self._make_channels = make_channels
         self._step = step
-        self._ledger = Ledger(folder, step=step)
-        self._thread = ThreadPoolExecutor(1, "notify-ledger")
+        self._ledger = ledger
         self._picture = Picture()
         self._setting = feed.setting()
         self._wanted: dict[tuple[str, str, str], bool] = {}
@@ -79,6 +76,8 @@ class Notifier:
         self._steady_from = (0, 0)
         self._written_ms = self._tidied_ms = 0
         self._trouble = ""
+        self._lost: AmpwardError | None = None
+        """Why the ledger may be written no more."""
         self._outbox = Outbox(feed, step=step)
         self._forgotten = 0
         """Reports up to this one are forgotten by the ledger."""
@@ -105,17 +104,15 @@ class Notifier:
         return self._clock.wall_ms()
 
     async def commit(self, change: Change, reports: Sequence[BoxReport] = ()) -> None:
-        """Into the ledger; after three seconds it goes on without having waited for the disk."""
-        loop = asyncio.get_running_loop()
+        """Into the ledger. Raises what keeps anything from being sent: then :meth:`run` ends with it too."""
         change.reports = given = self._outbox.number(reports)
         change.forgotten = self._forgotten = self._outbox.kept
-        writing = loop.run_in_executor(self._thread, self._ledger.commit, change)
-        done, _ = await asyncio.wait([writing], timeout=COMMIT_S)
+        try:
+            await self._ledger.commit(change)
+        except AmpwardError as fault:
+            self._lost = fault
+            raise
         self._outbox.written(given)
-        if not done:
-            self._log.warning("ledger_slow")
-            return
-        writing.result()
         await self._tell_trouble()
 
     # Running
@@ -130,6 +127,8 @@ class Notifier:
                 for task in (posting, reporting):
                     if task.done():
                         task.result()
+                if self._lost is not None:
+                    raise self._lost
                 more = await self.look()
                 if not more:
                     await self._wait(stop)
@@ -145,12 +144,10 @@ class Notifier:
     async def _end(self) -> None:
         for channel in self._channels.values():
             await channel.close()
-        loop = asyncio.get_running_loop()
-        stand = self._stand_now(self._stand.cursor, self._stand.durable)
-        change = Change(stand, self._picture.take_changed(), forgotten=self._outbox.kept)
-        await loop.run_in_executor(self._thread, self._ledger.commit, change)
-        await loop.run_in_executor(self._thread, self._ledger.close)
-        self._thread.shutdown(wait=False)
+        if self._lost is None:
+            stand = self._stand_now(self._stand.cursor, self._stand.durable)
+            await self._ledger.commit(Change(stand, self._picture.take_changed(), forgotten=self._outbox.kept))
+        await self._ledger.close()
 
     async def _wait(self, stop: asyncio.Event) -> None:
         waits = {
@@ -167,8 +164,7 @@ class Notifier:
     # The beginning
 
     async def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._thread, self._ledger.open)
+        found = await self._ledger.open()
         try:
             self._picture = Picture.restore(found.records)
         except ValueError as fault:
@@ -256,7 +252,7 @@ class Notifier:
         more = len(news) == BATCH
         if self._is_unsure and not more:
             await self._notice_open(turn, cursor)
-        pipeline.due(turn, caught_up=not more)
+        pipeline.due(turn, caught_up=not more and not self._feed.is_behind())
         await self._keep(turn, cursor, durable)
         return more
 
@@ -327,7 +323,7 @@ class Notifier:
             self._post.put(rows)
         if now - self._tidied_ms >= TIDY_MS:
             self._tidied_ms = now
-            asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.tidy, turn.moment.wall_ms)
+            await self._ledger.tidy(turn.moment.wall_ms)
 
     def _turn(self) -> Turn:
         return Turn(self._picture, self._setting, Moment(self.steady_ms(), self.wall_ms()))
@@ -357,8 +353,7 @@ class Notifier:
             closing.add_done_callback(lambda _: None)
 
     async def _tell_trouble(self) -> None:
-        set_aside, self._ledger.set_aside = self._ledger.set_aside, ""
-        await self._tell_set_aside(set_aside)
+        await self._tell_set_aside(self._ledger.take_set_aside())
         trouble = self._ledger.trouble
         is_new = bool(trouble) != bool(self._trouble)
         self._trouble = trouble

@@ -94,6 +94,10 @@ class SiteNews:
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         return await self._views.wait_for_events(cursor, timeout_s)
 
+    def is_behind(self) -> bool:
+        """The log is read faster than it grows."""
+        return False
+
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
         """What is shown may be a moment older than the last event: it is waited for."""
         cursor = self._views.head()
@@ -233,11 +237,12 @@ class Telling:
                     await stop.wait()
             if stop.is_set():
                 return
+        from services.notifier.on_disk import LedgerOnDisk
         from services.notifier.outside import make_channels
         from services.notifier.service import Notifier
 
         feed, clock = self._feed, self._clock
-        notifier = Notifier(feed, self._folder, clock, lambda _: make_channels(feed.setting(), clock))
+        notifier = Notifier(feed, LedgerOnDisk(self._folder), clock, lambda _: make_channels(feed.setting(), clock))
         self._counts = notifier.post.counts
         await notifier.run(stop)
 

@@ -13,7 +13,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
-from services.notifier.ledger import OPEN
+from services.notifier.ledger_port import OPEN
 from tests.e2e.depot import Depot, events, kill, open_depot, site_pid
 from tests.e2e.foreign import Site, running, wait_for
 from tests.soak.account import Account, copies_of, judge_bodies, judge_copies, judge_events, read_messages, read_states

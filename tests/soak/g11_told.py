@@ -10,7 +10,7 @@ of everything; every second copy has the mark `repeat` and a reason: a line that
 import random
 import time
 
-from services.notifier.ledger import LABELS
+from services.notifier.ledger_port import LABELS
 from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, BEN, CARL, Telling
 from tests.testkit.http_sink import Answer

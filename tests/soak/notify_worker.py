@@ -22,7 +22,8 @@ import msgspec
 
 from services.notifier import email, post, service, webhook
 from services.notifier.feed import Gone, News, OpenAlarm
-from services.notifier.ledger import LABELS
+from services.notifier.ledger_port import LABELS
+from services.notifier.on_disk import LedgerOnDisk
 from services.notifier.ports import Channel
 from services.notifier.reports import BoxReport, Reported
 from services.notifier.routing import Setting
@@ -121,6 +122,9 @@ class FileSite:
             await asyncio.sleep(0.005)
         return True
 
+    def is_behind(self) -> bool:
+        return False
+
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
         self._read()
         return (self._news[-1].cursor if self._news else None), ()
@@ -164,7 +168,9 @@ async def main(folder: Path) -> None:
     service.LOOK_S = post.LOOK_S = LOOK_S
     step = crash_step(os.environ, LABELS)
     feed = FileSite(folder, world)
-    notifier = Notifier(feed, folder, world.clock(), lambda plan: channels(world, plan), step=step)
+    notifier = Notifier(
+        feed, LedgerOnDisk(folder, step=step), world.clock(), lambda plan: channels(world, plan), step=step
+    )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     (folder / "running").write_text(str(os.getpid()), encoding="ascii")

@@ -27,7 +27,7 @@ from typing import Self
 
 import msgspec
 
-from services.notifier.ledger import OPEN
+from services.notifier.ledger_port import OPEN
 from shared.domain.events import Event
 from shared.domain.notify_plan import Person, Route
 from shared.domain.plan import Severity

@@ -11,7 +11,8 @@ import msgspec
 from services.history.answers import Step
 from services.history.database import FILE
 from services.history.kinds import Kind
-from services.notifier.ledger import NAME, Change, Ledger, Row, Stand
+from services.notifier.ledger import NAME, Ledger
+from services.notifier.ledger_port import Change, Row, Stand
 from services.notifier.picture import Picture
 from shared.log.port import Cursor
 from tests.services.history.life import ask, grow

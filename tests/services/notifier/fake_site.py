@@ -76,6 +76,9 @@ class FakeSite:
             return False
         return True
 
+    def is_behind(self) -> bool:
+        return False
+
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
         self.gone = False
         return (self.events[-1].cursor if self.events else None), self.open

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from services.notifier.explain import explain
-from services.notifier.ledger import NAME, Change, Ledger
+from services.notifier.ledger import NAME, Ledger
+from services.notifier.ledger_port import Change
 from services.notifier.peek import lanes_in
 from tests.services.notifier.lines import World, route, setting
 from tests.services.notifier.samples import ANNA, BEN

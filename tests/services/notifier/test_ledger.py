@@ -5,13 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.ledger import NAME, Change, Ledger, Row, Stand
+from services.notifier.ledger import NAME, Ledger
+from services.notifier.ledger_port import Change, Row, Stand
 from services.notifier.messages import Form, Item, Kind, Lane, Message
+from services.notifier.on_disk import LedgerOnDisk
 from services.notifier.reports import BoxReport
 from shared.domain.inputs import ReportKind
 from shared.log.port import Cursor
+from tests.services.notifier.ledger_contract import LedgerContract, Ledgers
 from tests.services.notifier.lines import World, setting
 from tests.testkit.disk import filled, read_only, small_disk
+
+
+class TestLedgerOnDisk(LedgerContract):
+    @pytest.fixture
+    def ledgers(self, tmp_path: Path) -> Ledgers:
+        return lambda: LedgerOnDisk(tmp_path)
+
 
 HERE = Cursor("log1", 7, 2)
 STAND = Stand(HERE, HERE, 5_000, 1_767_225_600_000)

@@ -11,6 +11,7 @@ import pytest
 from services.notifier.fake import FakeChannel
 from services.notifier.feed import OpenAlarm
 from services.notifier.ledger import NAME
+from services.notifier.on_disk import LedgerOnDisk
 from services.notifier.ports import Failed, Outgoing, Refused, Sent
 from services.notifier.service import Notifier
 from shared.domain.inputs import ReportKind
@@ -41,7 +42,12 @@ class Box:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Notifier]:
-        made = Notifier(self.site, self.folder, SystemClock(), lambda _: {"email": self.email, "webhook": self.webhook})
+        made = Notifier(
+            self.site,
+            LedgerOnDisk(self.folder),
+            SystemClock(),
+            lambda _: {"email": self.email, "webhook": self.webhook},
+        )
         stop = asyncio.Event()
         task = asyncio.create_task(made.run(stop))
         try:

@@ -1,0 +1,208 @@
+"""The fleet's notifier as a service: `ampward service notifier --config FILE`, as many replicas as one likes.
+
+    ampward.events.v1 --group--> sites --pipeline of each site--> ledger in PostgreSQL --> channels --> people
+                                                                        +--> ampward.deliveries.v1
+
+Kafka's group shares the partitions out, PostgreSQL says who holds a site (services.notifier.centre.claims): a replica
+that was killed loses its sites after ten seconds, one that is stopped hands them over at once, one that sleeps and
+comes back sends nothing.
+Promises: the order of work is effect, position in PostgreSQL, Kafka's own commit. Refuses: a database of a newer
+program, drifted topics. Limits: RECORDS of Kafka in hand.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from services.notifier.centre.claims import Claims
+from services.notifier.centre.feed import TellReports
+from services.notifier.centre.outcomes import SENDER, delivery_of
+from services.notifier.centre.schema import MIGRATIONS, MONTHLY, SCHEMA
+from services.notifier.centre.seat import Parts
+from services.notifier.centre.sites import Sites
+from services.notifier.outside import make_channels
+from services.notifier.ports import Channel
+from services.notifier.reports import BoxReport
+from services.notifier.routing import Setting
+from shared.bus.registry import DEADLETTER, DELIVERIES, EVENTS, Shape
+from shared.domain.errors import AmpwardError, ConfigError
+from shared.log.kafka.access import Access
+from shared.log.kafka.group import GroupReader
+from shared.log.kafka.producer import Producer
+from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.topics import check
+from shared.log.steps import Step, no_step
+from shared.runtime.clocks import Clock, SystemClock
+from shared.runtime.fleet_file import FleetPlan
+from shared.runtime.logging import configure, logger
+from shared.runtime.postgres import Months, close, connect, migrate
+from shared.runtime.site_file.people import PeopleOfAll, read_people
+from shared.wire import cloud
+from shared.wire.deadletters import DeadLetter, encode_dead_letter
+from shared.wire.deliveries import encode_delivery
+
+GROUP: Final = "ampward-notifier"
+TOPICS: Final = (EVENTS, DELIVERIES, DEADLETTER)
+RECORDS: Final = 64
+"""Batches of events in hand: 16 MiB of ordinary blocks' events at most."""
+CANNOT_START: Final = 3
+
+MakeChannels = Callable[[Setting], Mapping[str, Channel]]
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierPlan:
+    """What a replica is started with."""
+
+    access: Access
+    shape: Shape
+    postgres_url: str
+    people: PeopleOfAll
+    prefix: str = ""
+    """Of the topics' names and the group."""
+    step: Step = no_step
+    channels: MakeChannels | None = None
+    """Instead of those that the people's file names."""
+
+
+class _Settings:
+    """By site, the same object each time: routes are those of all, names those of the site."""
+
+    def __init__(self, people: PeopleOfAll) -> None:
+        self._people = people
+        self._zone = ZoneInfo(people.time_zone)
+        self._made: dict[str, Setting] = {}
+
+    def of(self, site: str) -> Setting:
+        found = self._made.get(site)
+        if found is None:
+            found = self._made[site] = Setting(self._people.plan, self._zone, site, site, self._people.language)
+        return found
+
+
+class _Outlet:
+    """Records that this service sends."""
+
+    def __init__(self, producer: Producer, prefix: str, clock: Clock, log: Any) -> None:
+        self._producer = producer
+        self._prefix = prefix
+        self._clock = clock
+        self._log = log
+
+    def tell(self, site: str, partition: int) -> TellReports:
+        place, key = Place(self._prefix + DELIVERIES.name, partition), site.encode()
+
+        async def send(ledger: str, number: int, reports: Sequence[BoxReport]) -> None:
+            now_ms, waiting = self._clock.wall_ms(), []
+            for back, report in enumerate(reversed(reports)):
+                delivery = delivery_of(site, report, now_ms)
+                if delivery is None:
+                    self._log.warning("notifier_reports", site=site, kind=str(report.kind), part=report.part,
+                                      detail=report.detail, on=report.on)  # fmt: skip
+                    continue
+                ident = f"{ledger}/{number - back}"
+                headers = cloud.headers(cloud.DELIVERY, site=site, id=ident, at_ms=now_ms)
+                waiting.append((encode_delivery(delivery), headers))
+            done = [await self._producer.hand_over(place, key, value, headers) for value, headers in reversed(waiting)]
+            await asyncio.gather(*done)
+
+        return send
+
+    async def bury(self, record: Record, why: str) -> None:
+        """Its exact bytes go to the dead letters."""
+        place, now_ms = Place(self._prefix + DEADLETTER.name, record.place.partition), self._clock.wall_ms()
+        key = record.key.decode("utf-8", "replace")
+        letter = DeadLetter(*record.place, record.offset, key, why, SENDER, now_ms, record.value or b"")
+        ident = f"{record.place.topic}/{record.place.partition}/{record.offset}"
+        headers = cloud.headers(cloud.DEAD_LETTER, site=key, id=ident, at_ms=now_ms)
+        await self._producer.send(place, record.key, encode_dead_letter(letter), headers)
+
+
+async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
+    """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer, TopicsDrifted,
+    KafkaUnavailable."""
+    topics = [topic.named(plan.prefix) for topic in TOPICS]
+    for drift in await check(plan.access, topics, plan.shape):
+        tell("topic_drifted", str(drift))
+    pool = await connect(plan.postgres_url, SENDER)
+    try:
+        steps = await migrate(pool, MIGRATIONS)
+        if steps:
+            tell("schema_migrated", f"{steps} steps")
+        await _serve(plan, stop, tell, pool)
+    finally:
+        await close(pool)
+
+
+async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any) -> None:
+    clock, log = SystemClock(), logger(part="notifier")
+    name = f"{SENDER}-{os.getpid()}-{secrets.token_hex(4)}"
+    claims, settings = Claims(pool, name), _Settings(plan.people)
+    make = plan.channels or (lambda setting: make_channels(setting, clock))
+    await claims.sign()
+    async with Producer(plan.access, SENDER, tell=tell) as producer:
+        outlet = _Outlet(producer, plan.prefix, clock, log)
+        months = Months(pool, SCHEMA, MONTHLY)
+        parts = Parts(pool, months, claims, clock, settings.of, make, outlet.tell, plan.step)
+        sites = Sites(parts, outlet.bury)
+        async with GroupReader(
+            plan.access, plan.prefix + GROUP, (plan.prefix + EVENTS.name,), name, start_at=sites.start_at, tell=tell
+        ) as reader:
+            tasks = [
+                asyncio.create_task(claims.live(), name="signs"),
+                asyncio.create_task(sites.tidy(), name="tidy"),
+                asyncio.create_task(_read(reader, sites), name="read"),
+                asyncio.create_task(stop.wait(), name="stop"),
+            ]
+            done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                if task.get_name() != "signs":
+                    task.cancel()
+            await sites.close()
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    with suppress(*_ENDS):
+        await claims.end()
+    for task in done:
+        task.result()
+
+
+_ENDS = (OSError, TimeoutError, AmpwardError)
+
+
+async def _read(reader: GroupReader, sites: Sites) -> None:
+    while True:
+        taken = await reader.take(RECORDS)
+        if await sites.take(taken.records, lambda now=taken: reader.is_current(now)):  # type: ignore[misc]
+            await reader.confirm(taken)
+
+
+def main(plan: FleetPlan) -> int:
+    """`ampward service notifier`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
+    configure(SENDER)
+    log = logger()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if not plan.notify:
+            raise ConfigError("notify: is not configured; allowed: a file with people, channels and routes")
+        people = read_people(Path(plan.notify), os.environ)
+        made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), people, plan.prefix)
+        await serve(made, stop, lambda event, words: log.warning(event, words=words))
+
+    try:
+        asyncio.run(run())
+    except AmpwardError as fault:
+        log.error("cannot_start", why=str(fault))
+        return CANNOT_START
+    return 0

@@ -1,0 +1,136 @@
+"""The centre's notifier on a real Kafka and PostgreSQL: what people get, whoever is killed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.notifier.centre.schema import SCHEMA
+from services.notifier.ledger_port import LABELS
+from shared.bus.registry import DEADLETTER, DELIVERIES
+from shared.wire.deadletters import decode_dead_letter
+from shared.wire.deliveries import Outcome, decode_delivery
+from tests.fleet.telling import PATIENCE_S, Telling, doubled
+from tests.testkit.fleet import KafkaBroker, Postgres
+
+
+@pytest.fixture
+async def telling(kafka: KafkaBroker, postgres: Postgres, tmp_path: Path) -> AsyncIterator[Telling]:
+    async with Telling(kafka, postgres, tmp_path) as made:
+        yield made
+
+
+async def test_an_alarm_of_any_site_reaches_its_person_once(telling: Telling) -> None:
+    """From batches of events to messages, the ledger and the topic of deliveries; a restart sends nothing again."""
+    replica = telling.start()
+    await telling.raise_(0, "north", "gas1")
+    await telling.raise_(3, "south", "gas1", "gas2")
+    arrived = await telling.until_arrived(3)
+    assert {one.subject for one in arrived} == {
+        "CRITICAL Hydrogen 2 %: r1, 2.1 %vol",
+    } or len(arrived) == 3
+    async with asyncio.timeout(PATIENCE_S):
+        while len(found := await telling.records(DELIVERIES)) < 3:
+            await asyncio.sleep(0.1)
+    deliveries = [decode_delivery(record.value or b"") for record in found]
+    assert {one.site for one in deliveries} == {"north", "south"}
+    assert {one.outcome for one in deliveries} == {Outcome.SENT}
+    assert {one.id for one in deliveries} == {one.id for one in arrived}
+    assert replica.stop() == 0
+    telling.start()
+    (raised,) = await telling.raise_(0, "north", "gas9")
+    assert len(await telling.until_arrived(4)) == 4, raised
+
+
+async def test_batches_that_come_again_tell_nobody_twice(telling: Telling) -> None:
+    """The processor writes at least once, and late from a former owner: known by the numbers of the log."""
+    telling.start()
+    first = telling.event("north", "raised", "gas1")
+    gone = [telling.event("north", what, "gas1", state=state, begun=1) for what, state in
+            (("acked", "C"), ("returned", "D"), ("cleared", "A"))]  # fmt: skip
+    batches = [telling.batch(first), telling.batch(*gone)]
+    await telling.send(1, *batches, *batches)
+    await telling.send(1, batches[0])
+    await telling.raise_(1, "north", "gas2")
+    await telling.until_arrived(3)
+    await telling.raise_(1, "north", "gas3")
+    arrived = await telling.until_arrived(4)
+    assert len(arrived) == 4, "raised, over, and two others"
+
+
+async def test_a_record_that_nobody_can_read_goes_to_the_dead_letters(telling: Telling) -> None:
+    """With its exact bytes; what follows is told."""
+    telling.start()
+    await telling.send(2, b"\xffno batch")
+    await telling.raise_(2, "north", "gas1")
+    await telling.until_arrived(1)
+    (letter,) = [decode_dead_letter(record.value or b"") for record in await telling.records(DEADLETTER)]
+    assert (letter.data, letter.partition, letter.reader) == (b"\xffno batch", 2, "notifier")
+
+
+@pytest.mark.parametrize("label", LABELS)
+async def test_a_replica_killed_at_any_step_loses_nothing_and_marks_what_it_repeats(
+    telling: Telling, label: str
+) -> None:
+    """kill -9 at a step; the next one goes on from the ledger: each message arrives, and a second time only marked."""
+    crashing = telling.start(crash_at=label)
+    await telling.raise_(0, "north", "gas1")
+    await asyncio.to_thread(crashing.wait)
+    assert crashing.process.returncode == -signal.SIGKILL
+    telling.start()
+    await telling.raise_(0, "north", "gas2")
+    arrived = await telling.until_arrived(2)
+    again = doubled(arrived)
+    assert len(again) <= 1
+    assert all(one.is_repeat for one in again)
+
+
+async def test_replicas_share_the_sites_and_a_killed_ones_go_on_elsewhere(telling: Telling) -> None:
+    """Three replicas, one killed while it sends, one put to sleep and woken: the set of messages is that of one."""
+    (telling.folder / "slow").write_text("0.05")
+    replicas = [telling.start() for _ in range(3)]
+    sites = [(number % 4, f"site{number}") for number in range(8)]
+    for number in range(5):
+        await asyncio.gather(*(telling.raise_(part, site, f"gas{number}") for part, site in sites))
+    await telling.until_arrived(12)
+    replicas[0].kill()
+    os.kill(replicas[1].process.pid, signal.SIGSTOP)
+    for number in range(5, 8):
+        await asyncio.gather(*(telling.raise_(part, site, f"gas{number}") for part, site in sites))
+    await telling.until_arrived(64)
+    os.kill(replicas[1].process.pid, signal.SIGCONT)
+    for number in range(8, 10):
+        await asyncio.gather(*(telling.raise_(part, site, f"gas{number}") for part, site in sites))
+    arrived = await telling.until_arrived(80)
+    await asyncio.sleep(1.0)
+    arrived = telling.arrived()
+    assert len({one.id for one in arrived}) == 80
+    assert all(one.is_repeat for one in doubled(arrived))
+    assert len({one.pid for one in arrived}) >= 2
+
+
+async def test_a_drained_backlog_is_a_summary(telling: Telling) -> None:
+    """A site that was cut for two hours: one message of what is open, and what comes now on its own."""
+    telling.start()
+    await telling.raise_(0, "north", "gas0")
+    await telling.until_arrived(1)
+    old = [telling.event("north", "raised", f"p{number}", "warning", age_ms=7_200_000) for number in range(300)]
+    await telling.send(0, *(telling.batch(*old[first : first + 20]) for first in range(0, 300, 20)))
+    arrived = await telling.until_arrived(2)
+    assert arrived[1].subject.startswith("SUMMARY: 300 alarms")
+
+
+async def test_a_newer_schema_is_refused(telling: Telling) -> None:
+    """An older program does not write into what it does not know."""
+    replica = telling.start()
+    await telling.raise_(0, "north", "gas0")
+    await telling.until_arrived(1)
+    assert replica.stop() == 0
+    connection = await asyncpg.connect(telling.url)
+    await connection.execute(f"INSERT INTO {SCHEMA}.version (number) VALUES (99)")
+    await connection.close()
+    assert telling.start().wait() != 0
