@@ -16,7 +16,7 @@ _EVENT = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for nam
 
 
 def json_schemas(types: Iterable[Any], at: str) -> dict[str, Any]:
-    """Schema by the type's name, of these types, of what they hold, and of an event; ``at`` is where {name} is found."""
+    """Schema by name, of these types, of what they hold and of an event; ``at`` is where {name} is found."""
     _, found = msgspec.json.schema_components([*types, _EVENT], ref_template=at)
     for holder in (BatchRecord, Live):
         # The bytes of an event are taken as they are; what is in them is an event all the same.
