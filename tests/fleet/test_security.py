@@ -88,7 +88,7 @@ async def test_a_notifier_reads_events_and_cannot_write_inputs(secured: Secured)
     """A service's user: the topics it uses are as stated, all others are closed."""
     notifier = secured.service("notifier")
     await check(notifier, [EVENTS, LIVE], ONE_NODE)
-    assert await _read(notifier, EVENTS, group="ampward-notifier") == []
+    await _read(notifier, EVENTS, group="ampward-notifier")
     with pytest.raises(TopicAuthorizationFailedError):
         await _write(notifier, INPUTS)
     with pytest.raises(TopicAuthorizationFailedError):
@@ -141,7 +141,8 @@ async def test_site_a_cannot_speak_as_site_b_in_mqtt(secured: Secured) -> None:
         assert site_b.publish("ampward/v1/m-b/events", b"last") == "Success"
         while ("ampward/v1/m-b/events", b"last") not in gateway.heard:
             await asyncio.sleep(0.02)
-        assert {payload for _, payload in gateway.heard} == {b"true", b"last"}
+        ours = [payload for topic, payload in gateway.heard if topic.startswith(("ampward/v1/m-a/", "ampward/v1/m-b/"))]
+        assert sorted(ours) == [b"last", b"true", b"true"]
         assert site_a.heard == []
     finally:
         for client in (gateway, site_a, site_b):
