@@ -18,7 +18,7 @@ from shared.domain.errors import LogError
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import DATABASE, open_reader
 from shared.runtime.clocks import Clock
-from shared.wire.live import Live, LivePoint, encode_live, raw_events
+from shared.wire.live import Live, LiveAnswer, LivePoint, encode_live, raw_events
 
 BEHIND_MAX = 2_000
 BYTES_MAX = 256 << 10
@@ -53,6 +53,10 @@ class LiveLane:
             await asyncio.gather(self._tell_events(centre), self._tell_points(centre))
         finally:
             self._close()
+
+    async def answer(self, centre: Centre, answer: LiveAnswer) -> None:
+        """What the site has decided upon a command, behind whatever is on its way. Raises CentreLost."""
+        await self._send(centre, self._record(answers=(answer,)))
 
     async def _tell_events(self, centre: Centre) -> None:
         while True:
@@ -96,7 +100,13 @@ class LiveLane:
     def _now(self) -> float:
         return self._clock.monotonic_ms() / 1000
 
-    def _record(self, *, events: tuple[bytes, ...] = (), points: tuple[LivePoint, ...] = ()) -> Live:
+    def _record(
+        self,
+        *,
+        events: tuple[bytes, ...] = (),
+        points: tuple[LivePoint, ...] = (),
+        answers: tuple[LiveAnswer, ...] = (),
+    ) -> Live:
         return Live(
             site=self._site,
             log_id=self._log_id,
@@ -104,6 +114,7 @@ class LiveLane:
             sent_at_ms=self._clock.wall_ms(),
             events=raw_events(events),
             points=points,
+            answers=answers,
         )
 
     def _new_events(self) -> list[Live]:

@@ -2,7 +2,7 @@
 
 | order | what becomes of it |
 |---|---|
-| command | into the site's own door under its own id: one input, however often it comes; the answer goes up as inputs |
+| command | into the site's own door under its own id: one input, however often it comes; its answer goes up at once |
 | resend | to the lane of inputs |
 | older than its time to live, by the fleet's clock | dropped, said in a structured line |
 | not readable, for another site, of a kind that this program does not know | the same |
@@ -12,9 +12,9 @@ nothing is handed in when its time is over, also when the site's own process was
 """
 
 import asyncio
-import http.client
 
 from services.uplink.lane import Again, Lane
+from services.uplink.live import LiveLane
 from services.uplink.port import Centre, Order
 from services.uplink.site_door import DoorShut, SiteDoor
 from shared.domain.errors import WireError
@@ -32,9 +32,12 @@ CLOCK_S = 10.0
 class Orders:
     """One site. ``run`` for each connection."""
 
-    def __init__(self, site: str, lane: Lane, door: SiteDoor, clock: Clock, *, step: Step = no_step) -> None:
+    def __init__(
+        self, site: str, lane: Lane, live: LiveLane, door: SiteDoor, clock: Clock, *, step: Step = no_step
+    ) -> None:
         self._site = site
         self._lane = lane
+        self._live = live
         self._door = door
         self._clock = clock
         self._step = step
@@ -75,10 +78,8 @@ class Orders:
             except DoorShut:
                 await asyncio.sleep(AGAIN_S)
                 continue
-            if answer.status == http.client.TOO_MANY_REQUESTS or answer.status >= http.client.INTERNAL_SERVER_ERROR:
-                await asyncio.sleep(AGAIN_S)
-                continue
-            self._log.info("order_done", id=wanted.id, status=answer.status)
+            self._log.info("order_done", id=wanted.id, accepted=answer.accepted, reason=answer.reason)
+            await self._live.answer(centre, answer)
             return
 
     async def _know_clock(self, centre: Centre) -> None:

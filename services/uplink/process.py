@@ -101,7 +101,7 @@ class Process:
         blocks = Blocks(self._directory, site, identity.key)
         lane = Lane(blocks, keeper, budget, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
         live = LiveLane(self._directory, site, budget, door, self._clock)
-        orders = Orders(site, lane, door, self._clock, step=self._step)
+        orders = Orders(site, lane, live, door, self._clock, step=self._step)
 
         async def connect(done_order: int) -> Centre:
             found = read_identity(folder, site)

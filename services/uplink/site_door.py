@@ -11,14 +11,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from shared.domain.errors import AmpwardError
 from shared.runtime import places
-from shared.wire.live import LivePoint
+from shared.wire.inputs import TEXT_MAX
+from shared.wire.live import LiveAnswer, LivePoint, LiveRefusal
 from shared.wire.orders import CommandOrder
 
 TIMEOUT_S = 10.0
+DECIDED_S = 5.0
+LOOK_S = 0.02
 BODY_MAX = 16 << 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SEVERITIES = (None, "warning", "alarm", "critical")
@@ -50,8 +54,25 @@ class SiteDoor:
             for item in answer.body["items"]
         )
 
-    def command(self, order: CommandOrder) -> Answer:
-        """202: the site has it or had it before; 409: it has refused it; other 4xx: it is no command."""
+    def command(self, order: CommandOrder) -> LiveAnswer:
+        """What the site has decided upon it, now or when it came first. Raises DoorShut while that is not known."""
+        given = self._give(order)
+        if given.status == http.client.TOO_MANY_REQUESTS or given.status >= http.client.INTERNAL_SERVER_ERROR:
+            raise DoorShut(f"the site answers {given.status}")
+        if given.status != http.client.ACCEPTED:
+            reason = str(given.body.get("type", "")).rpartition("/")[2] or str(given.status)
+            return _refused(order.id, {**given.body, "reason": reason, "text": given.body.get("detail", "")})
+        end = monotonic() + DECIDED_S
+        while monotonic() < end:
+            found = self._ask("GET", f"/api/v1/commands/{order.id}").body
+            if found.get("state") == "accepted":
+                return LiveAnswer(order.id, accepted=True, refusals=_refusals(found))
+            if found.get("state") == "rejected":
+                return _refused(order.id, found)
+            sleep(LOOK_S)
+        raise DoorShut(f"the site has not decided within {DECIDED_S} s")
+
+    def _give(self, order: CommandOrder) -> Answer:
         seen = SEVERITIES[order.severity_seen]
         body: dict[str, Any] = {
             "id": order.id,
@@ -94,3 +115,14 @@ class SiteDoor:
 def _ms(at: str | None) -> int:
     """An instant of the door in milliseconds; 0 for never."""
     return 0 if at is None else (datetime.fromisoformat(at) - EPOCH) // timedelta(milliseconds=1)
+
+
+def _refused(name: str, told: dict[str, Any]) -> LiveAnswer:
+    words = {key: str(told.get(key) or "")[:TEXT_MAX] for key in ("reason", "text", "occurrence", "severity")}
+    return LiveAnswer(name, accepted=False, **words, refusals=_refusals(told))
+
+
+def _refusals(told: dict[str, Any]) -> tuple[LiveRefusal, ...]:
+    keys = ("room", "reason", "text")
+    found = ([str(each.get(key, ""))[:TEXT_MAX] for key in keys] for each in told.get("refusals", ()))
+    return tuple(LiveRefusal(*words) for words in found)

@@ -71,8 +71,10 @@ def test_an_operator_at_the_centre_acks(tmp_path: Path, fleet: Fleet) -> None:
         for each in (late, order, order):
             fleet.order(each)
         wait_for("the ack", lambda: site.alarms()["h2_prealarm"]["state"] == "C")
+        wait_for("its answer", lambda: [answer for live in fleet.live() for answer in live.answers])
         os.kill(uplink_pid(site), signal.SIGKILL)
         centre = all_up(site, fleet)
+        assert {answer.accepted for live in fleet.live() for answer in live.answers if answer.id == "c1"} == {True}
         asked = commands([row.data for row in centre.inputs.values()])
         assert [(command.id, command.actor) for command in asked] == [("c1", "centre:anna")]
         told = [decode_event(event.data) for event in centre.events.values()]

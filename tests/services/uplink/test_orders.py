@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from services.uplink.budget import Budget
 from services.uplink.fake import FakeFleet
 from services.uplink.lane import Again, Lane
+from services.uplink.live import LiveLane
 from services.uplink.orders import Orders
 from services.uplink.port import Order
-from services.uplink.site_door import Answer, DoorShut
+from services.uplink.site_door import DoorShut
 from shared.domain.inputs import What
 from shared.runtime.clocks import ManualClock
+from shared.wire.live import LiveAnswer, decode_live
 from shared.wire.orders import CommandOrder, OutputLease, Resend, encode_order
 from shared.wire.orders import Order as Wanted
 from tests.services.uplink.running import lane_of
@@ -21,21 +24,20 @@ WITHIN_S = 20.0
 
 
 class Door:
-    """The site's door: answers from a list, then 202."""
+    """The site's door: away so many times, then it accepts or refuses."""
 
-    def __init__(self, *answers: int | None) -> None:
-        self.answers = list(answers)
+    def __init__(self, *, away: int = 0, accepts: bool = True) -> None:
+        self.away = away
+        self.accepts = accepts
         self.given: list[str] = []
         self.asked = 0
 
-    def command(self, order: CommandOrder) -> Answer:
+    def command(self, order: CommandOrder) -> LiveAnswer:
         self.asked += 1
-        status = self.answers.pop(0) if self.answers else 202
-        if status is None:
+        if self.asked <= self.away:
             raise DoorShut("away")
-        if status < 429:
-            self.given.append(order.id)
-        return Answer(status, {})
+        self.given.append(order.id)
+        return LiveAnswer(order.id, self.accepts, "" if self.accepts else "already")
 
 
 def command(name: str, clock: ManualClock, *, age_ms: int = 0, site: str = "s") -> CommandOrder:
@@ -45,14 +47,17 @@ def command(name: str, clock: ManualClock, *, age_ms: int = 0, site: str = "s") 
     )
 
 
-async def run(folder: Path, door: Door, clock: ManualClock, *orders: Wanted | bytes, offset_ms: int = 0) -> Lane:
+async def run(
+    folder: Path, door: Door, clock: ManualClock, *orders: Wanted | bytes, fleet: FakeFleet | None = None
+) -> Lane:
     """All of these, one after the other, until the last is noted as done."""
-    fleet = FakeFleet(offset_ms=offset_ms)
+    fleet = fleet or FakeFleet()
     for number, order in enumerate(orders, 1):
         fleet.orders.append(Order(order if isinstance(order, bytes) else encode_order(order), number))
     lane = lane_of(folder)
     centre = await fleet.connect(0)
-    running = asyncio.create_task(Orders("s", lane, door, clock).run(centre))  # type: ignore[arg-type]
+    live = LiveLane(folder, "s", Budget(0), door, clock)  # type: ignore[arg-type]
+    running = asyncio.create_task(Orders("s", lane, live, door, clock).run(centre))  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(WITHIN_S):
             while lane.place.orders < len(orders):
@@ -77,22 +82,21 @@ async def test_commands_are_handed_in_in_order(tmp_path: Path, clock: ManualCloc
     assert door.given == [f"c{n}" for n in range(5)]
 
 
-@pytest.mark.parametrize("status", [None, 429, 500, 503])
-async def test_a_site_that_does_not_take_it_now_is_asked_again(
-    tmp_path: Path, clock: ManualClock, status: int | None
-) -> None:
+async def test_a_site_that_does_not_take_it_now_is_asked_again(tmp_path: Path, clock: ManualClock) -> None:
     """While the site's own process starts or is busy the command waits, and is not lost."""
-    door = Door(status, status)
+    door = Door(away=2)
     await run(tmp_path, door, clock, command("c1", clock))
     assert (door.given, door.asked) == (["c1"], 3)
 
 
-@pytest.mark.parametrize("status", [202, 409, 422])
-async def test_an_answer_of_the_site_ends_it(tmp_path: Path, clock: ManualClock, status: int) -> None:
-    """Taken or refused: it is not handed in again."""
-    door = Door(status)
-    await run(tmp_path, door, clock, command("c1", clock))
+@pytest.mark.parametrize("accepts", [True, False])
+async def test_the_answer_of_the_site_is_seen_at_once(tmp_path: Path, clock: ManualClock, *, accepts: bool) -> None:
+    """Accepted or refused: it is on the live lane before the order is noted as done, and not handed in again."""
+    door, fleet = Door(accepts=accepts), FakeFleet()
+    await run(tmp_path, door, clock, command("c1", clock), fleet=fleet)
     assert door.asked == 1
+    answers = [answer for data in fleet.live for answer in decode_live(data).answers]
+    assert [(answer.id, answer.accepted) for answer in answers] == [("c1", accepts)]
 
 
 async def test_a_command_whose_time_is_over_is_never_done(tmp_path: Path, clock: ManualClock) -> None:
@@ -108,7 +112,7 @@ async def test_time_to_live_goes_by_the_fleets_clock(
 ) -> None:
     """A site whose clock is an hour behind the fleet's does not do what is an hour old."""
     door = Door()
-    await run(tmp_path, door, clock, command("c1", clock), offset_ms=offset_ms)
+    await run(tmp_path, door, clock, command("c1", clock), fleet=FakeFleet(offset_ms=offset_ms))
     assert door.given == given
 
 
