@@ -8,7 +8,8 @@ Each service has a schema of its own with a table ``version``. Replicas may star
 others wait for it. A month's partition is made before its first row; what is older than is kept goes by dropping whole
 partitions, which costs nothing by the row.
 
-Promises: a statement ends within STATEMENT_S, also when the server hangs; no password is part of a text of ours.
+Promises: a statement ends within STATEMENT_S, also when the server hangs; a program that sleeps in the midst of a
+transaction loses it, and its locks, after five seconds; no password is part of a text of ours.
 Refuses: SchemaNewer; DatabaseAway when the server cannot be reached or asks for another password.
 Limits: POOL connections a service.
 """
@@ -26,6 +27,15 @@ from shared.domain.errors import AmpwardError
 POOL: Final = 4
 CONNECT_S: Final = 10.0
 STATEMENT_S: Final = 15.0
+SETTINGS: Final = {
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "5s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+"""A program that sleeps, or whose network is cut, in the midst of a transaction holds its locks for so long at most."""
 _LOCK: Final = 0x616D70
 """Advisory lock class of migrations and partitions; the object is a hash of the schema."""
 
@@ -60,7 +70,7 @@ async def connect(url: str, name: str, *, pool: int = POOL) -> Pool:
             max_size=pool,
             timeout=CONNECT_S,
             command_timeout=STATEMENT_S,
-            server_settings={"application_name": f"ampward {name}", "timezone": "UTC"},
+            server_settings={"application_name": f"ampward {name}", **SETTINGS},
         )
     except TROUBLE as fault:
         raise DatabaseAway(f"PostgreSQL cannot be reached: {type(fault).__name__}: {fault}") from fault

@@ -64,6 +64,8 @@ class CentreFeed:
             self._waiting.clear()
             self._is_gone = True
             return
+        if gathering and not self._is_gone:
+            self._late_ms -= QUIET_MS
         self._waiting.extend(
             News(Cursor(event.log_id, offset, number), event, undurable=False) for number, event in enumerate(events)
         )
@@ -72,6 +74,11 @@ class CentreFeed:
     def lose(self) -> None:
         """Places are not those that they were, or what was told is not known: go on at the head."""
         self._is_gone = True
+
+    @property
+    def is_old(self) -> bool:
+        """Whether events were left out that nobody is to be told of one by one."""
+        return self._is_gone
 
     def is_behind(self) -> bool:
         return self._clock.monotonic_ms() - self._late_ms < QUIET_MS

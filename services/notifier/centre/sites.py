@@ -153,7 +153,7 @@ class Sites:
         fence, feed = seat.fence, seat.feed
         for record, batch in batches:
             feed.push(record.offset, feed.seen.take(batch, record.at_ms), gathering=seat.is_gathering)
-        if seat.is_gathering:
+        if seat.is_gathering and feed.is_old:
             return True
         return await _waited(feed.wait_read, lambda: is_current() and seat.is_at(fence))
 
