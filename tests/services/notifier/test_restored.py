@@ -23,7 +23,8 @@ def box(tmp_path: Path) -> Box:
 
 
 async def test_what_was_planned_before_a_backup_is_not_sent_from_the_restored_box(box: Box) -> None:
-    """One alarm was told, one was on its way: the restored box sends one summary of both and no alarm again."""
+    """One alarm was told, one was on its way: the restored box sends one summary of both, which says so, and no alarm
+    again."""
     told = box.world.event("raised", GAS, "critical", value="2.1")
     async with box.running():
         box.site.put(told)
@@ -41,6 +42,7 @@ async def test_what_was_planned_before_a_backup_is_not_sent_from_the_restored_bo
         await until(lambda: not any(state in ("planned", "sending") for state, _, _ in box.rows()))
     (summary,) = box.email.sent
     assert {one["data"]["occurrence"] for one in summary.data} == {told.occurrence, waiting.occurrence}
+    assert "Diese Station wurde aus einer Sicherung wiederhergestellt" in summary.text
     assert sorted(state for state, _, _ in box.rows()) == ["restored", "sent", "sent"]
 
 

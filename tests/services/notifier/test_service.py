@@ -166,6 +166,7 @@ async def test_without_a_ledger_only_what_is_open_is_told(box: Box) -> None:
         await asyncio.sleep(0.1)
     (summary,) = box.email.sent
     assert summary.subject.startswith("ÜBERSICHT: 2 Alarme, 2 offen")
+    assert "Sicherung" not in summary.text
     assert summary.event_ids == ()
 
 
