@@ -31,6 +31,7 @@ from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream, Sourc
 from services.gateway.times import rfc3339
 from services.gateway.upkeep_api import add_upkeep
 from services.gateway.views import CURSOR_MAX, CommandAnswer, CommandState, GatewayViews, IdReused, Stand
+from shared.domain.events import FAMILIES, is_type_prefix
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
 from shared.domain.ids import SITE_ROOM, is_id, site_of
 from shared.domain.inputs import Refusal, What
@@ -305,6 +306,8 @@ def _read_filter(site: str, room: str, type_prefix: str, severity: str) -> Event
     labels = {grade.label: grade for grade in Severity}
     if severity and severity not in labels:
         faults.append({"field": "severity", "message": "is not a severity", "allowed": ", ".join(labels)})
+    if not is_type_prefix(type_prefix):
+        faults.append({"field": "type", "message": "begins no event's type", "allowed": ", ".join(FAMILIES)})
     if faults:
         raise invalid(faults)
     return EventFilter(site, room, type_prefix, labels.get(severity))

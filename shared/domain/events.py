@@ -60,6 +60,15 @@ class EventType(StrEnum):
     REPORT_RECORDED = "ampward.report.recorded.v1"
 
 
+FAMILIES = tuple(sorted({kind.value.rsplit(".", 2)[0] for kind in EventType}))
+"""What the types begin with, without what happened and the version: ampward.alarm, ampward.baseline ..."""
+
+
+def is_type_prefix(text: str) -> bool:
+    """Whether the type of some event begins so; of an empty text each does."""
+    return any(kind.value.startswith(text) for kind in EventType)
+
+
 class Event(NamedTuple):
     """One fact that the core derived. Field order is the byte order."""
 

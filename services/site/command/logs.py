@@ -46,6 +46,12 @@ def events(
 
     Example: ampward events data --type ampward.alarm --json | jq .data.alarm
     """
+    from shared.domain.events import FAMILIES, is_type_prefix
+
+    if "://" not in source and not is_type_prefix(type_prefix):  # A running site knows its own types, and says so.
+        raise Trouble(
+            f"--type {type_prefix[:80]}: no event's type begins so, allowed: {', '.join(FAMILIES)}", Exit.USAGE
+        )
     as_json = as_json or not sys.stdout.isatty()
     for told in _told(source, since, type_prefix, follow=follow):
         if told.event == "reset":

@@ -82,6 +82,14 @@ def test_a_bad_cursor_is_wrong_usage(run: Run, folder: Path, cursor: str) -> Non
     assert "not a cursor" in ran.err
 
 
+def test_a_type_that_there_is_not_is_wrong_usage(run: Run, folder: Path) -> None:
+    """Silence would be taken for good news: what types begin with is said instead."""
+    ran = run("events", folder, "--type", "nope")
+    assert ran.code == 2
+    assert "--type nope: no event's type begins so, allowed: ampward.alarm, " in ran.err
+    assert run("events", folder, "--type", "ampward.alarm.r").code == 0
+
+
 def test_verify_says_sound(run: Run, folder: Path) -> None:
     """For people a sentence, for machines the published fields."""
     assert run("verify", folder).out.startswith("sound: ")

@@ -213,6 +213,7 @@ def test_a_cursor_comes_back_as_it_went() -> None:
         {"site": "../x"},
         {"severity": "fatal"},
         {"type": "x" * 81},
+        {"type": "ampward.alarms"},
         {"follow": "perhaps"},
         {"room": "a" * 41},
         {"sevrity": "critical"},
