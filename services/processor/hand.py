@@ -3,6 +3,7 @@
 Ends when the worker's end is closed, so it cannot outlive it; signals are for the worker, which ends in order.
 """
 
+import contextlib
 import signal
 import socket
 import sys
@@ -45,7 +46,7 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     seats = Seats()
     settle()
-    with socket.socket(fileno=descriptor) as line:
+    with socket.socket(fileno=descriptor) as line, contextlib.suppress(ConnectionError):
         while length := _exactly(line, LENGTH.size):
             data = _exactly(line, LENGTH.unpack(length)[0])
             if not data:

@@ -86,6 +86,10 @@ class _Hand:
         self._reader, self._writer = await asyncio.open_connection(sock=line)
 
     async def ask(self, call: Call, decoder: Any) -> Any:
+        """Asks and waits. Who is cancelled meanwhile leaves no half answer behind: it is read all the same."""
+        return await asyncio.shield(asyncio.create_task(self._ask(call, decoder)))
+
+    async def _ask(self, call: Call, decoder: Any) -> Any:
         async with self._lock:
             try:
                 self._writer.write(encode_call(call))

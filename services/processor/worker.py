@@ -72,6 +72,7 @@ class Worker:
         self._partitions: dict[Place, Partition] = {}
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
         self.counts = Counts()
 
     # Whose partitions
@@ -80,9 +81,14 @@ class Worker:
         """These partitions are ours from now on, and no others; their states are read before anything is taken."""
         async with self._lock:
             old, self._partitions = self._partitions, {}
+            readying = [partition.ready for partition in old.values() if partition.ready is not None]
+            for task in readying:
+                task.cancel()
+            await asyncio.gather(*readying, return_exceptions=True)
             for place in places:
                 made = Partition(place, generation, saved_at=self._now())
                 before = old.pop(place, None)
+                made.pending = before.pending if before else []
                 made.ready = asyncio.create_task(self._restore(made, before.sites if before else {}))
                 self._partitions[place] = made
             for gone in old.values():
@@ -92,7 +98,7 @@ class Worker:
         """Before partitions may go elsewhere: states of everything that was taken."""
         async with self._lock:
             for partition in self._partitions.values():
-                if partition.ready is not None and partition.ready.done():
+                if partition.ready is not None and partition.ready.done() and not partition.ready.cancelled():
                     await self._save(partition)
 
     async def close(self) -> None:
@@ -136,7 +142,7 @@ class Worker:
             stored = partition.stored.get(name)
             if stored is not None and stored[0] <= StatePlace(site.offset, site.site_seq):
                 del partition.stored[name]
-                kept = Site(name, site.offset, site.site_seq, site.epoch, unseen=site.offset, needs=site.needs)
+                kept = Site(name, site.offset, site.site_seq, site.epoch, site.offset, site.unsaved, site.needs)
                 partition.sites[name] = kept
             else:
                 await self._seats.drop(name)
@@ -151,7 +157,10 @@ class Worker:
             partition = self._partitions.get(place)
             if partition is None or partition.ready is None:
                 continue
-            await asyncio.shield(partition.ready)
+            await asyncio.wait([partition.ready])
+            if partition.ready.cancelled():
+                continue
+            partition.ready.result()
             async with self._lock:
                 if self._partitions.get(place) is partition:
                     await self._take_part(partition, [record for record in records if record.place == place])
@@ -292,15 +301,24 @@ class Worker:
         partition.pending.append(await self._broker.hand_over(place, site.encode(), value, headers))
 
     async def _confirmed(self, partition: Partition) -> None:
-        pending, partition.pending = partition.pending, []
+        """Waits for all that was sent; one that is given up meanwhile is waited for again by who comes next."""
+        pending = list(partition.pending)
         if pending:
-            await asyncio.gather(*pending)
+            await asyncio.wait(pending)
+            for sent in pending:
+                sent.result()
+            del partition.pending[: len(pending)]
 
     def _catch_up(self, partition: Partition, site: Site) -> None:
         task = asyncio.create_task(self._read_on(partition, site), name=f"catch up {site.name}")
         site.catching = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._caught_up)
+
+    def _caught_up(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fault = task.exception()
 
     async def _read_on(self, partition: Partition, site: Site) -> None:
         """One site from its offset to where the partition stands, beside all others."""
@@ -333,9 +351,11 @@ class Worker:
 
     async def tend(self) -> None:
         """States that are due, parked sites; wants to be called a few times a second."""
+        if self._fault is not None:
+            raise self._fault
         now = self._now()
         for partition in list(self._partitions.values()):
-            if partition.ready is None or not partition.ready.done():
+            if partition.ready is None or not partition.ready.done() or partition.ready.cancelled():
                 continue
             partition.ready.result()
             async with self._lock:

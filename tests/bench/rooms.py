@@ -73,8 +73,9 @@ def scans(modules: int, count: int, *, changing: float, seed: int = 1) -> Iterat
     shake = np.array((20, 10, 200, 0) * modules, np.int64)
     is_high = np.zeros(4 * modules, np.bool_)
     reasons = np.zeros(4 * modules, np.int8)
-    flips = round(4 * modules * changing)
+    each, rest = divmod(round(4_000 * modules * changing), 1_000)
     for n in range(count):
+        flips = each + ((n + 1) * rest // 1_000 - n * rest // 1_000)
         for at in draw.sample(range(4 * modules), flips):
             is_high[at] = not is_high[at]
         values = np.where(is_high, high, base + noise.integers(-1, 2, 4 * modules) * shake)

@@ -163,7 +163,12 @@ class Centre:
             await consumer.stop()
 
     def reader(self, topic: Topic) -> Reader:
-        places = [Place(self.prefix + topic.name, number) for number in range(self.partitions)]
+        """All partitions of one of the fleet's topics, from their beginning."""
+        return self.reader_of(self.prefix + topic.name)
+
+    def reader_of(self, name: str) -> Reader:
+        """The same of any topic."""
+        places = [Place(name, number) for number in range(self.partitions)]
         return Reader(self.access, dict.fromkeys(places, 0), "test-reader")
 
     async def first(self, topic: Topic, count: int, *, within_s: float = 60) -> list[Record]:

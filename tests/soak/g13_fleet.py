@@ -47,7 +47,7 @@ async def _live(broker: KafkaBroker, seed: int, outcome: Outcome) -> None:
     draw = random.Random(seed)
     logs = {f"site{n}": recorded(n % 3) for n in range(SITES)}
     blocks = {site: blocks_of(log, site=site, seed=draw.randrange(1 << 30)) for site, log in logs.items()}
-    async with Centre(broker) as centre:
+    async with Centre(broker, hands=draw.choice((0, 2))) as centre:
         await centre.register(*logs)
         for log in logs.values():
             await centre.rules(bodies(log))

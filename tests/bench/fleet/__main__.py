@@ -1,0 +1,167 @@
+"""`make bench-fleet`: one processor beside Kafka Streams in one run, into bench/fleet.json.
+
+    {machine: {...}, results: [{name, value, unit, target, holds}], peers: [{name, value, unit}]}
+
+A figure is readings a second from the first block's events to the last one's by the broker's own clock (ours), or from
+the first record to the last (Kafka Streams). Only ratios within one run mean anything: targets are ratios to the peers.
+`make bench-fleet ARGS="--frames 100"` does it in small, without writing.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.bus.registry import EVENTS, Shape, Topic
+from shared.log.kafka.topics import set_up
+from shared.wire.batches import decode_batch
+from tests.bench.__main__ import machine
+from tests.bench.fleet import load, usual
+from tests.bench.rooms import KINDS
+from tests.bench.site import MODULES
+from tests.fleet.centre import Centre
+from tests.testkit.fleet import KafkaBroker
+
+HERE = Path(__file__).parent
+OUTPUT = Path("bench") / "fleet.json"
+READINGS = MODULES * len(KINDS)
+FRAMES = 500
+"""Of each site: four million readings; the peer on blocks gets twice as many, a JVM wants to warm up."""
+PARTITIONS = 4
+BUSY, CALM = 0.04, 0.001
+WITHIN_S = 600
+CORES = 2
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def peer_built() -> Iterator[str]:
+    """The class path of the peer, compiled from its source."""
+    if shutil.which("javac") is None:
+        raise SystemExit("Kafka Streams is built here: install a JDK (Debian: apt-get install openjdk-17-jdk-headless)")
+    with tempfile.TemporaryDirectory(prefix="ampward-peer-") as folder:
+        target, libs = Path(folder, "target"), Path(folder, "libs")
+        maven = ["mvn", "-B", "-q", "-f", str(HERE / "kstreams" / "pom.xml")]
+        copied = [f"-DoutputDirectory={libs}", "-DincludeScope=runtime"]
+        subprocess.run([*maven, "dependency:copy-dependencies", *copied], check=True)
+        source = HERE / "kstreams" / "src" / "main" / "java" / "Limits.java"
+        subprocess.run(["javac", "-cp", f"{libs}/*", "-d", str(target), str(source)], check=True)
+        yield f"{target}:{libs}/*"
+
+
+async def ours(broker: KafkaBroker, frames: int, changing: float) -> float:
+    """Readings a second of one processor."""
+    async with Centre(broker, partitions=PARTITIONS, hands=CORES) as centre:
+        count = await load.fill_centre(centre, frames, changing)
+        centre.start()
+        last: dict[str, int] = {}
+        stamps: list[int] = []
+        seen, inputs = 0, 0
+        async with asyncio.timeout(WITHIN_S), centre.reader(EVENTS) as reader:
+            while len(last) < load.SITES or min(last.values()) < frames:
+                for record in await reader.take():
+                    batch = decode_batch(record.value or b"")
+                    assert batch.verdict.value == "equal", batch.verdict
+                    last[batch.site] = batch.last_seq
+                    stamps.append(record.at_ms)
+                    seen += len(batch.events)
+                    inputs += batch.last_seq - batch.first_seq + 1
+        seconds = (max(stamps) - min(stamps)) / 1000
+        say(f"  ours at {changing:.1%}: {count} frames, {seen / count:.1f} events a frame, {seconds:.1f} s")
+        return READINGS * count / seconds
+
+
+async def streams(broker: KafkaBroker, jars: str, packing: str, frames: int, changing: float) -> float:
+    """Readings a second of Kafka Streams with one thread."""
+    async with Centre(broker, partitions=PARTITIONS) as centre:
+        names = [f"{centre.prefix}{packing}", f"{centre.prefix}out"]
+        topics = [Topic(name, "bench", "site", 86_400_000, 1 << 22) for name in names]
+        await set_up(centre.access, topics, Shape(partitions=PARTITIONS))
+        records = load.json_frames if packing == "json" else load.raw_blocks
+        await load.fill(centre.producer, names[0], PARTITIONS, records(frames, changing))
+        wanted = frames * load.SITES * READINGS
+        with tempfile.TemporaryDirectory(prefix="ampward-peer-state-") as state:
+            command = ["java", "-Xmx1g", "-cp", jars, "Limits", broker.bootstrap, *names, packing, str(wanted), state]
+            running = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+            async with asyncio.timeout(WITHIN_S):
+                out, _ = await running.communicate()
+        found = json.loads(out)
+        say(f"  Kafka Streams, {packing} at {changing:.1%}: {found}")
+        return float(found["readings_per_s"])
+
+
+async def measure(broker: KafkaBroker, frames: int) -> dict[str, float]:
+    """Everything, at both shares of change."""
+    figures: dict[str, float] = {}
+    with peer_built() as jars:
+        for changing, suffix in ((BUSY, ""), (CALM, "_calm")):
+            figures[f"processor_readings_per_s{suffix}"] = await ours(broker, frames, changing)
+            figures[f"kstreams_readings_per_s{suffix}"] = await streams(broker, jars, "json", frames, changing)
+            figures[f"kstreams_blocks_readings_per_s{suffix}"] = await streams(
+                broker, jars, "block", 2 * frames, changing
+            )
+    figures["faust_usual_readings_per_s"] = await usual.rate(broker)
+    lost, doubled = await usual.miscounted(broker)
+    say(f"  Faust the usual way, {usual.KILLS} kills: {lost} readings never counted, {doubled} counted twice")
+    figures["faust_usual_lost"], figures["faust_usual_doubled"] = lost, doubled
+    return figures
+
+
+def judged(figures: dict[str, float]) -> list[dict[str, object]]:
+    """Ours against what it should be: twice Streams on JSON, half of it on blocks, a hundred times Faust's usual way;
+    when all is calm, ahead of Streams on blocks."""
+    busy = max(
+        2 * figures["kstreams_readings_per_s"],
+        figures["kstreams_blocks_readings_per_s"] / 2,
+        100 * figures["faust_usual_readings_per_s"],
+    )
+    targets = {
+        "processor_readings_per_s": busy,
+        "processor_readings_per_s_calm": figures["kstreams_blocks_readings_per_s_calm"],
+    }
+    return [
+        {"name": name, "value": figures[name], "unit": "readings/s", "target": target, "holds": figures[name] >= target}
+        for name, target in targets.items()
+    ]
+
+
+def main() -> int:
+    """Measure, print both ratios, write the file."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.fleet")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of each site; another number writes nothing")
+    frames = parser.parse_args().frames
+    with tempfile.TemporaryDirectory(prefix="ampward-bench-") as folder, KafkaBroker(Path(folder, "kafka")) as broker:
+        figures = asyncio.run(measure(broker, frames))
+    results = judged(figures)
+    peers = [
+        {"name": name, "value": value, "unit": "readings/s" if name.endswith(("_per_s", "_calm")) else "readings"}
+        for name, value in figures.items()
+        if not name.startswith("processor")
+    ]
+    for suffix in ("", "_calm"):
+        ours_, json_, block = (
+            figures[f"{name}_readings_per_s{suffix}"] for name in ("processor", "kstreams", "kstreams_blocks")
+        )
+        print(f"processor{suffix:6} {ours_:12,.0f} readings/s: {ours_ / json_:.2f} of Kafka Streams on JSON frames")
+        print(f"{'':34}{ours_ / block:.2f} of Kafka Streams on blocks")
+    for row in results:
+        print(f"{row['name']:32} {'holds' if row['holds'] else 'DOES NOT HOLD'}")
+    if frames == FRAMES:
+        OUTPUT.parent.mkdir(exist_ok=True)
+        document = {"machine": machine(), "results": results, "peers": peers}
+        OUTPUT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        print(f"written: {OUTPUT}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The worker without a broker: what it acknowledges and when, and what it does when an engine leaves things out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from services.processor.hands import OwnSeats
+from services.processor.seats import KEY, RULES
+from services.processor.worker import Worker
+from shared.bus.registry import EVENTS, INPUTS, STATE
+from shared.log.kafka.records import Headers, Place, Record
+from shared.wire.batches import decode_batch
+from shared.wire.blocks import encode_block
+from shared.wire.signing import SigningKey
+from shared.wire.site_state import decode_site_state
+from tests.services.processor.recorded import blocks_of, bodies, recorded
+from tests.soak.rig import stored
+
+SIGNER = SigningKey(bytes(range(32)))
+PLACE = Place(INPUTS.name, 0)
+SAVE_S = 5.0
+
+
+@dataclass
+class Topics:
+    """Broker and engine in memory. ``confirms`` False keeps every record on its way."""
+
+    inputs: list[Record] = field(default_factory=list)
+    sent: dict[str, list[Record]] = field(default_factory=dict)
+    acknowledged: list[int] = field(default_factory=list)
+    confirms: bool = True
+    waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
+    now: float = 0.0
+
+    async def hand_over(self, place: Place, key: bytes, value: bytes, headers: Headers) -> "asyncio.Future[None]":
+        lane = self.sent.setdefault(place.topic, [])
+        lane.append(Record(place, len(lane), key, value, headers, 0))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.confirms:
+            done.set_result(None)
+        else:
+            self.waiting.append(done)
+        return done
+
+    async def read(self, place: Place, first: int, end: int | None) -> AsyncIterator[Record]:
+        records = self.inputs if place == PLACE else self.sent.get(place.topic, [])
+        for record in records[first : len(records) if end is None else end]:
+            yield record
+
+    def known(self, needs: str, site: str) -> bytes | None:  # noqa: ARG002
+        body = recorded(0).ruleset(needs.removeprefix(RULES))
+        return SIGNER.public.raw if needs.startswith(KEY) else body
+
+    def acknowledge(self, place: Place, below: int) -> None:
+        assert place == PLACE
+        self.acknowledged.append(below)
+
+    def worker(self) -> Worker:
+        def tell(event: str, words: str) -> None:
+            self.told.append((event, words))
+
+        return Worker(OwnSeats(), self, self, tell=tell, save_s=SAVE_S, now=lambda: self.now, wall_ms=lambda: 1)
+
+    def events(self) -> list[bytes]:
+        """Each once, in the order in which they came first."""
+        batches = [decode_batch(record.value or b"") for record in self.sent.get(EVENTS.name, [])]
+        assert {batch.verdict.value for batch in batches} == {"equal"}
+        return list(dict.fromkeys(event for batch in batches for event in batch.events))
+
+
+def _topics() -> Topics:
+    data = [encode_block(block, SIGNER) for block in blocks_of(recorded(0), site="s", seed=1)]
+    return Topics([Record(PLACE, n, b"s", each, (), 0) for n, each in enumerate(data)])
+
+
+async def test_nothing_is_acknowledged_before_events_and_state_are_confirmed() -> None:
+    """First every event, then the state, then the input; and only every few seconds."""
+    topics = _topics()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    await worker.take(topics.inputs[:10])
+    assert topics.acknowledged == []
+    topics.now, topics.confirms = SAVE_S, False
+    tending = asyncio.create_task(worker.take(topics.inputs[10:12]))
+    await asyncio.sleep(0.05)
+    assert STATE.name not in topics.sent, "the state waits for the events"
+    for each in topics.waiting:
+        each.set_result(None)
+    while STATE.name not in topics.sent:
+        await asyncio.sleep(0)
+    assert topics.acknowledged == []
+    topics.waiting[-1].set_result(None)
+    await tending
+    assert topics.acknowledged == [12]
+    state = decode_site_state(topics.sent[STATE.name][-1].value or b"")
+    assert state.offset == 12
+    await worker.close()
+
+
+async def test_what_the_engine_leaves_out_is_read_beside_it() -> None:
+    """Offsets are dense: a jump is seen, told and filled before anything behind it is taken."""
+    topics = _topics()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    await worker.take([*topics.inputs[:5], *topics.inputs[9:20]])
+    await worker.take(topics.inputs[30:])
+    assert topics.events() == stored(recorded(0))
+    assert worker.counts.skipped == 4 + 10
+    assert [event for event, _ in topics.told] == ["engine_left_out"] * 2
+    await worker.close()
+
+
+async def test_an_engine_that_begins_behind_the_state_is_caught_up_with() -> None:
+    """The site's chain does not fit: what lies between its state and the first record is read beside the engine."""
+    topics = _topics()
+    first = topics.worker()
+    await first.assign([PLACE], 1)
+    await first.take(topics.inputs[:10])
+    await first.hand_over()
+    second = topics.worker()
+    await second.assign([PLACE], 2)
+    await second.take(topics.inputs[25:])
+    while len(topics.events()) < len(stored(recorded(0))):
+        await asyncio.sleep(0.01)
+    assert topics.events() == stored(recorded(0))
+    assert topics.acknowledged[0] == 10
+    for worker in (first, second):
+        await worker.close()
+
+
+async def test_a_partition_that_is_kept_over_a_rebalance_owes_its_state_still() -> None:
+    """A hand-over that the broker does not confirm in time: after it nothing is acknowledged for free."""
+    topics = _topics()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    await worker.take(topics.inputs[:4])
+    await worker.hand_over()
+    topics.confirms = False
+    await worker.take(topics.inputs[4:10])
+    try:
+        async with asyncio.timeout(0.05):
+            await worker.hand_over()
+    except TimeoutError:
+        topics.now = SAVE_S
+    await worker.assign([PLACE], 2)
+    tending = asyncio.create_task(worker.take(topics.inputs[4:10]))
+    await asyncio.sleep(0.05)
+    assert topics.acknowledged == [4]
+    topics.confirms = True
+    for each in topics.waiting:
+        each.set_result(None)
+    await tending
+    await worker.take(topics.inputs[10:])
+    topics.now += SAVE_S
+    await worker.tend()
+    assert topics.acknowledged[-1] == len(topics.inputs)
+    assert topics.events() == stored(recorded(0))
+    assert decode_site_state(topics.sent[STATE.name][-1].value or b"").offset == len(topics.inputs)
+    await worker.close()
+
+
+def test_the_recorded_log_has_one_rule_set() -> None:
+    """What these tests rest on."""
+    assert len(bodies(recorded(0))) == 1
