@@ -80,13 +80,14 @@ lock: ## Resolve requirements.lock again from pyproject.toml
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet --disable-pip-version-check uv; }
 	.venv-lock/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --all-extras --python-version 3.11 --quiet pyproject.toml -o requirements.lock
 
+# RUNLEVEL=1: no package may start a service of its own; the tests start theirs.
 system-deps: ## Install what the tests need from the system's package manager (as root)
 	@missing=""; for package in $(APT_PACKAGES); do dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	if [ -n "$$missing" ]; then \
 	  if ! command -v apt-get >/dev/null; then echo "Not a Debian system: install the equivalents of$$missing, then run the tests with $(PY) -m pytest" >&2; exit 1; fi; \
 	  if [ "$$(id -u)" != 0 ]; then echo "Missing system packages. As root: apt-get install$$missing" >&2; exit 1; fi; \
-	  echo "Installing$$missing"; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; fi
+	  echo "Installing$$missing"; apt-get -qq update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; fi
 
 broker:
 	@if ! command -v mosquitto >/dev/null && [ ! -x /usr/sbin/mosquitto ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
