@@ -1,6 +1,6 @@
 """The launcher as a process. INT and TERM stop it cleanly.
 
-    python -m services.fleet DIR [--kafka-jars DIR] [--secure] [--host NAME]...
+    python -m services.fleet DIR [--kafka-jars DIR] [--secure] [--host NAME]... [--service NAME]...
 
 Exit 3 when a server cannot be had or the folder is another launcher's; the reason is the last line it says.
 """
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kafka-jars", type=Path)
     parser.add_argument("--secure", action="store_true")
     parser.add_argument("--host", action="append", default=[])
+    parser.add_argument("--service", action="append", default=[])
     options = parser.parse_args(arguments)
     end_with_parent()
     os.umask(0o077)
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
         options.kafka_jars,
         is_secure=options.secure,
         hosts=tuple(options.host),
+        services=tuple(options.service),
     )
     try:
         Launcher(plan, _say).run(signals)

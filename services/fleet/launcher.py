@@ -20,6 +20,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ RECORD = "fleet.json"
 CONFIG = "fleet.yaml"
 LOCK = "fleet.lock"
 PORTS = "ports.json"
-NAMES = ("kafka", "kafka_controller", "kafka_internal", "mqtt", "postgres")
+NAMES = ("kafka", "kafka_controller", "kafka_internal", "mqtt", "postgres", "http")
 KAFKA_NAMES = ("kafka", "kafka_internal", "kafka_controller")
 SECURITY = "security"
 DELAY_FIRST_S = 0.5
@@ -67,6 +68,8 @@ class LauncherPlan:
     """TLS, users and rights; a folder that was secured once stays so."""
     hosts: tuple[str, ...] = ()
     """More names in the servers' certificates than those of loopback."""
+    services: tuple[str, ...] = ()
+    """Services of the centre that are kept running beside the servers, by their names for `ampward service`."""
 
 
 @dataclass(slots=True)
@@ -124,6 +127,7 @@ class Launcher:
         mqtt_security = vault.mosquitto_lines() if vault is not None else ()
         mqtt = MosquittoPlan(folder / "mqtt", logs / "mqtt.log", ports["mqtt"], mqtt_security)
         self._addresses = {"kafka": kafka.bootstrap, "mqtt": mqtt.url, "postgres": postgres.url}
+        http = f"127.0.0.1:{ports['http']}"
         makers: tuple[Callable[[], Server], ...] = (
             lambda: kafka_server(kafka),
             lambda: postgres_server(postgres),
@@ -132,17 +136,23 @@ class Launcher:
         for make in makers:
             if signals.ended.is_set():
                 return
-            server = make()
-            self._kept.append(_Kept(server, Started(server), monotonic()))
+            self._keep(make())
         for kept in self._kept:
             assert kept.started is not None
             kept.started.wait_ready()
             self.say(f"{kept.server.name}: ready at {self._addresses[kept.server.name]}")
         access = vault.access(kafka.bootstrap) if vault is not None else Access(kafka.bootstrap)
         asyncio.run(self._set_up(access, book))
-        write_private(folder / CONFIG, config(self._addresses, self.plan.shape, is_secure=vault is not None))
+        write_private(folder / CONFIG, config(self._addresses, http, self.plan.shape, is_secure=vault is not None))
+        for name in self.plan.services:
+            self._keep(service(folder, name))
+            self.say(f"{name}: started")
+        self._addresses["gateway"] = f"http://{http}" if "gateway" in self.plan.services else ""
         self._write_record()
         self.say(f"the fleet's servers are ready: {folder / RECORD}")
+
+    def _keep(self, server: Server) -> None:
+        self._kept.append(_Kept(server, Started(server), monotonic()))
 
     def _jars(self) -> Path:
         self.say("kafka: looking for its jars (Maven fetches them once, that takes a minute)")
@@ -162,7 +172,6 @@ class Launcher:
         record = {
             **self._addresses,
             "postgres_url_file": str(self.plan.folder / "postgres" / "postgres.url"),
-            "gateway": "",
             "pids": {"launcher": os.getpid(), **pids},
         }
         write_private(self.plan.folder / RECORD, json.dumps(record, indent=2) + "\n")
@@ -207,13 +216,15 @@ class Launcher:
         self.say(f"{kept.server.name}: ready again")
 
     def _stop(self) -> None:
-        """All at once, so that the slowest decides; then one by one to their end."""
+        """The services first, while their servers are there to hand over to; in each half the slowest decides."""
         (self.plan.folder / RECORD).unlink(missing_ok=True)
         started = [kept.started for kept in self._kept if kept.started is not None]
-        for each in started:
-            each.signal(each.server.stop_signal)
-        for each in started:
-            each.close()
+        for is_service in (True, False):
+            half = [each for each in started if (each.server.name in self.plan.services) is is_service]
+            for each in half:
+                each.signal(each.server.stop_signal)
+            for each in half:
+                each.close()
         self._kept.clear()
         if started:
             self.say("the fleet's servers are stopped")
@@ -232,7 +243,13 @@ def vault_of(plan: LauncherPlan) -> Vault | None:
     return open_vault(folder, datetime.datetime.now(datetime.UTC), plan.hosts)
 
 
-def config(addresses: Mapping[str, str], shape: Shape, *, is_secure: bool) -> str:
+def service(folder: Path, name: str) -> Server:
+    """A service of the centre as something that is kept running; it waits for its servers itself."""
+    command = (str(Path(sys.executable).with_name("ampward")), "service", name, "--config", str(folder / CONFIG))
+    return Server(name, command, folder / "logs" / f"{name}.log", is_ready=lambda _started: True)
+
+
+def config(addresses: Mapping[str, str], http: str, shape: Shape, *, is_secure: bool) -> str:
     """The centre's configuration for these servers, as shared.runtime.fleet_file reads it."""
     users = '"security/users/{service}'
     kafka = [f'  bootstrap: "{addresses["kafka"]}"', f"  security: {'tls' if is_secure else 'plain'}"]
@@ -243,6 +260,7 @@ def config(addresses: Mapping[str, str], shape: Shape, *, is_secure: bool) -> st
     parts = f"partitions: {shape.partitions}, replication: {shape.replication}, min_insync: {shape.min_insync}"
     lines = ["# Written by `ampward fleet up` at each start.", "version: 1", "kafka:", *kafka]
     lines += [f"  topics: {{{parts}}}", "postgres: {url_file: postgres/postgres.url}", "mqtt:", *mqtt]
+    lines += [f'http: "{http}"', "data: services"]
     return "\n".join(lines) + "\n"
 
 

@@ -35,6 +35,10 @@ def _ampward(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *words], capture_output=True, text=True, timeout=300, check=False)
 
 
+def _wait_for_another(folder: Path, name: str, pid: int) -> None:
+    wait_for(lambda: _record(folder)["pids"][name] != pid, within_s=60, name=f"another {name}")
+
+
 async def _answer(url_file: str) -> int:
     connection = await asyncpg.connect(Path(url_file).read_text().strip())
     try:
@@ -58,8 +62,9 @@ async def test_the_servers_work_and_come_back_until_they_are_told_to_stop(tmp_pa
         assert again.returncode == 3
         assert f"is run by pid {pids['launcher']}" in again.stdout
 
-        os.kill(pids["mqtt"], signal.SIGKILL)
-        wait_for(lambda: _record(folder)["pids"]["mqtt"] != pids["mqtt"], within_s=30, name="another mosquitto")
+        for name in ("mqtt", "processor"):
+            os.kill(pids[name], signal.SIGKILL)
+            _wait_for_another(folder, name, pids[name])
         assert _record(folder)["mqtt"] == record["mqtt"]
         assert is_listening(parse_url(record["mqtt"]))
         pids = _record(folder)["pids"]
@@ -116,6 +121,14 @@ def test_a_missing_program_is_named_with_what_installs_it(tmp_path: Path, monkey
         find_programs()
     with pytest.raises(ServerAbsent, match="apt-get install mosquitto"):
         mosquitto_server(MosquittoPlan(tmp_path / "m", tmp_path / "log", 1))
+
+
+def test_a_service_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Before anything is started."""
+    ran = _ampward("fleet", "up", "--dir", tmp_path / "fleet", "--services", "procesor")
+    assert ran.returncode == 2
+    assert "--services procesor: no such service, allowed: processor" in ran.stderr
+    assert not (tmp_path / "fleet").exists()
 
 
 def test_a_folder_has_one_launcher(tmp_path: Path) -> None:

@@ -49,20 +49,25 @@ def up(
     host: Annotated[
         list[str] | None, typer.Option("--host", help="A further name of this machine in the certificates.")
     ] = None,
+    services: Annotated[
+        str, typer.Option("--services", help="Services of the centre to keep running too, by comma; empty: none.")
+    ] = "processor",
     kafka_jars: Annotated[
         Path | None, typer.Option("--kafka-jars", help="Folder with Kafka's jars; else Maven fetches the pinned ones.")
     ] = None,
 ) -> int:
-    """Start Apache Kafka, Mosquitto and PostgreSQL on free ports of loopback, make the topics, write DIR/fleet.json.
+    """Start Apache Kafka, Mosquitto and PostgreSQL on free ports of loopback, the topics and the centre's services.
 
-    Returns when everything is ready; the servers run on until `ampward fleet down`. They listen on loopback only, in
-    clear unless --secure is given at the folder's first start. DIR/fleet.yaml is for `ampward service`.
+    Writes DIR/fleet.json {kafka, mqtt, postgres, gateway, pids} when everything is ready and returns; all of it runs on
+    until `ampward fleet down`. Whatever ends by itself is started again. The servers listen on loopback only, in clear
+    unless --secure is given at the folder's first start. DIR/fleet.yaml is for more of `ampward service`.
     Exit 3 when a server cannot be had or the folder is another launcher's.
 
     Example: ampward fleet up --dir data/fleet
     """
     command = [sys.executable, "-P", "-m", "services.fleet", str(folder)]
     command += ["--kafka-jars", str(kafka_jars)] if kafka_jars is not None else []
+    command += [word for name in _services(services) for word in ("--service", name)]
     command += ["--secure"] if secure else []
     command += [word for name in host or [] for word in ("--host", name)]
     if foreground:
@@ -88,6 +93,16 @@ def up(
         for line in said:
             write(plain(line.rstrip("\n")))
     return Exit.DONE
+
+
+def _services(text: str) -> tuple[str, ...]:
+    """The names. Raises Trouble for one that is no service."""
+    from services.site.command.service import SERVICES
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if wrong := next((name for name in names if name not in SERVICES), ""):
+        raise Trouble(f"--services {wrong}: no such service, allowed: {', '.join(SERVICES)}", Exit.USAGE)
+    return names
 
 
 def down(folder: Folder = FOLDER) -> int:
