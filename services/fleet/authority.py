@@ -1,8 +1,8 @@
 """A certificate authority of the fleet's own: signs its servers' and its clients' certificates, and ends them.
 
-Keys are EC P-256. The authority lives ten years, what it signs one year. A certificate that is no longer good stands
-in the list of revoked ones (crl.pem), which the MQTT broker reads. Real certificates may stand in the same places: the
-servers and clients know files, not this authority.
+Keys are EC P-256. The authority lives ten years, what it signs one year; an authority that is there already is used. A
+certificate that is no longer good stands in the list of revoked ones (crl.pem), which the MQTT broker reads. Servers and
+clients know files and not this authority: certificates from elsewhere may stand in the same places.
 
     ca.pem ca.key       the authority; who has the key can make any identity
     crl.pem             revoked certificates
@@ -45,6 +45,8 @@ class Authority:
         self.folder = folder
         self._now = now
         if not (folder / "ca.key").exists():
+            if self.ca_file.exists():
+                raise ConfigError(f"{folder}: ca.pem is there and its key ca.key is not: nothing can be signed")
             self._make()
         try:
             self._certificate = x509.load_pem_x509_certificate(self.ca_file.read_bytes())

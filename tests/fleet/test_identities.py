@@ -132,6 +132,10 @@ def test_files_that_are_no_authority_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a certificate authority"):
         Authority(tmp_path, NOW)
     assert (tmp_path / "ca.key").read_text() == "not a key"
+    (tmp_path / "ca.key").unlink()
+    with pytest.raises(ConfigError, match=r"ca\.key is not"):
+        Authority(tmp_path, NOW)
+    assert (tmp_path / "ca.pem").read_text() == "not a certificate"
 
 
 def test_a_book_that_somebody_changed_is_refused_by_name(tmp_path: Path) -> None:
