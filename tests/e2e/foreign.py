@@ -43,6 +43,8 @@ class ForeignDevice:
         self.port = int(self._process.stdout.readline().split()[1])
         self.coils: dict[int, int] = {}
         self.registers: dict[int, int] = {}
+        self.silences_ms: list[int] = []
+        """After which its watchdog has fallen."""
         self._on_coil = on_coil
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -55,6 +57,8 @@ class ForeignDevice:
                 self.coils[int(address)] = int(value)
                 if self._on_coil is not None:
                     self._on_coil(self, int(address), int(value))
+            elif table == "watchdog":
+                self.silences_ms.append(int(value))
             else:
                 self.registers[int(address)] = int(value)
 

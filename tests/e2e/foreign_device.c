@@ -4,6 +4,10 @@
  * stdin:  h ADDRESS VALUE   set a holding register          d ADDRESS VALUE   set a discrete input
  *         c ADDRESS VALUE   set a coil behind the master's back
  * stdout: "coil ADDRESS VALUE" whenever a master changes a coil, "reg ADDRESS VALUE" for a register.
+ *
+ * It has a watchdog: register 100 is its time in tenths of a second, 101 enables it, 102 holds the safe values of coils
+ * 0 to 15. It begins with a master's first request; when none comes for its time the coils fall to their safe values and
+ * it says "watchdog 100 MS", once for each silence. Registers are 0 at the start: it is off.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,13 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SIZE = 512 };
+enum { SIZE = 512, TIME = 100, ENABLE = 101, SAFE = 102 };
 
 static modbus_mapping_t *map;
 static uint8_t coils_seen[SIZE];
 static uint16_t registers_seen[SIZE];
+static long heard_ms; /* 0: by nobody since the start or since the watchdog has fallen */
 
 static void tell_changes(void) {
     for (int i = 0; i < SIZE; i++) {
@@ -33,6 +39,21 @@ static void tell_changes(void) {
         }
     }
     fflush(stdout);
+}
+
+static long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void watch(void) {
+    long silent_ms = now_ms() - heard_ms;
+    if (!heard_ms || !map->tab_registers[ENABLE] || silent_ms < map->tab_registers[TIME] * 100) return;
+    heard_ms = 0;
+    for (int i = 0; i < 16; i++) map->tab_bits[i] = map->tab_registers[SAFE] >> i & 1;
+    printf("watchdog %d %ld\n", TIME, silent_ms);
+    tell_changes();
 }
 
 static int obey_line(void) {
@@ -63,7 +84,9 @@ int main(int argc, char **argv) {
     FD_SET(0, &open);
     for (;;) {
         fd_set ready = open;
-        if (select(highest + 1, &ready, NULL, NULL, NULL) < 0) return 1;
+        struct timeval turn = {0, 20000};
+        if (select(highest + 1, &ready, NULL, NULL, &turn) < 0) return 1;
+        watch();
         for (int fd = 0; fd <= highest; fd++) {
             uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
             if (!FD_ISSET(fd, &ready)) continue;
@@ -78,6 +101,7 @@ int main(int argc, char **argv) {
             } else {
                 modbus_set_socket(bus, fd);
                 int size = modbus_receive(bus, query);
+                if (size > 0) heard_ms = now_ms();
                 if (size > 0) modbus_reply(bus, query, size, map);
                 if (size < 0) {
                     close(fd);

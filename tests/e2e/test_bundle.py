@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.depot import FAN, Depot
+from tests.e2e.depot import FAN, IO, Depot
 from tests.e2e.foreign import ForeignDevice, ampward, running, wait_for
 from tests.testkit.process import is_alive
 
@@ -26,14 +26,26 @@ for package in (services, shared):
 import cryptography.hazmat.primitives.kdf.scrypt, duckdb
 """
 pytestmark = pytest.mark.timeout(1200)
+WATCHDOG_TENTHS = 100
+"""A module falls to its safe values within ten seconds of silence (G4)."""
+WATCHDOG = f"watchdog: {{table: holding, address: 100, unit: 100ms, value: {WATCHDOG_TENTHS}, enable: 101, safe: 102}}"
 
 
 class Watched(Depot):
-    """A depot that keeps every value that any master has written to the fan's coil, in order."""
+    """A depot whose relay module has a watchdog; every value that any master has written to the fan's coil is kept, in
+    order."""
 
     def __init__(self, folder: Path) -> None:
         self.written: list[int] = []
         super().__init__(folder)
+        (folder / "io.yaml").write_text(IO.replace("watchdog: none", WATCHDOG))
+        for address, value in ((100, WATCHDOG_TENTHS), (101, 1), (102, 0b101)):
+            self.io.set("h", address, value)
+
+    @property
+    def silences_ms(self) -> list[int]:
+        """After which the module's own watchdog has fallen."""
+        return self.io.silences_ms
 
     def _blow(self, device: ForeignDevice, address: int, value: int) -> None:
         if address == FAN:
@@ -152,12 +164,15 @@ def test_a_guard_that_an_older_program_left_behind_makes_room(bundle: Path, depo
             assert not is_alive(left)
             wait_for("the alarm", lambda: newer.alarms()["h2_alarm"]["state"] == "B")
             assert depot.fan() == 1
+            assert newer.outputs()["depot/r1/io1-do0"]["demand"] == "on"
+            assert depot.silences_ms == []
             newer.stop()
     assert 0 not in depot.written[demanded:]
 
 
 def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, depot: Watched, tmp_path: Path) -> None:
-    """Gas over 2 % while the newer bundle goes over the old one and the service restarts: the coil stays on throughout.
+    """Gas over 2 % while the newer bundle goes over the old one and the service restarts: the coil stays on throughout,
+    its demand goes on, and the module is never left alone for so long that its own watchdog falls.
 
     The newer program goes on with the older one's data folder, and its log verifies and replays.
     """
@@ -180,8 +195,11 @@ def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, depot: Watched, 
         wait_for("the newer program", lambda: "+next" in (depot.data / "program.json").read_text())
         wait_for("the alarm", lambda: site.alarms()["h2_alarm"]["state"] == "B")
         assert depot.fan() == 1
+        assert site.outputs()["depot/r1/io1-do0"]["demand"] == "on"
+        assert depot.silences_ms == []
         site.stop()
     assert 0 not in depot.written[demanded:]
+    wait_for("the watchdog, when nobody is there", lambda: depot.silences_ms, seconds=WATCHDOG_TENTHS / 10 + 10)
     assert json.loads((depot.data / "program.json").read_text())["version"].endswith("+next")
     for command in ("verify", "replay"):
         checked = ampward(command, str(depot.data))
