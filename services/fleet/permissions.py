@@ -6,7 +6,7 @@
     kpi         events sites
     notifier    events live sites                       commands deliveries deadletter
     history     inputs events deliveries rulesets sites deadletter
-    gateway     events live state deliveries rulesets sites   commands
+    gateway     events live commands sites              commands
     bridge      commands sites                          inputs live rulesets deadletter
     fleet       inputs events live deliveries deadletter sites state rulesets   inputs live rulesets
 
@@ -41,7 +41,7 @@ SERVICES: Final = {
     "kpi": Role((EVENTS, SITES), ()),
     "notifier": Role((EVENTS, LIVE, SITES), (COMMANDS, DELIVERIES, DEADLETTER)),
     "history": Role((INPUTS, EVENTS, DELIVERIES, RULESETS, SITES), (DEADLETTER,)),
-    "gateway": Role((EVENTS, LIVE, STATE, DELIVERIES, RULESETS, SITES), (COMMANDS,)),
+    "gateway": Role((EVENTS, LIVE, COMMANDS, SITES), (COMMANDS,)),
     "bridge": Role((COMMANDS, SITES), (INPUTS, LIVE, RULESETS, DEADLETTER)),
     "fleet": Role((INPUTS, EVENTS, LIVE, DELIVERIES, DEADLETTER, SITES, STATE, RULESETS), (INPUTS, LIVE, RULESETS)),
 }

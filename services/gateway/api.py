@@ -6,7 +6,7 @@ body (services.gateway.problems).
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from time import time_ns
 from typing import Annotated, Any, Protocol, TypeVar
@@ -30,7 +30,7 @@ from services.gateway.roles import Role, allowed, needed
 from services.gateway.stream import STREAMS_MAX, EventFilter, EventStream, Source
 from services.gateway.times import rfc3339
 from services.gateway.upkeep_api import add_upkeep
-from services.gateway.views import CURSOR_MAX, CommandAnswer, CommandState, GatewayViews, IdReused, Stand
+from services.gateway.views import CURSOR_MAX, CommandAnswer, CommandState, GatewayViews, IdReused, SiteItem, Stand
 from shared.domain.events import FAMILIES, is_type_prefix
 from shared.domain.ids import ID_ALLOWED as NAME_ALLOWED
 from shared.domain.ids import SITE_ROOM, is_id, site_of
@@ -61,10 +61,10 @@ def create_app(
     past: PastViews | None = None,
     *,
     rates: Rates | None = None,
-    has_upkeep: bool = True,
+    fleet: Callable[[], tuple[SiteItem, ...]] | None = None,
 ) -> FastAPI:
     """The application; ``keys`` may be the machine token alone. ``app.state.stopping`` ends its open streams: set it
-    before the server stops."""
+    before the server stops. ``fleet`` tells how the sites stand, at a fleet's centre: its parts are the sites' own."""
     ring = KeyRing(keys) if isinstance(keys, str) else keys
     app = FastAPI(
         title="Ampward",
@@ -83,8 +83,10 @@ def create_app(
     _add_state(app, views)
     _add_events(app, views, ring)
     _add_commands(app, views)
-    if has_upkeep:
+    if fleet is None:
         add_upkeep(app, views)
+    else:
+        _add_sites(app, fleet)
     if past is not None:
         add_past(app, past, lambda: time_ns() // 1_000_000)
     return app
@@ -153,6 +155,12 @@ def _add_state(app: FastAPI, views: GatewayViews) -> None:
     @app.get("/api/v1/status", response_model=shapes.StatusJson, responses=_COMMON, summary="The box itself")
     async def status() -> Response:
         return shapes.json_response(shapes.status(views.status(), views.readiness()))
+
+
+def _add_sites(app: FastAPI, fleet: Callable[[], tuple[SiteItem, ...]]) -> None:
+    @app.get("/api/v1/sites", response_model=shapes.SitesJson, responses=_COMMON, summary="How the sites stand")
+    async def sites(request: Request) -> Response:
+        return shapes.json_response({"items": [shapes.site(item) for item in _seen(fleet(), request)]})
 
 
 class _Named(Protocol):

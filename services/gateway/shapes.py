@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.gateway.times import rfc3339
-from services.gateway.views import AlarmItem, CommandAnswer, OutputItem, PointItem, Readiness, SiteStatus
+from services.gateway.views import AlarmItem, CommandAnswer, OutputItem, PointItem, Readiness, SiteItem, SiteStatus
 
 
 class AlarmJson(BaseModel):
@@ -27,6 +27,7 @@ class AlarmJson(BaseModel):
     unit: str
     guidance: str
     until: str | None = Field(description="When a shelving or an out-of-service ends, else null.")
+    pending: str = Field(description="At a fleet's centre: acts that the site has not answered yet, as `ack pending`.")
     undurable: bool = Field(description="The log takes nothing at present: this may not outlive a power cut.")
 
 
@@ -61,6 +62,25 @@ class OutputJson(BaseModel):
 
 class OutputsJson(BaseModel):
     items: list[OutputJson]
+
+
+class SiteJson(BaseModel):
+    id: str
+    heard_at: str | None = Field(description="When its newest record came, by the fleet's clock.")
+    silent: bool = Field(description="Nothing came for a minute: its values are unknown.")
+    clock_offset_ms: int = Field(description="How much its clock is behind the fleet's, the way of a record included.")
+    log_id: str
+    site_seq: int = Field(description="How far its log is known to be.")
+    decided_seq: int = Field(description="How far the centre has decided it again: the difference is the backlog.")
+    decided_at: str | None
+    chain_head: str = Field(description="Of its chain after decided_seq.")
+    decision: str = Field(description="Decision version of its newest event.")
+    core_version: int
+    different: int = Field(description="Blocks whose events differed, since this gateway began.")
+
+
+class SitesJson(BaseModel):
+    items: list[SiteJson]
 
 
 class CheckJson(BaseModel):
@@ -137,6 +157,7 @@ def alarm(item: AlarmItem, *, undurable: bool) -> dict[str, Any]:
         "unit": item.unit,
         "guidance": item.guidance,
         "until": rfc3339(item.until_at_ms),
+        "pending": item.pending,
         "undurable": undurable,
     }
 
@@ -149,6 +170,23 @@ def point(item: PointItem) -> dict[str, Any]:
         "quality": item.quality,
         "no_data": item.no_data,
         "at": rfc3339(item.at_ms),
+    }
+
+
+def site(item: SiteItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "heard_at": rfc3339(item.heard_at_ms),
+        "silent": item.is_silent,
+        "clock_offset_ms": item.clock_offset_ms,
+        "log_id": item.log_id,
+        "site_seq": item.site_seq,
+        "decided_seq": item.decided_seq,
+        "decided_at": rfc3339(item.decided_at_ms),
+        "chain_head": item.chain_head,
+        "decision": item.decision,
+        "core_version": item.core_version,
+        "different": item.different,
     }
 
 

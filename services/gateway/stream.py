@@ -137,6 +137,7 @@ class EventStream:
             elif not self._follow:
                 return
             else:
+                cursor = self._source.pages.pass_over(cursor, self._wanted.wants)
                 yield b"" if await _woken(wake) else b": still here\n\n"
 
 

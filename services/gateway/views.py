@@ -52,6 +52,8 @@ class AlarmItem:
     guidance: str
     until_at_ms: int = 0
     """When a shelving or an out-of-service ends, by the wall clock as far as it is known now."""
+    pending: str = ""
+    """Acts at the centre that the site has not answered yet, such as ``ack pending``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,31 @@ class SiteStatus:
     """Ids of the rooms."""
     rooms_before: tuple[str, ...] = ()
     """Names that rooms had: events of then have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteItem:
+    """One site of a fleet, as its records tell."""
+
+    id: str
+    heard_at_ms: int
+    is_silent: bool
+    """Nothing came for so long that its values are not shown any more."""
+    clock_offset_ms: int
+    """How much its clock is behind the fleet's, the way of a record included."""
+    log_id: str
+    site_seq: int
+    """How far its log is known to be."""
+    decided_seq: int
+    """How far the centre has decided it again; the difference is the backlog."""
+    decided_at_ms: int
+    chain_head: str
+    """Of its chain after ``decided_seq``, hexadecimal."""
+    decision: str
+    """Hash of the decision version of its newest event."""
+    core_version: int
+    different: int
+    """Blocks that differed, since this gateway began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +304,8 @@ class GatewayViews(Protocol):
 
     def pass_over(self, cursor: Stand | None, wanted: Callable[[About], bool]) -> Stand | None:
         """A place to go on from instead of ``cursor``: no event that is wanted lies between them. For readers who want
-        little of much: many unwanted events are passed over at once, without being looked at one by one."""
+        little of much: many unwanted events are passed over at once, without being looked at one by one. Who found
+        nothing new asks too, so that his place does not grow old."""
         ...
 
     async def wait_for_events(self, cursor: Stand | None, timeout_s: float) -> bool:

@@ -1,7 +1,8 @@
 """What operators see at once <-> bytes: one JSON object. Record of ampward.live.v1.
 
-The newest values and the site's own events, sent beside the blocks and never decided on: while a backlog drains, they
-are what the centre knows of now. Events are known again by their ids when they come a second time by the blocks.
+The newest values, alarms and outputs, the site's own events and its answers to commands, sent beside the blocks and
+never decided on: while a backlog drains, they are what the centre knows of now. Events are known again by their ids
+when they come a second time by the blocks.
 
 Promises: what was encoded decodes to the same, each event byte for byte. Refuses (WireError): anything else.
 Limits: a record is at most LIVE_BYTES_MAX; who writes cuts.
@@ -32,8 +33,60 @@ class LivePoint(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class LiveAlarm(msgspec.Struct, frozen=True):
+    """An alarm that is not plainly normal, as GET /api/v1/alarms shows it; 0 is an instant that never was."""
+
+    id: Text
+    rule: Text
+    point: Text
+    severity: Text
+    state: Text
+    condition: Text
+    override: Text
+    occurrence: Text
+    since_at_ms: int
+    value: Text
+    unit: Text
+    guidance: Text
+    until_at_ms: int
+
+
+class LiveOutput(msgspec.Struct, frozen=True):
+    """An output, as GET /api/v1/outputs shows it."""
+
+    id: Text
+    kind: Text
+    demand: Text
+    by: tuple[Text, ...]
+    read_back: Text
+    proof: Text
+    armed: bool
+    supervision: Text
+
+
+class LiveRefusal(msgspec.Struct, frozen=True):
+    """Why one room refused a command."""
+
+    room: Text
+    reason: Text
+    text: Text
+
+
+class LiveAnswer(msgspec.Struct, frozen=True):
+    """What the site's log decided on a command of the centre, by the command's id."""
+
+    id: Text
+    accepted: bool
+    reason: Text = ""
+    text: Text = ""
+    occurrence: Text = ""
+    """The present one, and its severity, when the command was refused."""
+    severity: Text = ""
+    refusals: tuple[LiveRefusal, ...] = ()
+
+
 class Live(msgspec.Struct, kw_only=True, frozen=True):
-    """One record: events, points or both."""
+    """One record; one with nothing in it says that the site is there."""
 
     v: int = VERSION
     site: Text
@@ -45,6 +98,13 @@ class Live(msgspec.Struct, kw_only=True, frozen=True):
     """The events are not in the site's log yet: its disk takes nothing."""
     events: tuple[msgspec.Raw, ...] = ()
     points: tuple[LivePoint, ...] = ()
+    answers: tuple[LiveAnswer, ...] = ()
+    alarms: tuple[LiveAlarm, ...] = ()
+    alarms_gone: tuple[Text, ...] = ()
+    """Ids of those that are plainly normal again."""
+    outputs: tuple[LiveOutput, ...] = ()
+    anew: bool = False
+    """All points, alarms and outputs of the site follow from this record on: what was known before is over."""
 
     def event_bytes(self) -> tuple[bytes, ...]:
         return tuple(map(bytes, self.events))

@@ -43,6 +43,23 @@ COMMAND_ORDER = orders.command_order(COMMAND, site="s", sent_at_ms=WALL_MS, ttl_
 RESEND = orders.Resend(id="x1", from_seq=7, epoch=3, state=True, **_TO)  # type: ignore[arg-type]
 LEASE = orders.OutputLease(id="x2", output="s/r1/io1-do0", epoch=1, number=2, on_ms=60_000, reason="drill", **_TO)  # type: ignore[arg-type]
 NOTIFY = orders.NotifyLease(id="x3", holder="centre-1", epoch=1, number=9, for_ms=5000, **_TO)  # type: ignore[arg-type]
+OCCURRENCE = "a" * 32
+REFUSALS = (live.LiveRefusal("r1", "severity-rose", "it is critical"),)
+ALARM = live.LiveAlarm(
+    id="s/r1/gas1-h2/h2_alarm",
+    rule="h2_alarm",
+    point="s/r1/gas1-h2",
+    severity="critical",
+    state="B",
+    condition="true",
+    override="none",
+    occurrence=OCCURRENCE,
+    since_at_ms=WALL_MS,
+    value="2.1",
+    unit="%vol",
+    guidance="leave the room",
+    until_at_ms=0,
+)
 LIVE = live.Live(
     site="s",
     log_id=LOG_ID,
@@ -50,6 +67,11 @@ LIVE = live.Live(
     sent_at_ms=WALL_MS,
     events=live.raw_events((event(10, 0, 5).data,)),
     points=(live.LivePoint("s/r1/gas1-h2", "2.1", "%vol", "good", "", WALL_MS),),
+    answers=(live.LiveAnswer("c1", False, "severity-rose", "it is critical", OCCURRENCE, "critical", REFUSALS),),  # noqa: FBT003
+    alarms=(ALARM,),
+    alarms_gone=("s/r1/gas1-h2/h2_prealarm",),
+    outputs=(live.LiveOutput("s/r1/io1-do0", "fan", "on", ("h2_alarm",), "on", "proven", True, "watchdog"),),  # noqa: FBT003
+    anew=True,
 )
 DELIVERY = deliveries.Delivery(
     id="m1",

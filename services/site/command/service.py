@@ -15,6 +15,7 @@ from services.site.command.trouble import Exit, Trouble
 SERVICES = {
     "processor": "services.processor.app",
     "kpi": "services.processor.kpi",
+    "gateway": "services.gateway.centre.service",
 }
 """Module by service; each has ``main(plan: FleetPlan) -> int`` and runs until INT or TERM."""
 EXTRA = "the extra ampward[fleet] is not installed"

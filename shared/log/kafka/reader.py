@@ -105,6 +105,21 @@ class Reader:
             else:
                 return {Place(each.topic, each.partition): offset for each, offset in found.items()}
 
+    async def taken_since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
+        """The first offset of each place that the broker took at this instant or later, by its clock; the end where
+        there is none."""
+        wanted = list(places)
+        while True:
+            client = await self._kept.client()
+            try:
+                found = await client.offsets_for_times({TopicPartition(*place): at_ms for place in wanted})
+                ends = await client.end_offsets([TopicPartition(*place) for place in wanted])
+            except TROUBLE as fault:
+                await self._kept.throw_away(client, f"{type(fault).__name__}: {fault}")
+            else:
+                begins = {each: told.offset for each, told in found.items() if told is not None}
+                return {Place(*each): begins.get(each, end) for each, end in ends.items()}
+
     async def close(self) -> None:
         await self._kept.close()
 

@@ -1,0 +1,141 @@
+"""Reads what the gateway shows: both lanes of events, newest points, registrations, orders on their way down.
+
+    begin    the last BLOCKS_BACK batches of each partition, POINTS_BACK_MS of the live lane, ORDERS_BACK_MS of orders,
+             all registrations; returns when what was there at that moment has been taken
+    follow   everything that comes, until cancelled
+
+One reader without a group: every replica has all of it. A record that cannot be read is told and left out.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from services.gateway.centre.batch import read_batch, read_live
+from services.gateway.centre.orders import Orders
+from services.gateway.centre.picture import Picture
+from services.gateway.centre.stands import place
+from services.gateway.centre.tail import Lane, Tail
+from shared.bus.registry import COMMANDS, EVENTS, LIVE, SITES
+from shared.domain.errors import WireError
+from shared.log.kafka.access import Access
+from shared.log.kafka.reader import BEGINNING, Reader
+from shared.log.kafka.records import Place, Record, Tell
+from shared.wire.orders import CommandOrder, decode_order
+from shared.wire.registrations import decode_registration
+
+BLOCKS_BACK: Final = 200
+POINTS_BACK_MS: Final = 360_000
+"""An uplink sends all points every five minutes."""
+ORDERS_BACK_MS: Final = 1_200_000
+"""Twice the time that a command may take."""
+LOOK_S: Final = 0.5
+
+
+class Wanted(NamedTuple):
+    """Where a fleet's topics are."""
+
+    access: Access
+    prefix: str
+    partitions: int
+
+
+class Follower:
+    """``begin`` before everything else: it makes the tail."""
+
+    tail: Tail
+
+    def __init__(
+        self, wanted: Wanted, picture: Picture, orders: Orders, *, wall_ms: Callable[[], int], tell: Tell
+    ) -> None:
+        self._wanted = wanted
+        self._picture = picture
+        self._orders = orders
+        self._wall_ms = wall_ms
+        self._tell = tell
+        self._reader: Reader | None = None
+        self._trouble = ""
+
+    def trouble(self) -> str:
+        """Why nothing is read at present; empty when all is well."""
+        return self._trouble
+
+    def _on_client(self, event: str, words: str) -> None:
+        """What our client tells; its trouble is over when records come again."""
+        self._trouble = f"{event}: {words}"
+        self._tell(event, words)
+
+    def _places(self, topic: str) -> list[Place]:
+        return [Place(self._wanted.prefix + topic, p) for p in range(self._wanted.partitions)]
+
+    async def begin(self, run: str) -> None:
+        """Returns when everything that was there is in memory."""
+        events, live, orders, sites = (self._places(topic.name) for topic in (EVENTS, LIVE, COMMANDS, SITES))
+        everything = dict.fromkeys([*events, *live, *orders, *sites], BEGINNING)
+        now_ms = self._wall_ms()
+        async with Reader(self._wanted.access, everything, "gateway-begin", tell=self._tell) as reader:
+            ends = await reader.ends(everything)
+            starts = {each: max(reader.offset(each), ends[each] - BLOCKS_BACK) for each in events}
+            starts |= await reader.taken_since(live, now_ms - POINTS_BACK_MS)
+            starts |= await reader.taken_since(orders, now_ms - ORDERS_BACK_MS)
+            starts |= dict.fromkeys(sites, BEGINNING)
+        self.tail = Tail(run, *(tuple(place(starts[each]) for each in lane) for lane in (events, live)))
+        self._reader = Reader(self._wanted.access, starts, "gateway", tell=self._on_client)
+        while any([await self._reader.passed(each) < end for each, end in ends.items()]):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._take(self._reader)
+
+    async def follow(self) -> None:
+        """Until cancelled; ``begin`` comes first."""
+        assert self._reader is not None, "begun"
+        while True:
+            await self._take(self._reader)
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            await self._reader.close()
+
+    async def _take(self, reader: Reader) -> None:
+        records = await reader.take()
+        self._trouble = ""
+        for record in records:
+            match record.place.topic.removeprefix(self._wanted.prefix):
+                case EVENTS.name:
+                    self._take_batch(record)
+                case LIVE.name:
+                    self._take_live(record)
+                case _:
+                    self._note(record)
+
+    def _take_batch(self, record: Record) -> None:
+        found = read_batch(record, self._tell)
+        if found is None:
+            return
+        batch, events = found
+        self.tail.extend(Lane.BLOCKS, record.place.partition, record.offset, events)
+        self.tail.settle(batch.site, batch.log_id, batch.last_seq)
+        self._picture.take_batch(batch, events[-1][0].version if events else "", record.at_ms)
+
+    def _take_live(self, record: Record) -> None:
+        found = read_live(record, self._tell)
+        if found is None:
+            return
+        live, events = found
+        self.tail.extend(Lane.LIVE, record.place.partition, record.offset, events)
+        self._picture.take_live(live, record.at_ms)
+        for answer in live.answers:
+            self._orders.take_answer(live.site, answer)
+
+    def _note(self, record: Record) -> None:
+        """A registration, or an order on its way down."""
+        if record.value is None:
+            return
+        try:
+            if record.place.topic == self._wanted.prefix + SITES.name:
+                self._picture.register(decode_registration(record.value))
+            elif isinstance(order := decode_order(record.value), CommandOrder):
+                self._orders.note(order)
+        except WireError as fault:
+            self._tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset}: {fault}")

@@ -1,0 +1,119 @@
+"""`ampward service gateway`: the fleet's interface until INT or TERM.
+
+Tokens stand in the service's data folder as at a site: DIR/token, made at the first start, is the machine token, named
+ones are made by `ampward user`. Replicas share the folder's files by whatever puts them there (a secret, a volume).
+Exit 0 for a clean end, 3 when it cannot start.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex, token_urlsafe
+from time import time_ns
+
+from services.gateway.address import bind_loopback
+from services.gateway.api import create_app
+from services.gateway.centre.follower import Follower, Wanted
+from services.gateway.centre.older import Older
+from services.gateway.centre.orders import Orders
+from services.gateway.centre.picture import Picture
+from services.gateway.centre.stands import PARTITIONS_MAX, RUN_BYTES, StandText
+from services.gateway.centre.views import FleetViews
+from services.gateway.keys import KeyRing, Keys
+from services.gateway.server import Gateway
+from shared.bus.registry import COMMANDS, EVENTS, LIVE, SITES, Shape
+from shared.domain.errors import AmpwardError, ConfigError
+from shared.log.kafka.access import Access
+from shared.log.kafka.producer import Producer
+from shared.log.kafka.records import Tell
+from shared.log.kafka.topics import check
+from shared.runtime import places
+from shared.runtime.fleet_file import FleetPlan
+from shared.runtime.logging import configure, logger
+
+TOPICS = (EVENTS, LIVE, COMMANDS, SITES)
+GIVE_UP_S = 10.0
+"""A person who commands waits for an answer: a command that Kafka does not take by then is told as not taken."""
+CANNOT_START = 3
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """What a fleet's gateway is started with."""
+
+    access: Access
+    shape: Shape
+    keys: Keys | str
+    http: str
+    prefix: str = ""
+
+
+def wall_ms() -> int:
+    return time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def serving(plan: GatewayPlan, tell: Tell) -> AsyncIterator[Gateway]:
+    """A gateway that answers. Raises TopicsDrifted, KafkaUnavailable, ConfigError, Busy at its start."""
+    partitions = plan.shape.partitions
+    if partitions > PARTITIONS_MAX:
+        raise ConfigError(f"kafka.topics.partitions: {partitions}; a gateway reads at most {PARTITIONS_MAX}")
+    for drift in await check(plan.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
+        tell("topic_drifted", str(drift))
+    picture = Picture(wall_ms)
+    async with Producer(plan.access, "gateway", tell=tell, give_up_s=GIVE_UP_S) as producer:
+        orders = Orders(producer, plan.prefix + COMMANDS.name, picture.registration, wall_ms)
+        wanted = Wanted(plan.access, plan.prefix, partitions)
+        follower = Follower(wanted, picture, orders, wall_ms=wall_ms, tell=tell)
+        older = Older(plan.access, plan.prefix + EVENTS.name, tell)
+        try:
+            await follower.begin(token_hex(RUN_BYTES))
+            views = FleetViews(follower, older, picture, orders, StandText(plan.prefix, partitions), wall_ms)
+            app = create_app(views, plan.keys, fleet=views.site_items)
+            gateway = Gateway(app, bind_loopback(plan.http))
+            await gateway.start()
+            following = asyncio.create_task(follower.follow(), name="follower")
+            try:
+                yield gateway
+            finally:
+                await gateway.stop()
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+        finally:
+            await older.close()
+            await follower.close()
+
+
+def main(plan: FleetPlan) -> int:
+    """Until INT or TERM."""
+    configure("gateway")
+    log = logger()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        made = GatewayPlan(plan.access(), plan.shape, keys_of(Path(plan.data)), plan.http, plan.prefix)
+        async with serving(made, lambda event, words: log.warning(event, words=words)) as gateway:
+            log.info("gateway_started", http=gateway.address)
+            await stop.wait()
+
+    try:
+        asyncio.run(run())
+    except AmpwardError as fault:
+        log.error("cannot_start", why=str(fault))
+        return CANNOT_START
+    return 0
+
+
+def keys_of(data: Path) -> KeyRing:
+    """The tokens of a data folder; a new folder gets a machine token."""
+    places.make_data_folder(data)
+    path = data / places.TOKEN
+    if not path.exists():
+        places.write_file(data, places.TOKEN, f"{token_urlsafe(TOKEN_BYTES)}\n".encode())
+    return KeyRing(path.read_text(encoding="utf-8").strip(), lambda: data / places.TOKENS, wall_ms)

@@ -1,0 +1,86 @@
+"""The fleet's gateway on a real broker: all sites in one stream, over restarts and replicas; commands down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.gateway.centre import tail
+from tests.fleet.centre import Centre
+from tests.fleet.telling_sites import Sites, client_of, gateway, ids, listen
+from tests.testkit.fleet import KafkaBroker
+
+
+@pytest.fixture
+async def centre(kafka: KafkaBroker) -> AsyncIterator[Centre]:
+    async with Centre(kafka, partitions=3) as made:
+        await made.register("depot", "mill")
+        yield made
+
+
+@pytest.fixture
+def sites(centre: Centre) -> Sites:
+    return Sites(centre)
+
+
+async def test_two_sites_are_one_stream(centre: Centre, sites: Sites) -> None:
+    """What was there and what comes later, of both sites, each site's in its order and once."""
+    await sites.batch("depot", 1, 2, 3)
+    await sites.batch("mill", 1, 2)
+    async with gateway(centre) as served, client_of(served) as client:
+        listening = asyncio.create_task(listen(client, 8))
+        await sites.batch("mill", 3)
+        await sites.batch("depot", 4, 5)
+        heard = await asyncio.wait_for(listening, 30)
+        assert [each for each in heard.ids if each.startswith("depot")] == ids("depot", range(1, 6))
+        assert [each for each in heard.ids if each.startswith("mill")] == ids("mill", range(1, 4))
+        assert (await listen(client, since=heard.last)).ids == []
+        assert (await listen(client, site="mill")).ids == ids("mill", range(1, 4))
+
+
+async def test_an_event_of_both_lanes_is_told_once_and_at_once(centre: Centre, sites: Sites) -> None:
+    """The live lane is first while the blocks are behind; what it left out comes by them, in either order."""
+    async with gateway(centre) as served, client_of(served) as client:
+        listening = asyncio.create_task(listen(client, 7))
+        await sites.live("depot", 5, 6)
+        await sites.batch("depot", 1, 2, 3)
+        await sites.batch("depot", 4, 5, 6)
+        await sites.live("depot", 6)
+        await sites.batch("depot", 4, 5, 6)
+        await sites.batch("depot", 7)
+        heard = await asyncio.wait_for(listening, 30)
+        assert sorted(heard.ids) == ids("depot", range(1, 8))
+        everything = (await listen(client)).ids
+        assert sorted(everything) == ids("depot", range(1, 8))
+
+
+async def test_a_reader_goes_on_at_another_replica_from_each_place(centre: Centre, sites: Sites) -> None:
+    """Whatever the last cursor was, another replica tells exactly the rest, and one that starts later all of it."""
+    async with gateway(centre) as one, client_of(one) as client:
+        for number in range(1, 6):
+            await sites.live("depot", 2 * number)
+            await sites.batch("mill", number)
+            await sites.batch("depot", 2 * number - 1, 2 * number)
+        heard = await asyncio.wait_for(listen(client, 15), 30)
+        async with gateway(centre) as other, client_of(other) as elsewhere:
+            for place, (cursor, _) in enumerate(heard.told):
+                rest = await listen(elsewhere, since=cursor)
+                assert sorted(rest.ids) == sorted(heard.ids[place + 1 :])
+                again = await listen(client, since=cursor)
+                assert again.ids == heard.ids[place + 1 :]
+
+
+async def test_what_left_memory_is_read_from_the_topic(
+    centre: Centre, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who comes from far back, or falls behind, misses nothing."""
+    monkeypatch.setattr(tail, "ENTRIES_MAX", 10)
+    async with gateway(centre) as served, client_of(served) as client:
+        for number in range(1, 41):
+            await sites.batch("depot", 2 * number - 1, 2 * number)
+            await sites.batch("mill", number)
+        heard = await asyncio.wait_for(listen(client, 120), 60)
+        assert [each for each in heard.ids if each.startswith("depot")] == ids("depot", range(1, 81))
+        assert [each for each in heard.ids if each.startswith("mill")] == ids("mill", range(1, 41))
+        middle = heard.told[60][0]
+        assert sorted((await listen(client, since=middle)).ids) == sorted(heard.ids[61:])
