@@ -14,7 +14,7 @@ class Budget:
     """One event loop. ``bytes_per_s`` 0 is no bound."""
 
     def __init__(self, bytes_per_s: int, now: Callable[[], float] = monotonic) -> None:
-        self._rate = bytes_per_s
+        self.bytes_per_s = self._rate = bytes_per_s
         self._now = now
         self._held = float(bytes_per_s)
         self._filled_at = now()

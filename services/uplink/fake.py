@@ -101,7 +101,8 @@ class FakeCentre:
         for done in self._told:
             if not done.done():
                 done.set_exception(CentreLost("closed"))
-            done.exception()
+            if not done.cancelled():
+                done.exception()
 
     def _check(self) -> None:
         if not self._fleet.is_up:

@@ -17,6 +17,7 @@ from services.uplink.budget import Budget
 from services.uplink.place import Keeper, Place
 from services.uplink.port import Centre
 from services.uplink.reading import Blocks, Cut, Turn
+from services.uplink.threads import finished
 from shared.domain.errors import LogError
 from shared.log.steps import Step, no_step
 from shared.runtime.logging import Changes, logger
@@ -125,7 +126,7 @@ class Lane:
         """Stand where the place is, or where it must be now."""
         if not self._keeper.has_any:
             await self._turn(Turn(self.place, ""))
-        while (turn := await asyncio.to_thread(self._blocks.begin, self.place)) is not None:
+        while (turn := await finished(self._blocks.begin, self.place)) is not None:
             await self._turn(turn)
 
     async def _send_on(self, centre: Centre) -> None:
@@ -134,7 +135,7 @@ class Lane:
             if self._asked:
                 await self._do_asked()
                 return
-            found = await asyncio.to_thread(self._blocks.next)
+            found = await finished(self._blocks.next)
             self._tell("log", self._blocks.trouble)
             if isinstance(found, Turn):
                 await self._turn(found)
@@ -164,9 +165,7 @@ class Lane:
         await self._settle_all()
         asked = self._asked.pop()
         self._asked.clear()
-        turn = await asyncio.to_thread(
-            self._blocks.resend, self.place, asked.from_seq, state=asked.state, epoch=asked.epoch
-        )
+        turn = await finished(self._blocks.resend, self.place, asked.from_seq, state=asked.state, epoch=asked.epoch)
         await self._turn(turn)
 
     async def _turn(self, turn: Turn) -> None:
@@ -212,7 +211,7 @@ class Lane:
         """Until the log has grown, something is asked, or a look at the whole of it is due."""
         end = self._now() + TROUBLE_S
         while self._now() < end and not self._asked:
-            newest = await asyncio.to_thread(self._blocks.last_seq)
+            newest = await finished(self._blocks.last_seq)
             self._looked, self.behind = True, max(0, newest - self.place.site_seq)
             if newest > self._blocks.read_to:
                 return

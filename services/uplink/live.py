@@ -4,7 +4,9 @@ It begins near the end of the log, not where it stood: what it passes over comes
 twice knows it by its id. Events are sent within some 50 ms of their commit, changed points once a second, all points at
 the beginning of each connection and each five minutes; an empty record when nothing else was sent for five seconds, so
 that a site that is silent is seen to be. A record that is lost is not sent again.
-Limits: 2,000 inputs back, 256 KiB of events or 1,000 points a record.
+Limits: at the beginning 2,000 inputs or 64 KiB of events back, 256 KiB of events between two looks 25 ms apart, of a
+thin line's bytes what it takes in a second (at the beginning in a quarter): what is older is passed over, so that the
+newest never waits for it; 1,000 points a record.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from pathlib import Path
 from services.uplink.budget import Budget
 from services.uplink.port import Centre, CentreLost
 from services.uplink.site_door import DoorShut, SiteDoor
+from services.uplink.threads import finished
 from shared.domain.errors import LogError
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import DATABASE, open_reader
@@ -46,6 +49,8 @@ class LiveLane:
         self._seen = 0
         self._log_id = ""
         self._sent_at = 0.0
+        self._most_later = min(BYTES_MAX, budget.bytes_per_s or BYTES_MAX)
+        self._most = self._most_first = self._most_later // 4
 
     async def run(self, centre: Centre) -> None:
         """Until cancelled. What the fleet does not take is passed over."""
@@ -61,7 +66,7 @@ class LiveLane:
     async def _tell_events(self, centre: Centre) -> None:
         while True:
             try:
-                found = await asyncio.to_thread(self._new_events)
+                found = await finished(self._new_events)
                 if not found and self._now() - self._sent_at >= SIGN_S:
                     found = [self._record()]
                 for record in found:
@@ -124,13 +129,13 @@ class LiveLane:
         if last <= self._seen:
             return []
         after = max(self._seen, last - BEHIND_MAX)
-        found: list[tuple[bytes, ...]] = []
+        found: list[bytes] = []
         for span in reader.spans(after):
-            events = [event for event in span.inside.events if event[0] > after]
-            found += _parts([data for _, _, data in events])
+            found += [data for seq, _, data in span.inside.events if seq > after]
             last = max(last, span.last_seq)
+        most, self._most = self._most, self._most_later
         self._seen = last
-        return [self._record(events=part) for part in found]
+        return [self._record(events=part) for part in _parts(_newest(found, most))]
 
     def _current(self) -> SqliteReader:
         """A reader of the log that is there; raises LogError."""
@@ -143,6 +148,7 @@ class LiveLane:
             self._close()
             self._reader = open_reader(self._directory)
             self._inode = inode
+            self._most = self._most_first
             self._seen = min(self._seen, self._reader.last_seq()) or max(0, self._reader.last_seq() - BEHIND_MAX)
         self._log_id = next((log_id for _, log_id in reversed(self._reader.log_ids())), "")
         self._opened_at = now
@@ -152,6 +158,16 @@ class LiveLane:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _newest(events: list[bytes], most: int) -> list[bytes]:
+    """The last ones, as many as fit."""
+    size = 0
+    for count, data in enumerate(reversed(events)):
+        size += len(data)
+        if count and size > most:
+            return events[-count:]
+    return events
 
 
 def _parts(events: list[bytes]) -> Iterator[tuple[bytes, ...]]:

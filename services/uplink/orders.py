@@ -4,6 +4,7 @@
 |---|---|
 | command | into the site's own door under its own id: one input, however often it comes; its answer goes up at once |
 | resend | to the lane of inputs |
+| notify_lease | held for the site's own process (shared.runtime.notify_lease); one that comes too late is nothing |
 | older than its time to live, by the fleet's clock | dropped, said in a structured line |
 | not readable, for another site, of a kind that this program does not know | the same |
 
@@ -12,6 +13,7 @@ nothing is handed in when its time is over, also when the site's own process was
 """
 
 import asyncio
+from collections.abc import Callable
 
 from services.uplink.lane import Again, Lane
 from services.uplink.live import LiveLane
@@ -21,7 +23,7 @@ from shared.domain.errors import WireError
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
-from shared.wire.orders import CommandOrder, Resend, decode_order
+from shared.wire.orders import CommandOrder, NotifyLease, Resend, decode_order
 from shared.wire.orders import Order as Wanted
 
 AGAIN_S = 0.5
@@ -33,7 +35,15 @@ class Orders:
     """One site. ``run`` for each connection."""
 
     def __init__(
-        self, site: str, lane: Lane, live: LiveLane, door: SiteDoor, clock: Clock, *, step: Step = no_step
+        self,
+        site: str,
+        lane: Lane,
+        live: LiveLane,
+        door: SiteDoor,
+        clock: Clock,
+        *,
+        step: Step = no_step,
+        lease: Callable[[NotifyLease], object] = lambda _: None,
     ) -> None:
         self._site = site
         self._lane = lane
@@ -41,6 +51,7 @@ class Orders:
         self._door = door
         self._clock = clock
         self._step = step
+        self._lease = lease
         self._log = logger()
 
     async def run(self, centre: Centre) -> None:
@@ -65,6 +76,9 @@ class Orders:
             case Resend(from_seq=from_seq, state=state, epoch=epoch):
                 if not self._is_over(centre, wanted):
                     self._lane.again(Again(from_seq, state, epoch))
+            case NotifyLease():
+                if not self._is_late(centre, wanted):
+                    self._lease(wanted)
             case CommandOrder():
                 await self._command(centre, wanted)
             case _:
@@ -89,8 +103,10 @@ class Orders:
 
     def _is_over(self, centre: Centre, wanted: Wanted) -> bool:
         """By the fleet's clock, as we know it."""
-        now_ms = self._clock.wall_ms() + (centre.offset_ms() or 0)
-        is_over = now_ms - wanted.sent_at_ms > wanted.ttl_ms
+        is_over = self._is_late(centre, wanted)
         if is_over:
             self._log.warning("order_expired", id=wanted.id, sent_at_ms=wanted.sent_at_ms, ttl_ms=wanted.ttl_ms)
         return is_over
+
+    def _is_late(self, centre: Centre, wanted: Wanted) -> bool:
+        return self._clock.wall_ms() + (centre.offset_ms() or 0) - wanted.sent_at_ms > wanted.ttl_ms

@@ -23,13 +23,14 @@ from services.uplink.reading import Blocks
 from services.uplink.serving import Serving
 from services.uplink.site_door import SiteDoor
 from shared.devices.plan import SitePlan, UplinkPlan
-from shared.domain.errors import ConfigError, WireError
-from shared.runtime import places
+from shared.domain.errors import Busy, ConfigError, WireError
+from shared.runtime import notify_lease, places
 from shared.runtime.clocks import SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import Changes, configure, logger
+from shared.wire.orders import NotifyLease
 from shared.wire.plans import decode_site
 
 NICE = 5
@@ -101,7 +102,7 @@ class Process:
         blocks = Blocks(self._directory, site, identity.key)
         lane = Lane(blocks, keeper, budget, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
         live = LiveLane(self._directory, site, budget, door, self._clock)
-        orders = Orders(site, lane, live, door, self._clock, step=self._step)
+        orders = Orders(site, lane, live, door, self._clock, step=self._step, lease=self._hold)
 
         async def connect(done_order: int) -> Centre:
             found = read_identity(folder, site)
@@ -113,6 +114,10 @@ class Process:
             return KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
 
         return Serving(lane, live, orders, connect, chance=SystemRandom())
+
+    def _hold(self, lease: NotifyLease) -> None:
+        with suppress(OSError, Busy):
+            notify_lease.take(self._directory, self._clock, lease.holder, lease.epoch, lease.number, lease.for_ms)
 
     def _tell(self, event: str, words: str) -> None:
         logger().info(event, why=words)

@@ -1,0 +1,33 @@
+"""Work in a thread is over when who asked for it is."""
+
+import asyncio
+import time
+
+import pytest
+
+from services.uplink.threads import finished
+
+
+async def test_who_is_cancelled_ends_after_the_work() -> None:
+    """Also when it is cancelled twice."""
+    over: list[bool] = []
+
+    def work() -> None:
+        time.sleep(0.3)
+        over.append(True)
+
+    task = asyncio.create_task(finished(work))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert over == [True]
+
+
+async def test_what_it_gives_and_raises_is_passed_on() -> None:
+    """As if it were called."""
+    assert await finished(max, 1, 2) == 2
+    with pytest.raises(ValueError, match="invalid literal"):
+        await finished(int, "x")
