@@ -59,6 +59,10 @@ class Feed(Protocol):
         """Whether older events are still expected: then nothing is told of alarms that may be over by now."""
         ...
 
+    def leased(self) -> str:
+        """Who held the notify lease at the place that :meth:`head` gave; "" is nobody."""
+        ...
+
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
         """Where somebody stands who has read everything, and the alarms that are open there or a little later."""
         ...

@@ -114,7 +114,7 @@ class Ledger:
         if self._db is None or self.trouble:
             return
         with suppress(sqlite3.DatabaseError), self._db:
-            settled = "state NOT IN ('planned', 'sending', 'failed')"
+            settled = "state NOT IN ('planned', 'sending', 'failed', 'lent')"
             self._db.execute(f"DELETE FROM message WHERE {settled} AND changed_at_ms < ?", (wall_ms - KEPT_MS,))
             self._db.execute(
                 f"DELETE FROM message WHERE {settled} AND id NOT IN"
@@ -162,7 +162,7 @@ class Ledger:
             Row(_decode(body), state, attempts, due_ms, changed_at_ms, bool(repeat), why)
             for state, attempts, due_ms, changed_at_ms, repeat, why, body in db.execute(
                 "SELECT state, attempts, due_ms, changed_at_ms, repeat, why, body FROM message"
-                " WHERE state IN ('planned', 'sending', 'failed') ORDER BY planned_at_ms, id"
+                " WHERE state IN ('planned', 'sending', 'failed', 'lent') ORDER BY planned_at_ms, id"
             )
         )
         stand = None if said is None else msgspec.json.decode(said[0], type=Stand)

@@ -1,7 +1,7 @@
 """The port to the delivery ledger: where the notifier stands, what it knows, and every message with its fate.
 
-    planned --> sending --> sent
-       ^           |------> refused
+    planned --> sending --> sent                    lent --> planned (the lease ended too soon)
+       ^           |------> refused                  |-----> theirs
        |           |------> failed --> sending ...
        +-- with the cursor and what the notifier knows, in one transaction
 
@@ -27,7 +27,7 @@ LABELS = (
     "after report",
 )  # fmt: skip
 """Steps at which a test may end the process."""
-OPEN = ("planned", "sending", "failed")
+OPEN = ("planned", "sending", "failed", "lent")
 """States of a message that is not settled."""
 
 

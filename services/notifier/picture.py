@@ -92,6 +92,8 @@ class Misc:
     """Events taken before they were in the log."""
     failing: dict[str, str] = field(default_factory=dict)
     """Channels that were told as failing, and why."""
+    leased: str = ""
+    """Who holds the notify lease; "" is nobody."""
 
 
 _decode_open = msgspec.json.Decoder(Open)
@@ -164,6 +166,12 @@ class Picture:
         if why:
             self.misc.failing[channel] = why
         self.changed.add(_MISC)
+
+    def lease(self, holder: str) -> None:
+        """From here on this one tells people; "" is the site itself."""
+        if holder != self.misc.leased:
+            self.misc.leased = holder
+            self.changed.add(_MISC)
 
     def is_taken_over(self) -> None:
         """The box goes on from the backup: from here on this is a ledger like any other."""

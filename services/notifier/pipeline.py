@@ -66,6 +66,11 @@ class Turn:
     lines: dict[tuple[str, ...], tuple[Recipient, ...]] = field(default_factory=dict)
     """Recipients at this moment, by what routes look at."""
 
+    theirs: set[str] = field(default_factory=set)
+    """Ids of planned messages that somebody else sends (services.notifier.lease)."""
+    judged: int = 0
+    """Of so many planned messages it was said who sends them."""
+
     def line(self, event: Event) -> tuple[Recipient, ...]:
         """Everybody in line for an alarm, in order."""
         about = event.subject if event.rule == DELIVERY_FAILING else ""

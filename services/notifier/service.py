@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from services.notifier import notices, pipeline
+from services.notifier import lease, notices, pipeline
 from services.notifier.feed import Feed, Gone, News
 from services.notifier.ledger_port import Change, DeliveryLedger, Row, Stand
 from services.notifier.moments import Moment
@@ -57,8 +57,16 @@ class Notifier:
     """One site's notifier. Implements services.notifier.post.Desk."""
 
     def __init__(
-        self, feed: Feed, ledger: DeliveryLedger, clock: Clock, make_channels: MakeChannels, *, step: Step = no_step
+        self,
+        feed: Feed,
+        ledger: DeliveryLedger,
+        clock: Clock,
+        make_channels: MakeChannels,
+        *,
+        step: Step = no_step,
+        sender: str = lease.SITE,
     ) -> None:
+        """``sender`` is who sends here, as the notify lease names it."""
         self._feed = feed
         self._clock = clock
         self._make_channels = make_channels
@@ -72,6 +80,9 @@ class Notifier:
         """Alarms may be open that no route led from when they were raised, and one does now."""
         self._channels: Mapping[str, Channel] = {}
         self._post = Post(self, step=step)
+        self._sender = sender
+        self._lent: dict[str, Row] = {}
+        """What the holder of the lease is to send, for a while."""
         self._stand = Stand()
         self._steady_from = (0, 0)
         self._written_ms = self._tidied_ms = 0
@@ -174,7 +185,8 @@ class Notifier:
         away = max(0, min(self.wall_ms() - found.stand.wall_ms, AWAY_MS_MAX)) if found.stand else 0
         self._steady_from = ((found.stand.steady_ms if found.stand else 0) + away, self._clock.monotonic_ms())
         self._use(self._feed.setting())
-        self._post.put(found.rows)
+        self._lent = {row.message.id: row for row in found.rows if row.state == "lent"}
+        self._post.put(row for row in found.rows if row.state != "lent")
         await self._tell_set_aside(found.set_aside)
         await self._tell_trouble()
         if self._picture.restored:
@@ -207,6 +219,7 @@ class Notifier:
     async def _begin_restored(self) -> None:
         """The ledger came with a backup: what it had planned is not ours to send, what is open is one summary."""
         cursor, alarms = await self._feed.head()
+        self._picture.lease(self._feed.leased())
         turn = self._turn()
         backup = self._picture.restored
         take_over(turn, alarms)
@@ -217,6 +230,7 @@ class Notifier:
     async def _reconcile(self) -> None:
         """Go on at the log's head: what opened meanwhile is told in a summary, and so is what is open no more."""
         cursor, alarms = await self._feed.head()
+        self._picture.lease(self._feed.leased())
         turn = self._turn()
         known = set(self._picture.open)
         for alarm in alarms:
@@ -243,6 +257,9 @@ class Notifier:
             return True
         turn = self._turn()
         for one in news:
+            if (holder := lease.holder(one.event)) is not None:
+                self._assign(turn)
+                self._picture.lease(holder)
             if self._concerns(one.event):
                 pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
             elif one.event.type in notices.TYPES:
@@ -271,7 +288,7 @@ class Notifier:
 
         def wants(about: About) -> bool:
             if not about.type.startswith("ampward.alarm."):
-                return about.type in notices.TYPES
+                return about.type in notices.TYPES or lease.is_about(about)
             is_known = (about.room, about.rule) in known or (bool(known) and about.type in pipeline.SHOWING)
             return is_known or self._is_wanted(about)
 
@@ -307,13 +324,17 @@ class Notifier:
     async def _keep(self, turn: Turn, cursor: Cursor | None, durable: Cursor | None) -> None:
         """Commit what the turn has made, then send."""
         now = turn.moment.steady_ms
+        self._assign(turn)
+        back, done = self._end_loans(turn)
         moved = (cursor, durable) != (self._stand.cursor, self._stand.durable)
         self._stand = self._stand_now(cursor, durable)
         is_old = moved and now - self._written_ms >= CURSOR_MS
         is_old = is_old or (self._outbox.kept > self._forgotten and now - self._written_ms >= CURSOR_MS)
-        if turn.planned or self._picture.changed or is_old:
-            rows = [Row(message, changed_at_ms=turn.moment.wall_ms) for message in turn.planned]
-            change = Change(self._stand, self._picture.take_changed(), {row.message.id: row for row in rows})
+        if turn.planned or self._picture.changed or is_old or back or done:
+            mine = [message for message in turn.planned if message.id not in turn.theirs]
+            rows = [*back, *(Row(message, changed_at_ms=turn.moment.wall_ms) for message in mine)]
+            written = [*rows, *done, *self._lend(turn)]
+            change = Change(self._stand, self._picture.take_changed(), {row.message.id: row for row in written})
             self._written_ms = now
             if rows:
                 self._step("before plan")
@@ -324,6 +345,42 @@ class Notifier:
         if now - self._tidied_ms >= TIDY_MS:
             self._tidied_ms = now
             await self._ledger.tidy(turn.moment.wall_ms)
+
+    # Whose messages they are
+
+    def _assign(self, turn: Turn) -> None:
+        """Say who sends what was planned since the last time: what another sends counts as told."""
+        for message in turn.planned[turn.judged :]:
+            if not lease.is_sent_by(self._sender, self._picture.misc.leased, message):
+                turn.theirs.add(message.id)
+                pipeline.settle(self._picture, message)
+        turn.judged = len(turn.planned)
+
+    def _lend(self, turn: Turn) -> list[Row]:
+        """The site remembers for a while what the centre is to send."""
+        if self._sender != lease.SITE:
+            return []
+        end_ms = turn.moment.steady_ms + lease.LENT_MS
+        rows = [
+            Row(message, "lent", due_ms=end_ms, changed_at_ms=turn.moment.wall_ms)
+            for message in turn.planned
+            if message.id in turn.theirs
+        ]
+        self._lent.update({row.message.id: row for row in rows})
+        return rows
+
+    def _end_loans(self, turn: Turn) -> tuple[list[Row], list[Row]]:
+        """Loans that come back because the lease has ended, and those that are over."""
+        now, wall_ms = turn.moment.steady_ms, turn.moment.wall_ms
+        over = [row for row in self._lent.values() if row.due_ms <= now]
+        is_back = bool(self._lent) and self._picture.misc.leased == self._sender
+        back = [row for row in self._lent.values() if row.due_ms > now] if is_back else []
+        for row in (*over, *back):
+            del self._lent[row.message.id]
+        return (
+            [replace(row, state="planned", due_ms=0, repeat=True, changed_at_ms=wall_ms) for row in back],
+            [replace(row, state="theirs", why="left to the centre", changed_at_ms=wall_ms) for row in over],
+        )
 
     def _turn(self) -> Turn:
         return Turn(self._picture, self._setting, Moment(self.steady_ms(), self.wall_ms()))

@@ -26,16 +26,18 @@ from services.site.service import Service
 from shared.devices.plan import SitePlan
 from shared.domain.events import About, Event, EventType
 from shared.domain.ids import SITE_ROOM
-from shared.domain.inputs import Report
+from shared.domain.inputs import Report, ReportKind
 from shared.domain.plan import AlarmPlan
 from shared.log.port import Cursor
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
+from shared.runtime.notify_lease import Held, held
 from shared.wire.inputs import report
 
 if TYPE_CHECKING:
     from services.notifier.outside import Beating
     from services.notifier.post import Counter
+    from services.notifier.service import Notifier
 
 AGAIN_S = 5.0
 SHOWN_WAIT_S = 5.0
@@ -43,6 +45,8 @@ SHOWN_LOOK_S = 0.05
 SILENT_S = 10.0
 """Writer and guard give a sign each second; after so long without one the site is not well."""
 LOOK_S = 1.0
+LEASE_LOOK_S = 0.25
+LEASE_PART = "notify"
 STANDING = "BCEF"
 """Process states in which an alarm is open for people who were never told of it."""
 
@@ -73,6 +77,7 @@ class SiteNews:
         self._guard = guard
         self._position = position
         self._known: tuple[SitePlan, Setting] | None = None
+        self._leased = ""
         self._taken = ("", 0)
         """The last place that was handed to the writer."""
 
@@ -93,6 +98,20 @@ class SiteNews:
 
     async def wait_for_events(self, cursor: Cursor | None, timeout_s: float) -> bool:
         return await self._views.wait_for_events(cursor, timeout_s)
+
+    def leased(self) -> str:
+        """As the log was told last."""
+        return self._leased
+
+    @property
+    def has_uplink(self) -> bool:
+        return bool(self._plan().uplink.kafka)
+
+    async def tell_lease(self, held: Held | None) -> None:
+        """Who tells people from here on."""
+        self._leased = held.holder if held is not None else ""
+        detail = f"{held.holder} {held.epoch}" if held is not None else "the lease has ended"
+        await self.tell(BoxReport(ReportKind.NOTIFY_LEASE, LEASE_PART, detail, on=held is not None))
 
     def is_behind(self) -> bool:
         """The log is read faster than it grows."""
@@ -191,6 +210,7 @@ class Telling:
         self._folder = folder
         self._clock = clock
         self._counts: Counter | None = None
+        self._notifier: Notifier | None = None
         self._beating: Beating | None = None
 
     def notes(self) -> tuple[str, ...]:
@@ -219,6 +239,7 @@ class Telling:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._again(self._notify, stop), name="notifier")
             group.create_task(self._again(self._beat, stop), name="heartbeat")
+            group.create_task(self._again(self._lease, stop), name="notify lease")
 
     async def _again(self, part: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -243,8 +264,25 @@ class Telling:
 
         feed, clock = self._feed, self._clock
         notifier = Notifier(feed, LedgerOnDisk(self._folder), clock, lambda _: make_channels(feed.setting(), clock))
-        self._counts = notifier.post.counts
+        self._counts, self._notifier = notifier.post.counts, notifier
         await notifier.run(stop)
+
+    async def _lease(self, stop: asyncio.Event) -> None:
+        """Have the log say who tells people: the centre while it holds the lease, else the site. What the notifier has
+        read in the log counts, so that a lease of before a crash ends as well."""
+        told: str | None = None
+        while not stop.is_set():
+            now = held(self._folder, self._clock)
+            holder = now.holder if now is not None else ""
+            known = self._notifier.picture.misc.leased if self._notifier is not None else told or ""
+            pause_s = LEASE_LOOK_S
+            if holder != known or (told is None and self._feed.has_uplink):
+                told = holder
+                await self._feed.tell_lease(now)
+                pause_s = LOOK_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await stop.wait()
 
     async def _beat(self, stop: asyncio.Event) -> None:
         from services.notifier.outside import beat

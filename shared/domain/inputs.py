@@ -172,6 +172,9 @@ class ReportKind(StrEnum):
     """The sign of life to an outsider arrives (on) or does not: subject = site/_site/heartbeat, detail says why."""
     LEDGER = "ledger"
     """The notifier's delivery ledger was set aside, or is in memory only."""
+    NOTIFY_LEASE = "notify_lease"
+    """The centre tells people of this site (on), or the site does again (off): subject = site/_site/notify, detail =
+    holder and epoch of the lease."""
     TOKENS = "tokens"
     """A named token was made, changed or revoked: subject = site/_site/tokens/name, detail says what and by whom."""
 

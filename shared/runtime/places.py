@@ -24,6 +24,8 @@ GUARD_PLAN = "guard.json"
 GUARD_SOCKET = "guard.sock"
 GUARD_LOCK = "guard.lock"
 CANDIDATE = "site.next.json"
+NOTIFY_LEASE = "notify-lease.json"
+"""In memory only: who tells people at the moment, the uplink's word for the site's process."""
 TEXT_LOG = "ampward.log"
 
 _SOCKET_PATH_MAX = 107

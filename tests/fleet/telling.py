@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from shared.bus.registry import DEADLETTER, DELIVERIES, EVENTS, Shape, Topic
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, Shape, Topic
 from shared.domain.events import Event
 from shared.domain.ids import event_id, occurrence_id
 from shared.log.kafka.access import Access
@@ -82,7 +82,7 @@ class Telling:
 
     async def __aenter__(self) -> Self:
         access = Access(self.broker.bootstrap)
-        topics = [topic.named(self.prefix) for topic in (EVENTS, DELIVERIES, DEADLETTER)]
+        topics = [topic.named(self.prefix) for topic in (EVENTS, COMMANDS, DELIVERIES, DEADLETTER)]
         await set_up(access, topics, Shape(partitions=PARTITIONS))
         self.url = await new_database(self.postgres)
         self.producer = Producer(access, "test")
@@ -114,6 +114,14 @@ class Telling:
             until_ms=0,
         )  # fmt: skip
 
+    def lease(self, site: str, *, on: bool) -> Event:
+        """The site's log says who tells people from here on."""
+        event = self.event(site, "raised", "p")
+        return event._replace(
+            type="ampward.report.recorded.v1", subject=f"{site}/_site/notify", occurrence="", rule="notify_lease",
+            severity="", state="on" if on else "off", reason="notifier 1" if on else "the lease has ended",
+        )  # fmt: skip
+
     def batch(self, *events: Event) -> bytes:
         """A batch as the processor writes it."""
         first, last = events[0], events[-1]
@@ -129,7 +137,9 @@ class Telling:
         await asyncio.gather(*[await self.producer.hand_over(place, b"site", each) for each in batches])
 
     async def raise_(self, partition: int, site: str, *points: str, age_ms: int = 0) -> list[Event]:
-        """Critical alarms, a batch each."""
+        """Critical alarms, a batch each; before the first one the site says that the centre tells people."""
+        if site not in self.seqs:
+            await self.send(partition, self.batch(self.lease(site, on=True)))
         events = [self.event(site, "raised", point, age_ms=age_ms) for point in points]
         await self.send(partition, *map(self.batch, events))
         return events

@@ -11,9 +11,10 @@ import pytest
 
 from services.notifier.centre.schema import SCHEMA
 from services.notifier.ledger_port import LABELS
-from shared.bus.registry import DEADLETTER, DELIVERIES
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES
 from shared.wire.deadletters import decode_dead_letter
 from shared.wire.deliveries import Outcome, decode_delivery
+from shared.wire.orders import NotifyLease, decode_order
 from tests.fleet.telling import PATIENCE_S, Telling, doubled
 from tests.testkit.fleet import KafkaBroker, Postgres
 
@@ -30,9 +31,7 @@ async def test_an_alarm_of_any_site_reaches_its_person_once(telling: Telling) ->
     await telling.raise_(0, "north", "gas1")
     await telling.raise_(3, "south", "gas1", "gas2")
     arrived = await telling.until_arrived(3)
-    assert {one.subject for one in arrived} == {
-        "CRITICAL Hydrogen 2 %: r1, 2.1 %vol",
-    } or len(arrived) == 3
+    assert len(arrived) == 3
     async with asyncio.timeout(PATIENCE_S):
         while len(found := await telling.records(DELIVERIES)) < 3:
             await asyncio.sleep(0.1)
@@ -49,10 +48,11 @@ async def test_an_alarm_of_any_site_reaches_its_person_once(telling: Telling) ->
 async def test_batches_that_come_again_tell_nobody_twice(telling: Telling) -> None:
     """The processor writes at least once, and late from a former owner: known by the numbers of the log."""
     telling.start()
+    begun = telling.lease("north", on=True)
     first = telling.event("north", "raised", "gas1")
-    gone = [telling.event("north", what, "gas1", state=state, begun=1) for what, state in
+    gone = [telling.event("north", what, "gas1", state=state, begun=first.site_seq) for what, state in
             (("acked", "C"), ("returned", "D"), ("cleared", "A"))]  # fmt: skip
-    batches = [telling.batch(first), telling.batch(*gone)]
+    batches = [telling.batch(begun, first), telling.batch(*gone)]
     await telling.send(1, *batches, *batches)
     await telling.send(1, batches[0])
     await telling.raise_(1, "north", "gas2")
@@ -122,6 +122,27 @@ async def test_a_drained_backlog_is_a_summary(telling: Telling) -> None:
     await telling.send(0, *(telling.batch(*old[first : first + 20]) for first in range(0, 300, 20)))
     arrived = await telling.until_arrived(2)
     assert arrived[1].subject.startswith("SUMMARY: 300 alarms")
+
+
+async def test_who_tells_people_is_what_the_log_says(telling: Telling) -> None:
+    """Before the site has recorded the lease, and after its end, the centre plans and sends nothing; it asks for the
+    lease of every site that it holds."""
+    telling.start()
+    telling.seqs["north"] = 0
+    await telling.raise_(0, "north", "before")
+    await telling.send(0, telling.batch(telling.lease("north", on=True)))
+    during = telling.event("north", "raised", "during")
+    await telling.send(0, telling.batch(during))
+    await telling.until_arrived(1)
+    await telling.send(0, telling.batch(telling.lease("north", on=False)))
+    await telling.raise_(0, "north", "after")
+    await telling.send(0, telling.batch(telling.lease("north", on=True)))
+    again = telling.event("north", "raised", "again")
+    await telling.send(0, telling.batch(again))
+    arrived = await telling.until_arrived(2)
+    assert len(arrived) == 2
+    orders = [decode_order(record.value or b"") for record in await telling.records(COMMANDS)]
+    assert {(order.site, type(order)) for order in orders} == {("north", NotifyLease)}
 
 
 async def test_a_newer_schema_is_refused(telling: Telling) -> None:

@@ -31,7 +31,7 @@ from services.notifier.outside import make_channels
 from services.notifier.ports import Channel
 from services.notifier.reports import BoxReport
 from services.notifier.routing import Setting
-from shared.bus.registry import DEADLETTER, DELIVERIES, EVENTS, Shape
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, Shape
 from shared.domain.errors import AmpwardError, ConfigError
 from shared.log.kafka.access import Access
 from shared.log.kafka.group import GroupReader
@@ -47,12 +47,15 @@ from shared.runtime.site_file.people import PeopleOfAll, read_people
 from shared.wire import cloud
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
 from shared.wire.deliveries import encode_delivery
+from shared.wire.orders import NotifyLease, encode_order
 
 GROUP: Final = "ampward-notifier"
-TOPICS: Final = (EVENTS, DELIVERIES, DEADLETTER)
+TOPICS: Final = (EVENTS, COMMANDS, DELIVERIES, DEADLETTER)
 RECORDS: Final = 64
 """Batches of events in hand: 16 MiB of ordinary blocks' events at most."""
 CANNOT_START: Final = 3
+LEASE_MS: Final = 5000
+RENEW_S: Final = 2.0
 
 MakeChannels = Callable[[Setting], Mapping[str, Channel]]
 
@@ -115,6 +118,24 @@ class _Outlet:
 
         return send
 
+    async def renew(self, sites: Sites) -> None:
+        """The notify lease of every site that is ours, each two seconds; until cancelled. Nobody waits for one that is
+        not confirmed: the site tells people itself when none arrives."""
+        topic, number = self._prefix + COMMANDS.name, 0
+        under_way: set[asyncio.Future[Any]] = set()
+        while True:
+            number += 1
+            under_way = {sent for sent in under_way if not sent.done()}
+            for seat in sites.ours() if not under_way else ():
+                order = NotifyLease(
+                    id=f"{seat.site}/{seat.holds}/{number}", site=seat.site, sent_at_ms=self._clock.wall_ms(),
+                    ttl_ms=LEASE_MS, holder=SENDER, epoch=seat.holds, number=number, for_ms=LEASE_MS,
+                )  # fmt: skip
+                place, key = Place(topic, seat.partition), seat.site.encode()
+                headers = cloud.headers(cloud.ORDER, site=seat.site, id=order.id, at_ms=order.sent_at_ms)
+                under_way.add(await self._producer.hand_over(place, key, encode_order(order), headers))
+            await asyncio.sleep(RENEW_S)
+
     async def bury(self, record: Record, why: str) -> None:
         """Its exact bytes go to the dead letters."""
         place, now_ms = Place(self._prefix + DEADLETTER.name, record.place.partition), self._clock.wall_ms()
@@ -150,7 +171,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any)
     async with Producer(plan.access, SENDER, tell=tell) as producer:
         outlet = _Outlet(producer, plan.prefix, clock, log)
         months = Months(pool, SCHEMA, MONTHLY)
-        parts = Parts(pool, months, claims, clock, settings.of, make, outlet.tell, plan.step)
+        parts = Parts(pool, months, claims, clock, settings.of, make, SENDER, outlet.tell, plan.step)
         sites = Sites(parts, outlet.bury)
         async with GroupReader(
             plan.access, plan.prefix + GROUP, (plan.prefix + EVENTS.name,), name, start_at=sites.start_at, tell=tell
@@ -158,6 +179,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any)
             tasks = [
                 asyncio.create_task(claims.live(), name="signs"),
                 asyncio.create_task(sites.tidy(), name="tidy"),
+                asyncio.create_task(outlet.renew(sites), name="leases"),
                 asyncio.create_task(_read(reader, sites), name="read"),
                 asyncio.create_task(stop.wait(), name="stop"),
             ]

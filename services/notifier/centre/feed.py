@@ -126,6 +126,9 @@ class CentreFeed:
                 return True
         return False
 
+    def leased(self) -> str:
+        return self.seen.leased
+
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
         self._is_gone = False
         return self._pushed, self.seen.alarms()

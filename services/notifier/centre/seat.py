@@ -47,6 +47,8 @@ class Parts:
     setting: Callable[[str], Setting]
     """Of a site; the same object until it changes."""
     channels: Callable[[Setting], Mapping[str, Channel]]
+    sender: str
+    """As the notify lease names it."""
     tell: Callable[[str, int], TellReports]
     """For a site and its partition."""
     step: Step = no_step
@@ -79,6 +81,11 @@ class Seat:
     def restart(self) -> None:
         """The claim is another's by now: let go, and claim again."""
         self._leave.set()
+
+    @property
+    def holds(self) -> int:
+        """The fence while the site is ours, else 0."""
+        return self.fence if self._ready.is_set() and not self._leave.is_set() else 0
 
     async def end(self) -> None:
         """What is under way ends, then the site is anybody's. Never raises."""
@@ -124,7 +131,14 @@ class Seat:
             await self._gather(feed)
         self.is_gathering = False
         ledger = PostgresLedger(parts.pool, parts.months, site, fence, step=parts.step)
-        notifier = Notifier(feed, ledger, parts.clock, lambda _: parts.channels(parts.setting(site)), step=parts.step)
+        notifier = Notifier(
+            feed,
+            ledger,
+            parts.clock,
+            lambda _: parts.channels(parts.setting(site)),
+            step=parts.step,
+            sender=parts.sender,
+        )
         await notifier.run(self._leave)
         await parts.claims.release(site, fence)
         return True

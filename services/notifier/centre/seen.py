@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from services.notifier import lease
 from services.notifier.feed import OpenAlarm
 from services.notifier.pipeline import CLOSING, HIDING, SHOWING
 from shared.domain.events import Event, EventType
@@ -41,6 +42,8 @@ class Seen:
     logs: dict[str, int] = field(default_factory=dict)
     """Highest input number by log, oldest log first."""
     ahead_ms: int = 0
+    leased: str = ""
+    """Who holds the notify lease by the log; "" is nobody."""
     open: dict[str, Standing] = field(default_factory=dict)
     """By occurrence."""
 
@@ -71,6 +74,8 @@ class Seen:
     def _fold(self, event: Event, at_ms: int) -> None:
         ahead_ms = event.tick_ms - at_ms
         self.ahead_ms = max(self.ahead_ms, ahead_ms) if self.ahead_ms else ahead_ms
+        if (holder := lease.holder(event)) is not None:
+            self.leased = holder
         if not event.occurrence or not event.type.startswith("ampward.alarm."):
             return
         if event.type in CLOSING or event.state == "A":

@@ -56,10 +56,9 @@ class Sites:
         self._next: dict[Place, int] = {}
         self._log: Any = logger(part="notifier")
 
-    @property
-    def held(self) -> tuple[str, ...]:
-        """Sites whose partitions are ours."""
-        return tuple(sorted(self._seats))
+    def ours(self) -> tuple[Seat, ...]:
+        """Sites that this replica tells people about now."""
+        return tuple(seat for seat in self._seats.values() if seat.holds)
 
     async def start_at(self, places: frozenset[Place]) -> Mapping[Place, int]:
         """Partitions were shared out anew: where reading of ours goes on."""

@@ -76,6 +76,9 @@ class FakeSite:
             return False
         return True
 
+    def leased(self) -> str:
+        return ""
+
     def is_behind(self) -> bool:
         return False
 
