@@ -43,7 +43,7 @@ TAKE_MAX: Final = 32
 """Blocks at once: 8 MiB of ordinary ones."""
 TAKE_S: Final = 0.02
 BUFFER: Final = 64
-"""Blocks that Faust holds ahead: 16 MiB of ordinary ones a partition."""
+"""Blocks that Faust holds ahead: 16 MiB of ordinary ones."""
 FETCH_BYTES: Final = 4 << 20
 SESSION_S: Final = 10.0
 HEARTBEAT_S: Final = 3.0
