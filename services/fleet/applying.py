@@ -4,6 +4,7 @@ Registrations go to ampward.sites.v1, from where every service of the centre rea
 partition. Rights are set for whoever lives, and taken with the user from whoever was ended.
 """
 
+import asyncio
 from collections.abc import Iterable
 
 from services.fleet.identities import Book, Entry
@@ -23,34 +24,40 @@ async def apply_all(access: Access, book: Book) -> None:
     entries = book.entries()
     if book.vault is not None:
         known = await users(access)
-        await set_users(access, {name: word for name, word in book.vault.passwords().items() if name not in known})
-        await set_rights(access, {name: service_rights(name, book.prefix) for name in SERVICES})
-        for entry in entries:
-            await _site(access, book, entry, is_known=site_user(entry.site) in known, is_new=False)
+        living = {site_user(entry.site): book.password(entry.site) for entry in entries if not entry.is_ended}
+        passwords = {**book.vault.passwords(), **{name: word for name, word in living.items() if word}}
+        # A site's password may have changed while the servers were down: it is always said, at 5 ms of work each.
+        await set_users(access, {n: word for n, word in passwords.items() if n not in known or n in living})
+        rights = {name: site_rights(book.prefix) for name in passwords if name in living}
+        await set_rights(access, {name: service_rights(name, book.prefix) for name in SERVICES} | rights)
+        for name in sorted(site_user(entry.site) for entry in entries if entry.is_ended):
+            if name in known:
+                await end_user(access, name)
     await register(access, book, entries)
 
 
 async def apply_site(access: Access, book: Book, entry: Entry, *, is_new: bool) -> None:
     """One site, after it was enrolled, renewed or revoked. ``is_new``: its password may be another one."""
     if book.vault is not None:
-        await _site(access, book, entry, is_known=entry.is_ended, is_new=is_new)
+        name, password = site_user(entry.site), book.password(entry.site)
+        if entry.is_ended:
+            await end_user(access, name)
+        elif password:
+            if is_new:
+                await set_users(access, {name: password})
+            await set_rights(access, {name: site_rights(book.prefix)})
     await register(access, book, (entry,))
 
 
 async def register(access: Access, book: Book, entries: Iterable[Entry]) -> None:
     """Write registrations; all services read the newest of each site."""
     async with Producer(access, "fleet", give_up_s=CONFIRM_S) as producer:
-        for entry in entries:
-            place = Place(book.prefix + SITES.name, entry.partition)
-            await producer.send(place, entry.site.encode(), encode_registration(entry.registration()))
-
-
-async def _site(access: Access, book: Book, entry: Entry, *, is_known: bool, is_new: bool) -> None:
-    name, password = site_user(entry.site), book.password(entry.site)
-    if entry.is_ended:
-        if is_known:
-            await end_user(access, name)
-    elif password:
-        if is_new or not is_known:
-            await set_users(access, {name: password})
-        await set_rights(access, {name: site_rights(book.prefix)})
+        confirmed = [
+            await producer.hand_over(
+                Place(book.prefix + SITES.name, entry.partition),
+                entry.site.encode(),
+                encode_registration(entry.registration()),
+            )
+            for entry in entries
+        ]
+        await asyncio.gather(*confirmed)

@@ -1,8 +1,8 @@
 """A certificate authority of the fleet's own: signs its servers' and its clients' certificates, and ends them.
 
-Keys are EC P-256. The authority lives ten years, what it signs one year; an authority that is there already is used. A
-certificate that is no longer good stands in the list of revoked ones (crl.pem), which the MQTT broker reads. Servers and
-clients know files and not this authority: certificates from elsewhere may stand in the same places.
+Keys are EC P-256. The authority lives ten years, what it signs one year; an authority that is there already is used.
+A certificate that is no longer good stands in the list of revoked ones (crl.pem), which the MQTT broker reads. Servers
+and clients know files and not this authority: certificates from elsewhere may stand in the same places.
 
     ca.pem ca.key       the authority; who has the key can make any identity
     crl.pem             revoked certificates

@@ -324,18 +324,26 @@ def take_ports(folder: Path) -> Mapping[str, int]:
     """A port for each name: the last start's where it is free, else another free one."""
     try:
         last = json.loads((folder / PORTS).read_text(encoding="utf-8"))
+        last = last if isinstance(last, dict) else {}
     except (OSError, ValueError):
         last = {}
     held: dict[str, socket.socket] = {}
     try:
         for name in NAMES:
-            held[name] = _bound(last.get(name, 0)) or _bound(0) or socket.socket()
+            held[name] = _bound(last.get(name, 0)) or _free()
         ports = {name: int(probe.getsockname()[1]) for name, probe in held.items()}
     finally:
         for probe in held.values():
             probe.close()
     write_private(folder / PORTS, json.dumps(ports) + "\n")
     return ports
+
+
+def _free() -> socket.socket:
+    """A socket on a port that the kernel chose."""
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    return probe
 
 
 def _bound(port: int) -> socket.socket | None:

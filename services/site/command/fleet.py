@@ -80,19 +80,28 @@ def up(
         launcher = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
+    try:
+        _follow(launcher, folder, log, begin)
+    except KeyboardInterrupt:
+        launcher.terminate()
+        raise
+    return Exit.DONE
+
+
+def _follow(launcher: "subprocess.Popen[bytes]", folder: Path, log: Path, begin: int) -> None:
+    """Repeat what the launcher says until everything is ready. Raises Trouble when it ends before."""
     with log.open("r", encoding="utf-8", errors="replace") as said:
         said.seek(begin)
-        while not _is_ready(folder, launcher.pid):
-            ended = launcher.poll() is not None
+        while True:
+            is_over = launcher.poll() is not None or _is_ready(folder, launcher.pid)
             for line in said:
                 write(plain(line.rstrip("\n")))
             sys.stdout.flush()
-            if ended:
-                raise Trouble(f"the fleet's servers did not start, see {log}")
+            if is_over:
+                break
             time.sleep(LOOK_S)
-        for line in said:
-            write(plain(line.rstrip("\n")))
-    return Exit.DONE
+    if launcher.poll() is not None:
+        raise Trouble(f"the fleet's servers did not start, see {log}")
 
 
 def _services(text: str) -> tuple[str, ...]:
