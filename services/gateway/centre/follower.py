@@ -56,6 +56,7 @@ class Follower:
         self._tell = tell
         self._reader: Reader | None = None
         self._trouble = ""
+        self._live_from_ms = 0
 
     def trouble(self) -> str:
         """Why nothing is read at present; empty when all is well."""
@@ -74,10 +75,11 @@ class Follower:
         events, live, orders, sites = (self._places(topic.name) for topic in (EVENTS, LIVE, COMMANDS, SITES))
         everything = dict.fromkeys([*events, *live, *orders, *sites], BEGINNING)
         now_ms = self._wall_ms()
+        self._live_from_ms = now_ms - POINTS_BACK_MS
         async with Reader(self._wanted.access, everything, "gateway-begin", tell=self._tell) as reader:
             ends = await reader.ends(everything)
             starts = {each: max(reader.offset(each), ends[each] - BLOCKS_BACK) for each in events}
-            starts |= await reader.taken_since(live, now_ms - POINTS_BACK_MS)
+            starts |= await reader.taken_since(live, self._live_from_ms)
             starts |= await reader.taken_since(orders, now_ms - ORDERS_BACK_MS)
             starts |= dict.fromkeys(sites, BEGINNING)
         self.tail = Tail(run, *(tuple(place(starts[each]) for each in lane) for lane in (events, live)))
@@ -136,6 +138,6 @@ class Follower:
             if record.place.topic == self._wanted.prefix + SITES.name:
                 self._picture.register(decode_registration(record.value))
             elif isinstance(order := decode_order(record.value), CommandOrder):
-                self._orders.note(order)
+                self._orders.note(order, is_sure=record.at_ms >= self._live_from_ms)
         except WireError as fault:
             self._tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset}: {fault}")

@@ -10,6 +10,7 @@ Refuses a subject of a site that is not registered, as the site would. Limits: K
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class _Known:
     site: str
     until_ms: int
     answer: CommandAnswer
+    is_sure: bool
+    """Whether its answer would be known here: not when it was sent before this replica looked."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -51,6 +54,8 @@ class Orders:
         self._find = find
         self._wall_ms = wall_ms
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._early: OrderedDict[tuple[str, str], LiveAnswer] = OrderedDict()
+        """Answers, by site and id, that came here before their order."""
 
     async def submit(self, command: Command) -> CommandAnswer | IdReused:
         """Sends it, and waits at most WAIT_S for the site's answer."""
@@ -62,7 +67,7 @@ class Orders:
         known = self._known.get(command.id)
         if known is None:
             order = command_order(command, site=site, sent_at_ms=self._wall_ms(), ttl_ms=TTL_MS)
-            known = self._keep(order)
+            known = self._keep(order, is_sure=True)
             try:
                 await self._send(order, registration)
             except (RecordRefused, Unconfirmed):
@@ -72,35 +77,39 @@ class Orders:
                 return CommandAnswer(command.id, CommandState.REJECTED, NOT_TAKEN, text, site=site)
         elif known.command != command:
             return IdReused(command.id)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_S):
                 await known.answered.wait()
-        except TimeoutError:
-            pass
-        return self._now(known)
+        return self._now(known) or known.answer
 
     async def _send(self, order: CommandOrder, registration: Registration) -> None:
         headers = cloud.headers(cloud.ORDER, site=order.site, id=order.id, at_ms=order.sent_at_ms)
         place = Place(self._topic, registration.partition)
         await self._producer.send(place, order.site.encode(), encode_order(order), headers)
 
-    def note(self, order: CommandOrder) -> None:
+    def note(self, order: CommandOrder, *, is_sure: bool) -> None:
         """An order that stands in the topic, by whichever replica."""
         if order.id not in self._known:
-            self._keep(order)
+            self._keep(order, is_sure=is_sure)
 
-    def _keep(self, order: CommandOrder) -> _Known:
+    def _keep(self, order: CommandOrder, *, is_sure: bool) -> _Known:
         pending = CommandAnswer(order.id, CommandState.PENDING, site=order.site)
-        known = _Known(order.command(), order.site, order.sent_at_ms + order.ttl_ms, pending)
+        known = _Known(order.command(), order.site, order.sent_at_ms + order.ttl_ms, pending, is_sure)
         self._known[order.id] = known
         while len(self._known) > KEPT_MAX:
             self._known.popitem(last=False)
+        early = self._early.pop((order.site, order.id), None)
+        if early is not None:
+            self.take_answer(order.site, early)
         return known
 
     def take_answer(self, site: str, answer: LiveAnswer) -> None:
-        """What a site says of a command; of another site's it is left out."""
+        """What a site says of a command; of another site's it changes nothing."""
         known = self._known.get(answer.id)
         if known is None or known.site != site:
+            self._early[site, answer.id] = answer
+            while len(self._early) > KEPT_MAX:
+                self._early.popitem(last=False)
             return
         refusals = tuple(RoomRefusal(one.room, one.reason, one.text) for one in answer.refusals)
         known.answer = CommandAnswer(
@@ -122,11 +131,18 @@ class Orders:
 
     def pending(self) -> frozenset[tuple[What, str]]:
         """(act, subject) of all that wait for their site."""
-        waiting = (known for known in self._known.values() if self._now(known).state is CommandState.PENDING)
-        return frozenset((known.command.what, known.command.subject) for known in waiting)
+        now_ms = self._wall_ms()
+        return frozenset(
+            (known.command.what, known.command.subject)
+            for known in self._known.values()
+            if known.answer.state is CommandState.PENDING and now_ms <= known.until_ms
+        )
 
-    def _now(self, known: _Known) -> CommandAnswer:
+    def _now(self, known: _Known) -> CommandAnswer | None:
+        """None when its time is over and nobody here can tell what became of it."""
         if known.answer.state is CommandState.PENDING and self._wall_ms() > known.until_ms:
+            if not known.is_sure:
+                return None
             text = f"the site {known.site} has not answered within {TTL_MS // 60_000} minutes"
             return CommandAnswer(known.answer.id, CommandState.EXPIRED, "undelivered", text, site=known.site)
         return known.answer

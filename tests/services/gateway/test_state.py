@@ -46,7 +46,8 @@ async def test_alarms_have_the_published_shape(client: httpx.AsyncClient, views:
                 "unit": "%vol",
                 "guidance": "Leave the room.",
                 "until": None,
-                "undurable": False,
+                "pending": "",
+            "undurable": False,
             }
         ],
         "as_of": "2023-11-14T22:13:20.000Z",
