@@ -8,10 +8,14 @@ import os
 import sys
 from pathlib import Path
 
+from services.uplink import cutting
 from services.uplink.fake import FakeFleet
 from services.uplink.lane import LABELS, Again
 from shared.runtime.crashpoints import crash_step
 from tests.services.uplink.running import drain
+
+FRAMES = 8
+"""Of a block: a short log makes many."""
 
 
 def read_fleet(path: Path) -> list[bytes]:
@@ -25,6 +29,7 @@ def read_fleet(path: Path) -> list[bytes]:
 
 
 def main(folder: Path, path: Path, from_seq: int) -> None:
+    cutting.FRAMES_MAX = FRAMES
     fleet = FakeFleet()
     with path.open("ab", buffering=0) as file:
 

@@ -21,7 +21,7 @@ SITE = "s"
 
 
 def lane_of(folder: Path, *, bytes_per_s: int = 0, step: Step = no_step) -> Lane:
-    keeper = Keeper(folder, every_s=0.0, step=step)
+    keeper = Keeper(folder, every_s=1.0 if step is no_step else 0.0, step=step)
     return Lane(Blocks(folder, SITE, KEY), keeper, Budget(bytes_per_s), step=step)
 
 

@@ -6,11 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from services.uplink import cutting
 from services.uplink.place import read_place
 from tests.services.processor.site import on_disk
 from tests.services.uplink.centre import made_of
-from tests.services.uplink.driver import read_fleet
+from tests.services.uplink.driver import FRAMES, read_fleet
 from tests.services.uplink.running import recorded
 from tests.services.uplink.test_lane import live
 
@@ -30,6 +29,9 @@ KILLS = [
 ]
 """(label, the time it is come to, the number that the fleet asks again from, or 0)."""
 
+SCANS = 3 * FRAMES
+"""Two frames each: six blocks and more."""
+
 
 def run(folder: Path, fleet: Path, from_seq: int, crash: str = "") -> int:
     command = [sys.executable, "-m", "tests.services.uplink.driver", str(folder), str(fleet), str(from_seq)]
@@ -45,8 +47,8 @@ def test_a_kill_at_each_step_loses_nothing(tmp_path: Path) -> None:
     site.open()
     epoch, first = 0, 1
     for label, times, from_seq in KILLS:
-        live(site, 8 * cutting.FRAMES_MAX // 2, first=first)
-        first += 8 * cutting.FRAMES_MAX // 2
+        live(site, SCANS, first=first)
+        first += SCANS
         assert run(folder, fleet, from_seq, f"{label}:{times}") == -signal.SIGKILL, label
         place = read_place(folder)
         assert place is None or place.epoch >= epoch

@@ -9,6 +9,8 @@ from services.uplink.lane import Again
 from services.uplink.place import Place, read_place
 from services.uplink.port import CentreLost
 from shared.domain.inputs import What
+from shared.log import sqlite
+from shared.log.store import open_reader
 from tests.services.processor.plant import H2_ALARM, bank, command, gas
 from tests.services.processor.site import Site, on_disk
 from tests.services.uplink.centre import made_of
@@ -54,11 +56,17 @@ def test_the_rule_set_is_there_before_the_input_that_names_it(site: Site, tmp_pa
     assert seen[0] == {site.runner.version}
 
 
-def test_packed_rows_go_up_as_the_links_that_they_were(site: Site, tmp_path: Path) -> None:
+def test_packed_rows_go_up_as_the_links_that_they_were(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Packing takes the hashes of inner links away; what goes up has them all."""
-    live(site, 4500)
+    monkeypatch.setattr(sqlite, "YOUNG_INPUTS", 32)
+    live(site, 150)
     while site.runner._journal.log is not None and site.runner._journal.log.tidy():
         pass
+    reader = open_reader(tmp_path)
+    assert any(len(span.inside.links) > 10 for span in reader.spans())
+    reader.close()
     fleet = FakeFleet()
     drain(tmp_path, fleet)
     centre = made_of(fleet.blocks)
