@@ -166,11 +166,11 @@ async def test_what_was_not_confirmed_comes_again(access: Access) -> None:
     group = unique("group")
     async with Producer(access, "sender") as producer:
         await asyncio.gather(*[await producer.hand_over(place, b"", value) async for value in numbers(10)])
-    async with GroupReader(access, group, [place.topic], "one") as reader:
+    async with asyncio.timeout(60), GroupReader(access, group, [place.topic], "one") as reader:
         first = await reader.take(4)
         assert await reader.confirm(first)
         second = await reader.take(4)
-    async with GroupReader(access, group, [place.topic], "two") as reader:
+    async with asyncio.timeout(60), GroupReader(access, group, [place.topic], "two") as reader:
         again = await reader.take(100)
         assert again.records[0].offset == first.records[-1].offset + 1
         assert [record.value for record in again.records][: len(second.records)] == [r.value for r in second.records]
