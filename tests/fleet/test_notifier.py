@@ -141,7 +141,10 @@ async def test_who_tells_people_is_what_the_log_says(telling: Telling) -> None:
     await telling.send(0, telling.batch(again))
     arrived = await telling.until_arrived(2)
     assert len(arrived) == 2
-    orders = [decode_order(record.value or b"") for record in await telling.records(COMMANDS)]
+    async with asyncio.timeout(PATIENCE_S):
+        while not (records := await telling.records(COMMANDS)):
+            await asyncio.sleep(0.1)
+    orders = [decode_order(record.value or b"") for record in records]
     assert {(order.site, type(order)) for order in orders} == {("north", NotifyLease)}
 
 

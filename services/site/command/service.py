@@ -16,6 +16,7 @@ SERVICES = {
     "processor": "services.processor.app",
     "kpi": "services.processor.kpi",
     "gateway": "services.gateway.centre.service",
+    "notifier": "services.notifier.centre.app",
 }
 """Module by service; each has ``main(plan: FleetPlan) -> int`` and runs until INT or TERM."""
 EXTRA = "the extra ampward[fleet] is not installed"
