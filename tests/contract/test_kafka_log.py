@@ -141,6 +141,17 @@ class TestKafkaLog(LogContract):
         assert found is not None
         assert (found.site_seq, found.states) == (8, states)
 
+    def test_a_log_may_begin_at_an_offset(
+        self, topics: tuple[Access, str, str], site: SiteInKafka, opened: list[KafkaLog]
+    ) -> None:
+        """Who wants a day of a month: what lies before is not read, and the chain goes on from there."""
+        first = block_of([start()])
+        second = block_of([frames(2, 2)], first.head_hash)
+        self.send(topics[0], site.inputs, *[encode_block(block, KEY) for block in (first, second)])
+        opened.append(KafkaLog(topics[0], replace(site, first_offset=1)))
+        assert [row.site_seq for row in opened[0].inputs(0)] == [2, 3]
+        assert (opened[0].first_seq(), opened[0].genesis()) == (2, first.head_hash)
+
     def test_a_damaged_block_is_named_by_its_first_input(
         self, log: Log, topics: tuple[Access, str, str], site: SiteInKafka
     ) -> None:
