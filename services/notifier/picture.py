@@ -17,7 +17,7 @@ UNDURABLE_MAX = 2000
 _OPEN, LANE, _HELD, _MISC = "open/", "lane/", "held/", "misc"
 NEVER_TESTED = "never"
 RESTORED = "restored"
-"""Record of a ledger that came from a backup and was not taken over yet: the id of the backup."""
+"""Record of a ledger that came from a backup and was not taken over yet: the id of the restore."""
 
 
 @dataclass(slots=True)

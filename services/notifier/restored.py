@@ -1,9 +1,10 @@
 """The ledger of a backup on the box that it was restored to: what it had planned is another box's to send.
 
 ``settle_ledger`` is done to the file before anything reads it: open messages become ``restored`` and are never sent,
-and the record ``restored`` names the backup. ``take_over`` is done by the notifier's first look at it: everything that
-is open now is one summary for each person and channel, and the record goes with the same transaction, so that a crash
-neither loses the summary nor sends it twice.
+and the record ``restored`` has the id of this restore. ``take_over`` is done by the notifier's first look at it:
+everything that is open now is one summary for each person and channel, and the record goes with the same transaction,
+so that a crash neither loses the summary nor sends it twice. What is sent from then on has ids of its own: the box that
+was backed up went on counting its reminders, and a receiver drops a message whose id came before.
 """
 
 import sqlite3
@@ -18,8 +19,9 @@ from services.notifier.picture import RESTORED, LaneState
 from services.notifier.pipeline import Turn
 
 
-def settle_ledger(path: Path, backup: str) -> None:
-    """Raises sqlite3.DatabaseError when the file is no ledger. ``backup`` is its id, hexadecimal."""
+def settle_ledger(path: Path, backup: str, restore: str) -> None:
+    """Raises sqlite3.DatabaseError when the file is no ledger. ``backup`` is its id; ``restore`` is hexadecimal and by
+    chance: two boxes that are restored from one backup tell their summaries and reminders under different ids."""
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA synchronous = FULL")
@@ -27,7 +29,7 @@ def settle_ledger(path: Path, backup: str) -> None:
         marks = ", ".join("?" * len(OPEN))
         why = f"planned before backup {backup}: the box that was backed up sends it"
         db.execute(f"UPDATE message SET state = 'restored', why = ? WHERE state IN ({marks})", (why, *OPEN))
-        db.execute("INSERT OR REPLACE INTO record VALUES (?, ?)", (RESTORED, backup.encode()))
+        db.execute("INSERT OR REPLACE INTO record VALUES (?, ?)", (RESTORED, restore.encode()))
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
@@ -48,6 +50,7 @@ def take_over(turn: Turn, alarms: Iterable[OpenAlarm]) -> None:
     for occurrence, found in picture.open.items():
         for told in found.told.values():
             told.pending = ""
+        found.reminders += number
         picture.touch(occurrence)
     known = set(picture.open)
     for alarm in alarms:

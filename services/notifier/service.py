@@ -221,10 +221,10 @@ class Notifier:
         cursor, alarms = await self._feed.head()
         self._picture.lease(self._feed.leased())
         turn = self._turn()
-        backup = self._picture.restored
+        restore = self._picture.restored
         take_over(turn, alarms)
         pipeline.due(turn)
-        self._log.info("notifier_restored", backup=backup, cursor=str(cursor), alarms=len(alarms))
+        self._log.info("notifier_restored", restore=restore, cursor=str(cursor), alarms=len(alarms))
         await self._keep(turn, cursor, cursor)
 
     async def _reconcile(self) -> None:

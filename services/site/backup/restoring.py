@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 from services.notifier.restored import settle_ledger
@@ -76,8 +77,9 @@ def read_manifest(file: Path) -> Manifest:
         return _manifest(archive)
 
 
-def restore(file: Path, data: Path, bars: Bars, *, passphrase: bytes = b"") -> Restored:
-    """See the module. ``passphrase`` empty: secrets stay in the backup."""
+def restore(file: Path, data: Path, bars: Bars, *, passphrase: bytes = b"", life: str = "") -> Restored:
+    """See the module. ``passphrase`` empty: secrets stay in the backup. ``life``: hexadecimal id of this restore, by
+    chance when not given."""
     _check_folder(data)
     with bars("checking") as tell:
         manifest, sealed = _check(file, tell)
@@ -92,7 +94,7 @@ def restore(file: Path, data: Path, bars: Bars, *, passphrase: bytes = b"") -> R
         try:
             with bars("unpacking") as tell:
                 _unpack(file, manifest, staging, tell)
-            _settle(staging, manifest, bars)
+            _settle(staging, manifest, bars, life or token_hex(8))
             _put_secrets(staging, found)
             _move(staging, data)
         except BaseException:
@@ -212,7 +214,7 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(out.fileno())
 
 
-def _settle(staging: Path, manifest: Manifest, bars: Bars) -> None:
+def _settle(staging: Path, manifest: Manifest, bars: Bars, life: str) -> None:
     """What is another box's here: the ledger's open messages, the record of commissioning; and the mark."""
     with bars("verifying the log") as tell:
         checked = verify(staging, tell)
@@ -221,7 +223,7 @@ def _settle(staging: Path, manifest: Manifest, bars: Bars) -> None:
     for side in ("-wal", "-shm"):
         (staging / (LOG + side)).unlink(missing_ok=True)
     if (staging / LEDGER).exists():
-        settle_ledger(staging / LEDGER, manifest.id)
+        settle_ledger(staging / LEDGER, manifest.id, life)
     if (staging / COMMISSION).exists():
         (staging / COMMISSION).rename(staging / COMMISSION_BEFORE)
     if not (staging / LOSS_MARK).exists():

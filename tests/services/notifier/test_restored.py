@@ -1,6 +1,7 @@
 """A ledger that came with a backup: nothing of it is sent again, what is open is told once."""
 
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from shared.domain.inputs import ReportKind
 from tests.services.notifier.lines import route
 from tests.services.notifier.test_service import GAS, Box, until
 
-BACKUP = "00c0ffee00c0ffee"
+BACKUP, RESTORE = "00c0ffee00c0ffee", "5eed00005eed0000"
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def test_what_was_planned_before_a_backup_is_not_sent_from_the_restored_bo
         waiting = box.world.event("raised", "r1/bat1/2S4/jar_temp_alarm", "alarm", value="46")
         box.site.put(waiting)
         await until(lambda: any(state == "failed" for state, _, _ in box.rows()))
-    settle_ledger(box.folder / NAME, BACKUP)
+    settle_ledger(box.folder / NAME, BACKUP, RESTORE)
     box.email.then(Sent("kept"))
     box.email.sent.clear()
     box.site.open = (OpenAlarm(told, ""), OpenAlarm(waiting, ""))
@@ -52,7 +53,7 @@ async def test_the_summary_of_a_restored_box_is_told_once(box: Box) -> None:
     async with box.running():
         box.site.put(told)
         await until(lambda: box.site.told(ReportKind.DELIVERY_SENT))
-    settle_ledger(box.folder / NAME, BACKUP)
+    settle_ledger(box.folder / NAME, BACKUP, RESTORE)
     box.site.open = (OpenAlarm(told, ""),)
     box.email.sent.clear()
     async with box.running():
@@ -69,11 +70,27 @@ async def test_an_alarm_that_the_restored_log_does_not_know_is_told_as_over(box:
     async with box.running():
         box.site.put(told)
         await until(lambda: box.site.told(ReportKind.DELIVERY_SENT))
-    settle_ledger(box.folder / NAME, BACKUP)
+    settle_ledger(box.folder / NAME, BACKUP, RESTORE)
     box.email.sent.clear()
     async with box.running() as notifier:
         await until(lambda: box.email.sent)
         assert not notifier.picture.open
+
+
+async def test_reminders_of_a_restored_box_have_ids_that_no_other_box_gives(box: Box) -> None:
+    """The old box counted on, and another one may be restored from the same backup; a receiver drops known ids."""
+    told = box.world.event("raised", GAS, "critical", value="2.1")
+    async with box.running():
+        box.site.put(told)
+        await until(lambda: box.site.told(ReportKind.DELIVERY_SENT))
+    box.site.open = (OpenAlarm(told, ""),)
+    numbers = [0]
+    for restore in ("00000000111111", "00000000222222"):
+        settle_ledger(box.folder / NAME, BACKUP, restore)
+        async with box.running() as notifier:
+            await until(lambda: told.occurrence in notifier.picture.open and not notifier.picture.restored)
+            numbers.append(notifier.picture.open[told.occurrence].reminders)
+    assert all(after - before > 1_000_000 for before, after in pairwise(numbers))
 
 
 def test_a_ledger_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_damaged_log_is_not_backed_up(data: Path, tmp_path: Path) -> None:
 def test_a_changed_byte_anywhere_is_refused_or_changes_nothing(data: Path, tmp_path: Path) -> None:
     """Each of 150 flips: the restore refuses and leaves no file, or gives the same files."""
     back_up(data, tmp_path / "b", PASSPHRASE)
-    restore(tmp_path / "b", tmp_path / "good", quiet, passphrase=PASSPHRASE)
+    restore(tmp_path / "b", tmp_path / "good", quiet, passphrase=PASSPHRASE, life="1")
     good, whole = files(tmp_path / "good"), (tmp_path / "b").read_bytes()
     chance = random.Random(1)
     refused = 0
@@ -165,7 +165,7 @@ def test_a_changed_byte_anywhere_is_refused_or_changes_nothing(data: Path, tmp_p
         (tmp_path / "c").write_bytes(body)
         new = tmp_path / f"new{number}"
         try:
-            restore(tmp_path / "c", new, quiet, passphrase=PASSPHRASE)
+            restore(tmp_path / "c", new, quiet, passphrase=PASSPHRASE, life="1")
         except Unsound:
             refused += 1
             assert not new.exists(), place
