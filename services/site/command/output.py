@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 SHOW_AFTER_S = 1.0
+LINE_EVERY_S = 10.0
 _DIRECTION = [0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
 """Marks that turn the direction of what follows: a name could make another one of a line. And line separators."""
 _CONTROL = dict.fromkeys([*range(32), *range(127, 160), *_DIRECTION], "�")
@@ -39,11 +40,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def _lines(what: str) -> Progress:
+    last = monotonic()
+
+    def tell(done: int, of: int) -> None:
+        nonlocal last
+        if monotonic() - last >= LINE_EVERY_S:
+            last = monotonic()
+            sys.stderr.write(f"ampward: {what}: {f'{100 * done // of} %' if of else done}\n")
+            sys.stderr.flush()
+
+    return tell
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Progress]:
-    """Gives a function (done, of all). On a terminal it draws a bar on standard error once a second has passed."""
+    """Gives a function (done, of all). On a terminal it draws a bar on standard error once a second has passed; into a
+    file or a journal it writes a line there every ten seconds."""
     if not sys.stderr.isatty():
-        yield lambda _done, _of: None
+        yield _lines(what)
         return
     from rich.console import Console
     from rich.progress import Progress as Bar
