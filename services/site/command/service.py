@@ -14,7 +14,6 @@ from services.site.command.trouble import Exit, Trouble
 
 SERVICES = {
     "processor": "services.processor.app",
-    "kpi": "services.processor.kpi",
     "gateway": "services.gateway.centre.service",
     "notifier": "services.notifier.centre.app",
 }
