@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from services.site.command import output
 from shared.runtime.site_file.jars import read_csv
 from tests.services.command.conftest import Run
+from tests.services.command.test_progress import shown_on_a_terminal
 
 LIST = "Adresse;Seriennummer;Ri;Notiz\n1S1;A;3,1;x\n2S1;B;3,2;\n1S2;C;3,3;\n"
 BATTERY = "demo/r1/bat1"
@@ -146,6 +148,13 @@ def test_the_modules_that_answer_become_jars(run: Run, bus: Path, tmp_path: Path
     jars, faults = read_csv(tmp_path / "jars-bat1-s3.csv", 3)
     assert ([(jar.address, jar.module) for jar in jars], faults) == ([("1S3", 1), ("2S3", 4)], [])
     assert run(*words).code == 1, "the file is there already"
+
+
+def test_asking_the_bus_shows_how_far_it_is(bus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of modules take a while on a slow line; here everything counts as long."""
+    monkeypatch.setattr(output, "SHOW_AFTER_S", 0.0)
+    asked = ["--scan", str(bus), "--device", "bms", "--battery", BATTERY, "--out", str(tmp_path)]
+    assert "asking bms" in shown_on_a_terminal(["import", "jars", *asked], monkeypatch)
 
 
 def test_a_device_without_modules_is_told(run: Run, bus: Path) -> None:

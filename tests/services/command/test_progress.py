@@ -1,4 +1,4 @@
-"""Long work shows how far it is: a bar on the terminal of whoever waits, and nothing where nobody looks."""
+"""Long work shows how far it is: a bar on the terminal of whoever waits; test_output has what a journal gets."""
 
 import os
 import shutil
