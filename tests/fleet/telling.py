@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,11 +170,9 @@ class Telling:
 
 
 def doubled(arrived: Sequence[Arrived]) -> list[Arrived]:
-    """What came a second time."""
-    counts: Counter[str] = Counter()
-    again = []
+    """What came a second time; of several with one id the one that is marked, when one is: a replica that slept in a
+    send and woke may end it behind the one that took its place."""
+    by_id: dict[str, list[Arrived]] = {}
     for one in arrived:
-        counts[one.id] += 1
-        if counts[one.id] > 1:
-            again.append(one)
-    return again
+        by_id.setdefault(one.id, []).append(one)
+    return [each for same in by_id.values() for each in sorted(same, key=lambda one: one.is_repeat)[1:]]
