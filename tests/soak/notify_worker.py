@@ -122,6 +122,9 @@ class FileSite:
             await asyncio.sleep(0.005)
         return True
 
+    def leased(self) -> str:
+        return ""
+
     def is_behind(self) -> bool:
         return False
 
