@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from services.notifier.centre.claims import LIVES_S, Claims
@@ -56,6 +57,28 @@ async def test_a_site_has_one_holder_who_gives_signs(pool: Pool, claims: Claims)
     assert await claims.claim("s", 3) == 0, "who no longer holds it releases nothing"
     await pool.execute("UPDATE notifier.replica SET until = until - $1 * interval '1 s' WHERE name = 'second'", LIVES_S)
     assert await claims.claim("s", 3) == 3
+
+
+async def test_a_holder_that_sleeps_in_a_transaction_does_not_keep_the_site(pool: Pool, postgres: Postgres) -> None:
+    """Its session is ended once it gave no sign, however far its statement was."""
+    url = await pool.fetchval("SELECT current_database()")
+    first = Claims(pool, "first")
+    await first.sign()
+    assert await first.claim("s", 0) == 1
+    sleeper = await asyncpg.connect(
+        f"{postgres.url.rpartition('/')[0]}/{url}", server_settings={"application_name": "ampward first"}
+    )
+    held = sleeper.transaction()
+    await held.start()
+    await sleeper.execute("UPDATE notifier.site SET holder = holder WHERE site = 's'")
+    second = Claims(pool, "second")
+    await second.sign()
+    assert await second.claim("other", 0) == 1
+    await pool.execute("UPDATE notifier.replica SET until = now() WHERE name = 'first'")
+    assert await second.claim("s", 0) == 2
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await sleeper.execute("SELECT 1")
+    await sleeper.close()
 
 
 async def test_one_of_many_that_claim_at_once_gets_the_site(pool: Pool) -> None:

@@ -124,4 +124,13 @@ def test_in_clear_beyond_loopback_is_a_warning(folder: Path) -> None:
 
 def test_the_schema_names_every_section() -> None:
     """For editors."""
-    assert set(json_schema()["properties"]) == {"version", "kafka", "postgres", "mqtt", "http", "notify", "sites", "data"}
+    assert set(json_schema()["properties"]) == {
+        "version",
+        "kafka",
+        "postgres",
+        "mqtt",
+        "http",
+        "notify",
+        "sites",
+        "data",
+    }

@@ -152,19 +152,19 @@ async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
     topics = [topic.named(plan.prefix) for topic in TOPICS]
     for drift in await check(plan.access, topics, plan.shape):
         tell("topic_drifted", str(drift))
-    pool = await connect(plan.postgres_url, SENDER)
+    name = f"{SENDER}-{os.getpid()}-{secrets.token_hex(4)}"
+    pool = await connect(plan.postgres_url, name)
     try:
         steps = await migrate(pool, MIGRATIONS)
         if steps:
             tell("schema_migrated", f"{steps} steps")
-        await _serve(plan, stop, tell, pool)
+        await _serve(plan, stop, tell, pool, name)
     finally:
         await close(pool)
 
 
-async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any) -> None:
+async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any, name: str) -> None:
     clock, log = SystemClock(), logger(part="notifier")
-    name = f"{SENDER}-{os.getpid()}-{secrets.token_hex(4)}"
     claims, settings = Claims(pool, name), _Settings(plan.people)
     make = plan.channels or (lambda setting: make_channels(setting, clock))
     await claims.sign()

@@ -5,7 +5,8 @@
                          +-- its holder gave no sign for LIVES_S --claim by another--> held, fence n + 1
 
 Everything that a holder writes names its fence (services.notifier.centre.ledger): an owner that was stopped and comes
-back finds that it holds nothing, and writes and plans nothing. Time is the database's alone.
+back finds that it holds nothing, and writes and plans nothing; its sessions are ended when another claims its site.
+Time is the database's alone.
 Promises: a site has one holder; a killed holder's sites can be claimed LIVES_S after its last sign.
 """
 
@@ -21,6 +22,13 @@ _SIGN = f"""
 INSERT INTO notifier.replica (name, until) VALUES ($1, now() + interval '{LIVES_S} s')
 ON CONFLICT (name) DO UPDATE SET until = excluded.until
 """
+_LET_GO = """
+SELECT pg_terminate_backend(session.pid)
+FROM notifier.site JOIN notifier.replica ON replica.name = site.holder
+JOIN pg_stat_activity AS session ON session.application_name = 'ampward ' || replica.name
+WHERE site.site = $1 AND site.holder <> $2 AND replica.until <= now() AND session.pid <> pg_backend_pid()
+"""
+"""A holder that sleeps in the midst of a statement keeps the row's lock for as long as it sleeps."""
 _CLAIM = """
 UPDATE notifier.site AS mine SET fence = fence + 1, holder = $2, partition = $3
 WHERE site = $1 AND (holder IN ('', $2) OR NOT EXISTS (
@@ -30,7 +38,7 @@ RETURNING fence
 
 
 class Claims:
-    """This replica's. ``name`` is one that no other process has or had."""
+    """This replica's. ``name`` is one that no other process has or had; the pool's sessions are named by it."""
 
     def __init__(self, pool: Pool, name: str) -> None:
         self._pool = pool
@@ -54,6 +62,7 @@ class Claims:
         await self._pool.execute(
             "INSERT INTO notifier.site (site, partition) VALUES ($1, $2) ON CONFLICT DO NOTHING", site, partition
         )
+        await self._pool.execute(_LET_GO, site, self.name)
         fence: int | None = await self._pool.fetchval(_CLAIM, site, self.name, partition)
         return fence or 0
 

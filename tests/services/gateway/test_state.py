@@ -47,7 +47,7 @@ async def test_alarms_have_the_published_shape(client: httpx.AsyncClient, views:
                 "guidance": "Leave the room.",
                 "until": None,
                 "pending": "",
-            "undurable": False,
+                "undurable": False,
             }
         ],
         "as_of": "2023-11-14T22:13:20.000Z",
