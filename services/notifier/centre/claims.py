@@ -59,10 +59,10 @@ class Claims:
 
     async def claim(self, site: str, partition: int) -> int:
         """The site's fence from now on; 0 while somebody else holds it and lives."""
+        await self._pool.execute(_LET_GO, site, self.name)
         await self._pool.execute(
             "INSERT INTO notifier.site (site, partition) VALUES ($1, $2) ON CONFLICT DO NOTHING", site, partition
         )
-        await self._pool.execute(_LET_GO, site, self.name)
         fence: int | None = await self._pool.fetchval(_CLAIM, site, self.name, partition)
         return fence or 0
 
