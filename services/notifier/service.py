@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from services.notifier import lease, notices, pipeline
-from services.notifier.feed import Feed, Gone, News
+from services.notifier.feed import Feed, Gone, News, OpenAlarm
 from services.notifier.ledger_port import Change, DeliveryLedger, Row, Stand
 from services.notifier.moments import Moment
 from services.notifier.outbox import Outbox
@@ -255,6 +255,9 @@ class Notifier:
         if isinstance(news, Gone):
             await self._go_back()
             return True
+        unnoticed = await self._unnoticed(cursor) if self._is_unsure and not news else None
+        # From here to the commit nothing is waited for: another commit would write this turn's picture without its
+        # messages.
         turn = self._turn()
         for one in news:
             if (holder := lease.holder(one.event)) is not None:
@@ -267,11 +270,14 @@ class Notifier:
             cursor = one.cursor
             durable = durable if one.undurable else one.cursor
         more = len(news) == BATCH
-        if self._is_unsure and not more:
-            await self._notice_open(turn, cursor)
+        if unnoticed is not None:
+            self._is_unsure = False
+            for alarm in unnoticed:
+                if self._concerns(alarm.event):
+                    pipeline.notice(turn, alarm.event, alarm.hidden)
         pipeline.due(turn, caught_up=not more and not self._feed.is_behind())
         await self._keep(turn, cursor, durable)
-        return more
+        return more or (self._is_unsure and bool(news))
 
     def _concerns(self, event: Event) -> bool:
         """Whether anybody is ever told of it: of an alarm that is known, or that a route leads from at some hour."""
@@ -301,16 +307,11 @@ class Notifier:
             wanted = self._wanted[about] = any(matches(route, event) for route in self._setting.plan.routes)
         return wanted
 
-    async def _notice_open(self, turn: Turn, cursor: Cursor | None) -> None:
-        """Alarms that were passed over under another setting. When there is news already it is read first: an alarm is
-        found here only when no event is to come that tells of it."""
+    async def _unnoticed(self, cursor: Cursor | None) -> tuple[OpenAlarm, ...] | None:
+        """Open alarms that may have been passed over under another setting; None when there is news already, which is
+        read first: an alarm is noticed only when no event is to come that tells of it."""
         _, alarms = await self._feed.head()
-        if self._feed.events_after(cursor, 1):
-            return
-        for alarm in alarms:
-            if self._concerns(alarm.event):
-                pipeline.notice(turn, alarm.event, alarm.hidden)
-        self._is_unsure = False
+        return None if self._feed.events_after(cursor, 1) else alarms
 
     async def _go_back(self) -> None:
         """The place is gone: events of an undurable time that a crash took, or another log."""

@@ -16,6 +16,7 @@ from services.notifier.ports import Failed, Outgoing, Refused, Sent
 from services.notifier.service import Notifier
 from shared.domain.inputs import ReportKind
 from shared.domain.plan import Severity
+from shared.log.port import Cursor
 from shared.runtime.clocks import SystemClock
 from tests.services.notifier.fake_site import FakeSite
 from tests.services.notifier.lines import World, route, setting
@@ -271,6 +272,24 @@ async def test_a_reload_that_brings_a_route_for_an_open_alarm_has_it_told(tmp_pa
         await until(lambda: box.email.sent)
         assert notifier.picture.open[shelved.occurrence].hidden == "shelved"
     assert [[one["subject"] for one in message.data] for message in box.email.sent] == [["s/r1/a/rule"]]
+
+
+async def test_nothing_is_waited_for_between_an_event_and_the_commit_of_its_message(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another commit writes that the alarm is known, without its message, and a crash then loses it."""
+    half_done: list[bool] = []
+    head = box.site.head
+    box.site.put(box.world.event("raised", GAS, "critical"))
+    async with box.running() as notifier:
+
+        async def looked() -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:
+            half_done.append(bool(notifier.picture.changed))
+            return await head()
+
+        monkeypatch.setattr(box.site, "head", looked)
+        await until(lambda: box.email.sent and half_done)
+    assert not any(half_done)
 
 
 async def test_a_start_with_another_route_looks_at_what_is_open(tmp_path: Path) -> None:
