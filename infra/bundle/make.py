@@ -35,8 +35,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "infra" / "bundle"
 SOURCES = ("shared", "services", "pyproject.toml", "README.md", "LICENSE")
 SCRIPTS = ("install.sh", "uninstall.sh")
-EXTRAS = ("export",)
-"""What a box without internet cannot add later."""
+EXTRAS = ("export", "uplink")
+"""What a box without internet cannot add later. The centre's own packages stay out: its services run in containers."""
 
 
 def main() -> int:

@@ -31,10 +31,10 @@ def test_a_site_records_who_tells_people(tmp_path: Path, kafka: KafkaBroker) -> 
     fleet = Fleet(kafka.bootstrap)
     fleet.make()
     with joined(tmp_path, fleet) as (_, site):
-        fleet.order(lease(1, 3_000))
-        fleet.order(lease(2, 20_000))
+        fleet.order(lease(1, 6_000))
+        fleet.order(lease(2, 8_000))
         fleet.order(lease(1, 60_000))
         wait_for("the lease in the log", lambda: (True, "notifier 1") in reports(recorded(site)))
-        wait_for("its end", lambda: reports(recorded(site))[-1][0] is False)
+        wait_for("its end", lambda: reports(recorded(site))[-1][0] is False, seconds=60)
         assert [on for on, _ in reports(recorded(site))][-2:] == [True, False]
         assert [detail for on, detail in reports(recorded(site)) if on] == ["notifier 1"]
