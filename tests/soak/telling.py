@@ -210,8 +210,8 @@ class Telling:
         if not read_states(self.folder) or any(state in OPEN for _, state in read_states(self.folder)):
             return False
         with closing(sqlite3.connect(self.folder / "notify.db", timeout=10)) as db:
-            lanes = db.execute("SELECT value FROM record WHERE key LIKE 'lane/%'").fetchall()
-        if any(msgspec.json.decode(value).get("held") for (value,) in lanes):
+            (held,) = db.execute("SELECT count(*) FROM record WHERE key LIKE 'held/%'").fetchone()
+        if held:
             return False
         told = {item.event.id for message, _ in read_messages(self.folder).values() for item in message.items}
         return {event.id for event in self.world.events if what(event) in TOLD} <= told
