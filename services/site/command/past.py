@@ -112,7 +112,8 @@ def _show(found: dict[str, Any]) -> None:
     write(f"acked {ack['count']}, median {_time(ack['median_ms'])}, longest {_time(ack['worst_ms'])}")
     write(f"not acked {found['unacked']}")
     for name, person in found["persons"].items():
-        told = f"told of {person['told']} (a group counts once), {person['per_day']} a day, at most {person['peak_10min']} in 10 min"
+        told = f"told of {person['told']} (a group counts once), {person['per_day']} a day, "
+        told += f"at most {person['peak_10min']} in 10 min"
         ack = person["time_to_ack"]
         acked = f"acked {person['acked']} (median {_time(ack['median_ms'])}, longest {_time(ack['worst_ms'])})"
         write(f"  {plain(name)}: {told}; {acked}, reset {person['reset']}, shelved {person['shelved']}")
