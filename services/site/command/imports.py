@@ -147,7 +147,7 @@ def _from_bus(site: Path, device: str, name: str, string: int, out: Path, *, for
         return Exit.DONE if rows else Exit.NO
     write(f"{device}: identity {plain(identity)}; {len(there)} of {len(modules)} modules answer")
     if not there:
-        write(f"Nobody answers. Is the line connected, the device on, its address right? Ask it alone: ampward probe {site}")
+        write(f"Nobody answers. Is the line connected, the device on, its address right? See: ampward probe {site}")
     lines = [
         (str(one.number), row["address"], *(_values(one).get(key, "") for key in CHANNELS))
         for one, row in zip(there, rows, strict=True)
