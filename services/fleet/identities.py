@@ -54,6 +54,8 @@ class Book:
     vault: Vault | None
     partitions: int
     prefix: str = ""
+    users_elsewhere: bool = False
+    """Without a vault: Kafka's users are made by whoever runs the cluster, a site's by its name, as everywhere."""
 
     def entries(self) -> tuple[Entry, ...]:
         """Every site, ended ones too. Raises ConfigError for a file that is no entry."""
@@ -144,7 +146,7 @@ class Book:
             "site": entry.site,
             "partition": entry.partition,
             "topics": self.prefix,
-            "kafka_user": site_user(entry.site) if password else "",
+            "kafka_user": site_user(entry.site) if password or self.users_elsewhere else "",
             "mqtt_user": site_user(entry.site) if pair is not None else "",
         }
         write(signer / "signing.key", key.pem(), PRIVATE)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.site.command import repository_file
 from services.site.command.options import Json
 from services.site.command.output import plain, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
@@ -31,10 +32,11 @@ FOLDER = Path("data/fleet")
 
 def add(app: typer.Typer) -> None:
     """Put these commands into the program."""
-    fleet = typer.Typer(no_args_is_help=True, help="The fleet's servers on this machine: up, down, topics.")
+    fleet = typer.Typer(no_args_is_help=True, help="The fleet's servers: up, down, topics; set-up elsewhere.")
     fleet.command("up")(up)
     fleet.command("down")(down)
     fleet.command("topics")(topics)
+    fleet.command("set-up")(set_up)
     app.add_typer(fleet, name="fleet", rich_help_panel=PANEL)
 
 
@@ -51,15 +53,19 @@ def up(
     ] = None,
     services: Annotated[
         str, typer.Option("--services", help="Services of the centre to keep running too, by comma; empty: none.")
-    ] = "processor",
+    ] = "processor,gateway,notifier",
+    sites: Annotated[
+        str, typer.Option("--sites", help="Simulated sites to run too, joined to the fleet; empty: none.")
+    ] = "north,south",
     kafka_jars: Annotated[
         Path | None, typer.Option("--kafka-jars", help="Folder with Kafka's jars; else Maven fetches the pinned ones.")
     ] = None,
 ) -> int:
-    """Start Apache Kafka, Mosquitto and PostgreSQL on free ports of loopback, the topics and the centre's services.
+    """Start Apache Kafka, Mosquitto and PostgreSQL on free ports of loopback, topics, centre and two demo sites.
 
     Writes DIR/fleet.json {kafka, mqtt, postgres, gateway, pids} when everything is ready and returns; all of it runs on
-    until `ampward fleet down`. Whatever ends by itself is started again. The servers listen on loopback only, in clear
+    until `ampward fleet down`. Whatever ends by itself is started again. A demo site is enrolled and runs with
+    simulated devices in DIR/demo/SITE. The servers listen on loopback only, in clear
     unless --secure is given at the folder's first start. DIR/fleet.yaml is for more of `ampward service`.
     Exit 3 when a server cannot be had or the folder is another launcher's.
 
@@ -68,6 +74,7 @@ def up(
     command = [sys.executable, "-P", "-m", "services.fleet", str(folder)]
     command += ["--kafka-jars", str(kafka_jars)] if kafka_jars is not None else []
     command += [word for name in _services(services) for word in ("--service", name)]
+    command += _demo(sites)
     command += ["--secure"] if secure else []
     command += [word for name in host or [] for word in ("--host", name)]
     if foreground:
@@ -112,6 +119,24 @@ def _services(text: str) -> tuple[str, ...]:
     if wrong := next((name for name in names if name not in SERVICES), ""):
         raise Trouble(f"--services {wrong}: no such service, allowed: {', '.join(SERVICES)}", Exit.USAGE)
     return names
+
+
+def _demo(text: str) -> list[str]:
+    """The launcher's words for the demo's files and sites. Raises Trouble."""
+    from shared.domain.ids import ID_ALLOWED, is_id
+
+    sites = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if wrong := next((name for name in sites if not is_id(name)), ""):
+        raise Trouble(f"--sites {wrong[:60]}: no id of a site, allowed: {ID_ALLOWED}", Exit.USAGE)
+    site_file, people = (repository_file(f"infra/sites/fleet/{name}") for name in ("site.yaml", "people.yaml"))
+    if not site_file.exists() or not people.exists():
+        if sites:
+            raise Trouble(
+                f"there is no {site_file}: this installation has no demo sites, allowed: --sites ''", Exit.USAGE
+            )
+        return []
+    words = [word for site in sites for word in ("--site", site)]
+    return [*words, "--site-file", str(site_file), "--people", str(people)]
 
 
 def down(folder: Folder = FOLDER) -> int:
@@ -180,6 +205,37 @@ def topics(
     for drift in found:
         write(str(drift))
     return Exit.NO if found else Exit.DONE
+
+
+def set_up(
+    config: Annotated[
+        Path, typer.Option("--config", help="Fleet file (YAML).", exists=True, dir_okay=False, readable=True)
+    ],
+    folder: Folder = FOLDER,
+    site: Annotated[list[str] | None, typer.Option("--site", help="Enrol this site when it is not.")] = None,
+) -> int:
+    """Make topics and registrations on a cluster that others run, as the user `admin` of the fleet file.
+
+    Waits for Kafka. The book of sites and their identities stand in DIR, as with `ampward enroll`; what `ampward renew`
+    and `ampward revoke` wrote there is said to the cluster. Twice changes nothing. Exit 1 when a topic is there and
+    would lose records.
+
+    Example: ampward fleet set-up --config fleet.yaml --dir book --site depot
+    """
+    from services.fleet.identities import Book
+    from services.fleet.set_up import set_up_fleet
+    from shared.runtime.fleet_file import read_fleet
+
+    plan = read_fleet(config, os.environ, "admin")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    book = Book(folder.resolve(), None, plan.shape.partitions, plan.prefix, users_elsewhere=plan.is_tls)
+    is_sound = asyncio.run(set_up_fleet(plan, book, tuple(site or ()), _say))
+    return Exit.DONE if is_sound else Exit.NO
+
+
+def _say(sentence: str) -> None:
+    write(plain(sentence))
+    sys.stdout.flush()
 
 
 def admin(folder: Path) -> "Access":
