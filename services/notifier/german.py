@@ -212,5 +212,42 @@ TEXTS: dict[str, tuple[str, str]] = {
         "welche gibt.",
         "Netz, Adresse und Zugangsdaten des Kanals prüfen; `ampward test-channel` sendet eine Testnachricht.",
     ),
+    "site_lost": (
+        "Von dieser Anlage kommt nichts mehr. Sie schützt ihre Räume weiter und meldet auf eigenen Wegen; was hier "
+        "von ihr zu sehen ist, ist alt.",
+        "Die Anlage anrufen. Strom, Netz und Station prüfen; `ampward status` zeigt dort den Stand der Verbindung.",
+    ),
+    "link_lost": (
+        "Die Anlage ist zu hören, aber ihre Aufzeichnungen kommen nicht an oder werden nicht nachgerechnet.",
+        "Den Rückstand in der Liste der Anlagen, die Verbindung der Anlage und das Protokoll des Prozessors ansehen.",
+    ),
+    "service_lost": (
+        "Von diesem Dienst der Zentrale gibt es kein Lebenszeichen.",
+        "Sein Protokoll ansehen und ihn neu starten. Anlagen entscheiden und melden Kritisches ohne die Zentrale.",
+    ),
+    "block_differs": (
+        "Die Zentrale hat aus den Eingaben dieser Anlage andere Ereignisse abgeleitet als die Anlage selbst. Es gelten "
+        "die der Anlage.",
+        "Die Aufzeichnungen aufheben und an den Hersteller geben: Das darf nicht sein. Dann quittieren und "
+        "zurücksetzen.",
+    ),
+    "poison": (
+        "Ein Datensatz dieser Anlage war nicht lesbar. Seine genauen Bytes sind aufgehoben.",
+        "Den Datensatz ansehen: fremder Schreiber, falscher Schlüssel oder Beschädigung. Dann quittieren und "
+        "zurücksetzen.",
+    ),
+    "ruleset_drift": (
+        "Die Anlage arbeitet nicht nach der verteilten Datei: Sie hat sie abgelehnt, oder sie wurde dort geändert.",
+        "`ampward fleet drift` nennt Datei und Grund. Neu verteilen oder den Stand der Anlage verteilen.",
+    ),
+    "certificate_expiring": (
+        "Ein Zertifikat endet in weniger als 30 Tagen; dann werden seine Verbindungen abgelehnt.",
+        "`ampward renew` für eine Anlage, ein Neustart der Server für deren eigene, sonst die eigene "
+        "Zertifizierungsstelle.",
+    ),
+    "token_expiring": (
+        "Ein Zugangsschlüssel endet in weniger als 30 Tagen; dann wird sein Inhaber abgewiesen.",
+        "Mit `ampward user` einen neuen machen und dem Inhaber geben, oder ihn enden lassen.",
+    ),
 }
 """By rule id: what it means, what to do."""

@@ -55,6 +55,14 @@ RULES: dict[str, tuple[str, str]] = {
     "delivery_failing": ("Messages not delivered", "Nachrichten kommen nicht an"),
     "calibration_overdue": ("Calibration overdue", "Kalibrierung überfällig"),
     "proof_test_overdue": ("Proof test overdue", "Funktionsprüfung überfällig"),
+    "site_lost": ("Site lost", "Anlage nicht zu hören"),
+    "link_lost": ("Link lost", "Verbindung gestört"),
+    "service_lost": ("Service lost", "Dienst ohne Lebenszeichen"),
+    "block_differs": ("Derived events differ", "Abgeleitete Ereignisse weichen ab"),
+    "poison": ("Record not readable", "Datensatz nicht lesbar"),
+    "ruleset_drift": ("Rules drift", "Regeln weichen ab"),
+    "certificate_expiring": ("Certificate ends", "Zertifikat läuft ab"),
+    "token_expiring": ("Token ends", "Zugangsschlüssel läuft ab"),
 }
 """Short names for subjects."""
 

@@ -327,8 +327,24 @@ RULES: dict[str, Rule] = {
 }
 """Every built-in rule of a site, by id, in the order in which alarms of one subject are listed."""
 
+_DAY = 24 * HOUR
+FLEET_RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        Rule("site_lost", _A, Scope.BOX, realarm_ms=_DAY),
+        Rule("link_lost", _A, Scope.BOX, realarm_ms=_DAY),
+        Rule("service_lost", _A, Scope.BOX, realarm_ms=_DAY),
+        Rule("block_differs", _A, Scope.BOX, latch=True, realarm_ms=_DAY),
+        Rule("poison", _A, Scope.BOX, latch=True),
+        Rule("ruleset_drift", _A, Scope.BOX, realarm_ms=7 * _DAY),
+        Rule("certificate_expiring", _A, Scope.BOX, realarm_ms=7 * _DAY),
+        Rule("token_expiring", _A, Scope.BOX, realarm_ms=7 * _DAY),
+    )
+}
+"""Those of the pseudo-site _fleet, which watches sites, links and services; no site file may change them."""
+
 
 def guidance(rule: str) -> str:
     """Text for people about an alarm of this rule; "" for an id that is not built in."""
-    entry = RULES.get(rule)
+    entry = RULES.get(rule) or FLEET_RULES.get(rule)
     return entry.guidance if entry is not None else ""

@@ -199,5 +199,38 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The nightly replay derived other events from the same inputs.",
         "Keep the data folder and send the report of `ampward replay` to the maker: this must not happen.",
     ),
+    "site_lost": (
+        "Nothing comes from this site any more. It goes on protecting its rooms and tells people by its own ways; what "
+        "is shown of it here is old.",
+        "Call the site. Check its power, its network and the box; `ampward status` there says how its uplink stands.",
+    ),
+    "link_lost": (
+        "The site is heard, but its records do not arrive or are not decided on: evidence and comparison stand still.",
+        "Look at the backlog of the site in the list of sites, at its uplink, and at the log of the processor.",
+    ),
+    "service_lost": (
+        "No replica of this service of the centre gives a sign of life.",
+        "Look at its log and start it again. Sites decide and tell what is critical without the centre.",
+    ),
+    "block_differs": (
+        "The centre derived other events from the inputs of this site than the site itself. The site's own are valid.",
+        "Keep the records and send them to the maker: this must not happen. Then acknowledge and reset.",
+    ),
+    "poison": (
+        "A record of this site could not be read. Its exact bytes are kept among the dead letters.",
+        "Look at the dead letter: a foreign writer, a wrong key or damage. Then acknowledge and reset.",
+    ),
+    "ruleset_drift": (
+        "The site does not go by the file that was pushed to it: it refused it, or it was changed on the box.",
+        "`ampward fleet drift` says which file and why. Push it again, or push what the site has.",
+    ),
+    "certificate_expiring": (
+        "A certificate ends within 30 days; then its connections are refused.",
+        "`ampward renew` for a site, a start of the servers for theirs, or your authority for certificates of its own.",
+    ),
+    "token_expiring": (
+        "A token ends within 30 days; then its holder is refused.",
+        "Make a new one with `ampward user` and give it to its holder, or let it end.",
+    ),
 }
 """By rule id: what it means, what to do."""

@@ -177,6 +177,20 @@ class ReportKind(StrEnum):
     holder and epoch of the lease."""
     TOKENS = "tokens"
     """A named token was made, changed or revoked: subject = site/_site/tokens/name, detail says what and by whom."""
+    PUSHED_FILE = "pushed_file"
+    """A file of the fleet's was taken in (on) or refused: subject = site/_site/files/name, detail = its SHA-256, who
+    pushed it, and why not."""
+    SITE_LOST = "site_lost"
+    """In the log of the pseudo-site _fleet, as all that follow: nothing comes from a site; subject = _fleet/SITE/site."""
+    LINK_LOST = "link_lost"
+    SERVICE_LOST = "service_lost"
+    BLOCK_DIFFERS = "block_differs"
+    POISON = "poison"
+    RULESET_DRIFT = "ruleset_drift"
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    TOKEN_EXPIRING = "token_expiring"
+    UNDELIVERED = "undelivered"
+    """A command got no answer within its time to live: subject = _fleet/SITE/commands, detail = id, act, subject."""
 
 
 class Report(NamedTuple):
