@@ -1,6 +1,7 @@
 """The launcher as a process. INT and TERM stop it cleanly.
 
     python -m services.fleet DIR [--kafka-jars DIR] [--secure] [--host NAME]... [--service NAME]...
+                              [--site NAME]... [--site-file FILE] [--people FILE]
 
 Exit 3 when a server cannot be had or the folder is another launcher's; the reason is the last line it says.
 """
@@ -10,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from services.fleet.demo import Demo
 from services.fleet.launcher import Launcher, LauncherPlan
 from shared.domain.errors import AmpwardError
 from shared.runtime.lifecycle import Signals, end_with_parent
@@ -26,6 +28,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--secure", action="store_true")
     parser.add_argument("--host", action="append", default=[])
     parser.add_argument("--service", action="append", default=[])
+    parser.add_argument("--site", action="append", default=[])
+    parser.add_argument("--site-file", type=Path)
+    parser.add_argument("--people", type=Path)
     options = parser.parse_args(arguments)
     end_with_parent()
     os.umask(0o077)
@@ -38,6 +43,7 @@ def main(arguments: list[str]) -> int:
         is_secure=options.secure,
         hosts=tuple(options.host),
         services=tuple(options.service),
+        demo=_demo(options.site, options.site_file, options.people),
     )
     try:
         Launcher(plan, _say).run(signals)
@@ -45,6 +51,10 @@ def main(arguments: list[str]) -> int:
         _say(f"error: {error}")
         return CANNOT
     return 0
+
+
+def _demo(sites: list[str], site_file: Path | None, people: Path | None) -> Demo | None:
+    return None if site_file is None or people is None else Demo(tuple(sites), site_file.resolve(), people.resolve())
 
 
 def _say(sentence: str) -> None:

@@ -7,6 +7,7 @@
     DIR/{kafka,mqtt,postgres}/   configuration and data
     DIR/fleet.yaml      what `ampward service NAME --config` reads
     DIR/security/       when the fleet is secured: services.fleet.vault; DIR/sites, DIR/identities: ...identities
+    DIR/demo/           simulated sites, when there are any: services.fleet.demo
 
 A server that ends by itself is started again, after half a second that doubles with each early death to ten seconds.
 When the launcher is killed the kernel ends the servers; what is left nevertheless is ended by the next start.
@@ -20,14 +21,15 @@ import os
 import select
 import signal
 import socket
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from services.fleet import demo
 from services.fleet.applying import apply_all
+from services.fleet.demo import Demo
 from services.fleet.files import write_private
 from services.fleet.identities import Book
 from services.fleet.jars import kafka_jars
@@ -40,6 +42,7 @@ from shared.bus.registry import ALL, ONE_NODE, Shape
 from shared.domain.errors import Busy, ConfigError
 from shared.log.kafka.access import Access
 from shared.log.kafka.topics import drifts, set_up
+from shared.runtime import places
 from shared.runtime.lifecycle import Signals
 
 RECORD = "fleet.json"
@@ -48,7 +51,13 @@ LOCK = "fleet.lock"
 PORTS = "ports.json"
 NAMES = ("kafka", "kafka_controller", "kafka_internal", "mqtt", "postgres", "http")
 KAFKA_NAMES = ("kafka", "kafka_internal", "kafka_controller")
+SERVERS = ("kafka", "mqtt", "postgres")
 SECURITY = "security"
+DATA = "services"
+GATEWAY = "gateway"
+READY_S = 120.0
+"""For gateway and sites after their servers."""
+LOOK_S = 0.1
 DELAY_FIRST_S = 0.5
 DELAY_MAX_S = 10.0
 LIFE_GOOD_S = 30.0
@@ -70,6 +79,12 @@ class LauncherPlan:
     """More names in the servers' certificates than those of loopback."""
     services: tuple[str, ...] = ()
     """Services of the centre that are kept running beside the servers, by their names for `ampward service`."""
+    demo: Demo | None = None
+    """Simulated sites that run too, and whom the notifier tells."""
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return self.demo.sites if self.demo is not None else ()
 
 
 @dataclass(slots=True)
@@ -91,6 +106,7 @@ class Launcher:
     say: Callable[[str], None]
     _kept: list[_Kept] = field(default_factory=list)
     _addresses: dict[str, str] = field(default_factory=dict)
+    _sites: dict[str, dict[str, str]] = field(default_factory=dict)
     _lock: int = -1
 
     def run(self, signals: Signals) -> None:
@@ -109,9 +125,12 @@ class Launcher:
             os.close(self._lock)
 
     def _start(self, signals: Signals) -> None:
-        folder, ports = self.plan.folder, take_ports(self.plan.folder)
+        folder = self.plan.folder
+        ports = take_ports(folder, (*NAMES, *demo.port_names(self.plan.sites)))
         logs, vault = folder / "logs", vault_of(self.plan)
         book = Book(folder, vault, self.plan.shape.partitions)
+        for site in demo.enroll(book, self.plan.sites):
+            self.say(f"{site}: enrolled")
         book.publish()
         jars = self.plan.jars or self._jars()
         kafka = KafkaPlan(
@@ -127,7 +146,6 @@ class Launcher:
         mqtt_security = vault.mosquitto_lines() if vault is not None else ()
         mqtt = MosquittoPlan(folder / "mqtt", logs / "mqtt.log", ports["mqtt"], mqtt_security)
         self._addresses = {"kafka": kafka.bootstrap, "mqtt": mqtt.url, "postgres": postgres.url}
-        http = f"127.0.0.1:{ports['http']}"
         makers: tuple[Callable[[], Server], ...] = (
             lambda: kafka_server(kafka),
             lambda: postgres_server(postgres),
@@ -143,13 +161,50 @@ class Launcher:
             self.say(f"{kept.server.name}: ready at {self._addresses[kept.server.name]}")
         access = vault.access(kafka.bootstrap) if vault is not None else Access(kafka.bootstrap)
         asyncio.run(self._set_up(access, book))
-        write_private(folder / CONFIG, config(self._addresses, http, self.plan.shape, is_secure=vault is not None))
-        for name in self.plan.services:
-            self._keep(service(folder, name))
-            self.say(f"{name}: started")
-        self._addresses["gateway"] = f"http://{http}" if "gateway" in self.plan.services else ""
+        self._start_services(f"127.0.0.1:{ports['http']}", is_secure=vault is not None, mailbox=ports[demo.MAILBOX])
+        self._start_sites(book, ports)
+        self._wait_all(signals)
         self._write_record()
-        self.say(f"the fleet's servers are ready: {folder / RECORD}")
+        if not signals.ended.is_set():
+            self.say(f"the fleet's servers are ready: {folder / RECORD}")
+
+    def _start_services(self, http: str, *, is_secure: bool, mailbox: int) -> None:
+        folder, services = self.plan.folder, self.plan.services
+        has_people = demo.NOTIFIER in services and self.plan.demo is not None
+        if self.plan.demo is not None and has_people:
+            demo.place_people(folder, self.plan.demo.people)
+            self._keep(demo.mailbox_server(folder, mailbox))
+        text = config(self._addresses, http, self.plan.shape, is_secure=is_secure, has_people=has_people)
+        write_private(folder / CONFIG, text)
+        for name in services:
+            self._keep(service(folder, name, {"AMPWARD_MAILBOX": f"127.0.0.1:{mailbox}"}))
+            self.say(f"{name}: started")
+        self._addresses["gateway"] = f"http://{http}" if GATEWAY in services else ""
+
+    def _start_sites(self, book: Book, ports: Mapping[str, int]) -> None:
+        for site in self.plan.sites:
+            assert self.plan.demo is not None
+            name, identity = demo.server_name(site), book.identity(site)
+            own = {what: f"127.0.0.1:{ports[f'{name}-{what}']}" for what in ("http", "devices")}
+            self._keep(demo.site_server(self.plan.folder, self.plan.demo, site, identity, {**self._addresses, **own}))
+            data = demo.data_of(self.plan.folder, site)
+            self._sites[site] = {"http": f"http://{own['http']}", "data": str(data)}
+            self.say(f"{site}: started, a simulated site with its data in {data}")
+
+    def _wait_all(self, signals: Signals) -> None:
+        """Until the gateway answers for the fleet and each site is trip-ready. Raises ServerFailed."""
+        looks = {demo.server_name(site): demo.is_trip_ready(self.plan.folder, site) for site in self.plan.sites}
+        if self._addresses["gateway"]:
+            looks[GATEWAY] = demo.is_answering(self._addresses["gateway"])
+        until = monotonic() + READY_S
+        while looks and not signals.ended.wait(LOOK_S):
+            for kept in self._kept:
+                name, started = kept.server.name, kept.started
+                assert started is not None
+                if name in looks and (not started.is_running or monotonic() > until):
+                    raise ServerFailed(f"{name} does not get ready:\n{started.last_lines()}")
+                if name in looks and looks[name](started):
+                    del looks[name]
 
     def _keep(self, server: Server) -> None:
         self._kept.append(_Kept(server, Started(server), monotonic()))
@@ -172,6 +227,8 @@ class Launcher:
         record = {
             **self._addresses,
             "postgres_url_file": str(self.plan.folder / "postgres" / "postgres.url"),
+            "token": str(self.plan.folder / DATA / places.TOKEN),
+            "sites": self._sites,
             "pids": {"launcher": os.getpid(), **pids},
         }
         write_private(self.plan.folder / RECORD, json.dumps(record, indent=2) + "\n")
@@ -220,7 +277,7 @@ class Launcher:
         (self.plan.folder / RECORD).unlink(missing_ok=True)
         started = [kept.started for kept in self._kept if kept.started is not None]
         for is_service in (True, False):
-            half = [each for each in started if (each.server.name in self.plan.services) is is_service]
+            half = [each for each in started if (each.server.name not in SERVERS) is is_service]
             for each in half:
                 each.signal(each.server.stop_signal)
             for each in half:
@@ -243,13 +300,13 @@ def vault_of(plan: LauncherPlan) -> Vault | None:
     return open_vault(folder, datetime.datetime.now(datetime.UTC), plan.hosts)
 
 
-def service(folder: Path, name: str) -> Server:
+def service(folder: Path, name: str, environment: Mapping[str, str]) -> Server:
     """A service of the centre as something that is kept running; it waits for its servers itself."""
-    command = (str(Path(sys.executable).with_name("ampward")), "service", name, "--config", str(folder / CONFIG))
-    return Server(name, command, folder / "logs" / f"{name}.log", is_ready=lambda _started: True)
+    command = (demo.program(), "service", name, "--config", str(folder / CONFIG))
+    return Server(name, command, folder / "logs" / f"{name}.log", is_ready=demo.always, environment=environment)
 
 
-def config(addresses: Mapping[str, str], http: str, shape: Shape, *, is_secure: bool) -> str:
+def config(addresses: Mapping[str, str], http: str, shape: Shape, *, is_secure: bool, has_people: bool = False) -> str:
     """The centre's configuration for these servers, as shared.runtime.fleet_file reads it."""
     users = '"security/users/{service}'
     kafka = [f'  bootstrap: "{addresses["kafka"]}"', f"  security: {'tls' if is_secure else 'plain'}"]
@@ -260,7 +317,7 @@ def config(addresses: Mapping[str, str], http: str, shape: Shape, *, is_secure: 
     parts = f"partitions: {shape.partitions}, replication: {shape.replication}, min_insync: {shape.min_insync}"
     lines = ["# Written by `ampward fleet up` at each start.", "version: 1", "kafka:", *kafka]
     lines += [f"  topics: {{{parts}}}", "postgres: {url_file: postgres/postgres.url}", "mqtt:", *mqtt]
-    lines += [f'http: "{http}"', "data: services"]
+    lines += [f'http: "{http}"', f"data: {DATA}", *([f"notify: {demo.PEOPLE}"] if has_people else [])]
     return "\n".join(lines) + "\n"
 
 
@@ -320,7 +377,7 @@ def _recorded(folder: Path) -> dict[str, int]:
         return {}
 
 
-def take_ports(folder: Path) -> Mapping[str, int]:
+def take_ports(folder: Path, names: Iterable[str] = NAMES) -> Mapping[str, int]:
     """A port for each name: the last start's where it is free, else another free one."""
     try:
         last = json.loads((folder / PORTS).read_text(encoding="utf-8"))
@@ -329,7 +386,7 @@ def take_ports(folder: Path) -> Mapping[str, int]:
         last = {}
     held: dict[str, socket.socket] = {}
     try:
-        for name in NAMES:
+        for name in names:
             held[name] = _bound(last.get(name, 0)) or _free()
         ports = {name: int(probe.getsockname()[1]) for name, probe in held.items()}
     finally:

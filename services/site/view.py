@@ -20,6 +20,7 @@ from services.site.told import Told
 from services.site.view_lines import NOT_TOLD_YET, event_line, is_news, standing_lines
 from services.site.view_source import Address, Folder, Picture, Source
 from shared.runtime.lifecycle import Signals, end_with_parent
+from shared.runtime.places import find_gateway
 
 DRAW_S = 0.5
 ASK_EVERY_S = 1.0
@@ -47,7 +48,8 @@ def main() -> int:
 def _site(place: str) -> Folder | Address:
     address = place.removeprefix("http://")
     if address == place:
-        return Folder(Path(place))
+        fleet = find_gateway(Path(place))
+        return Folder(Path(place)) if fleet is None else Address(fleet[0], fleet[1].read_text().strip())
     return Address(address.rstrip("/"), os.environ.get("AMPWARD_TOKEN", ""))
 
 

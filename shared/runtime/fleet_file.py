@@ -12,6 +12,7 @@
     mqtt: {url: "mqtts://mqtt:8883", ca_file: ca.pem, cert_file: "users/{service}.pem", key_file: "users/{service}.key"}
     http: 127.0.0.1:8080
     notify: people.yaml              # who is told what (shared.runtime.site_file.people), for the notifier
+    health: "0.0.0.0:9464"           # /healthz, /readyz, /metrics of every service; or {processor: 127.0.0.1:9464, ...}
     sites: sites                     # folder of registrations, one file a site; without it ampward.sites.v1 is read
     data: data
 
@@ -32,6 +33,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from shared.bus.address import BrokerAddress, Credentials, parse_url, read_password
 from shared.bus.registry import ONE_NODE, Shape
 from shared.domain.errors import ConfigError
+from shared.domain.ids import is_id
 from shared.log.kafka.access import Access, ScramTls
 from shared.runtime.documents import Document, Fault, Place, Refused, load_document
 from shared.runtime.site_file.values import split_address
@@ -74,6 +76,15 @@ def _prefix(given: object) -> str:
     if not isinstance(given, str) or not _PREFIX.fullmatch(given):
         raise Refused(f"{str(given)[:60]!r} cannot begin a topic's name", "at most 60 of a-z 0-9 . -")
     return given
+
+
+def _health(given: object) -> str | dict[str, str]:
+    if isinstance(given, dict):
+        wrong = next((name for name in given if not is_id(str(name))), None)
+        if wrong is not None:
+            raise Refused(f"{str(wrong)[:60]!r} is no service", "names of services, as in {processor: 127.0.0.1:9464}")
+        return {str(name): _http(address) for name, address in given.items()}
+    return _http(given)
 
 
 class _Model(BaseModel):
@@ -122,6 +133,9 @@ class FleetFile(_Model):
     postgres: PostgresModel | None = None
     mqtt: MqttModel | None = None
     http: Annotated[str, BeforeValidator(_http)] = "127.0.0.1:8080"
+    health: Annotated[str | dict[str, str], BeforeValidator(_health)] = ""
+    """Where services tell how they are (shared.runtime.probes): one address for each in a container of its own, or an
+    address by service. Without it nowhere."""
     notify: str = ""
     """File with the people whom the centre tells, and how."""
     sites: str = ""
@@ -146,6 +160,8 @@ class FleetPlan:
     mqtt: tuple[str, str, str, str, str]
     """user, password_file, ca_file, cert_file, key_file."""
     http: str
+    health: str
+    """Where this service tells how it is; "" is nowhere."""
     notify: str
     sites: str
     data: str
@@ -249,6 +265,9 @@ class _Judge:
         if kafka.topics.min_insync > kafka.topics.replication:
             what = f"{kafka.topics.min_insync} replicas in step of {kafka.topics.replication}"
             self._tell(("kafka", "topics", "min_insync"), what, "at most the replication")
+        if not _LOOPBACK.fullmatch(self._model.http.rpartition(":")[0]):
+            what = f"{self._model.http} is beyond loopback, and the gateway speaks plain HTTP"
+            self._tell(("http",), what, "a proxy with TLS before it that alone reaches it", severity="warning")
         if self._model.postgres is not None:
             self._postgres(self._model.postgres.url_file)
         if mqtt is not None:
@@ -326,6 +345,7 @@ def _plan(model: FleetFile, base: Path, service: str) -> FleetPlan:
             else ("", "", "", "", "")
         ),
         http=model.http,
+        health=model.health if isinstance(model.health, str) else model.health.get(service, ""),
         notify=path(model.notify),
         sites=path(model.sites),
         data=path(model.data),

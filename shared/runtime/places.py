@@ -6,6 +6,7 @@ unix sockets may be 107 bytes long; longer ones are reached through the open fol
 """
 
 import errno
+import json
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from shared.domain.errors import Busy
 LOCK = "lock"
 RUN = "run.json"
 TOKEN = "token"
+FLEET = "fleet.json"
 TOKENS = "tokens.json"
 SITE_PLAN = "site.json"
 GUARD_PLAN = "guard.json"
@@ -26,6 +28,9 @@ GUARD_LOCK = "guard.lock"
 CANDIDATE = "site.next.json"
 NOTIFY_LEASE = "notify-lease.json"
 """In memory only: who tells people at the moment, the uplink's word for the site's process."""
+UNDURABLE_EVENTS = "undurable.events"
+"""In memory only: what the site decides while its disk takes nothing, for the uplink."""
+IN_MEMORY = (NOTIFY_LEASE, UNDURABLE_EVENTS)
 TEXT_LOG = "ampward.log"
 
 _SOCKET_PATH_MAX = 107
@@ -62,6 +67,17 @@ def find_file(data: Path, name: str) -> Path:
     """``name`` as written last: the copy in memory when there is one, else the place in ``data``."""
     aside = memory_folder(data) / name
     return aside if aside.exists() else data / name
+
+
+def find_gateway(folder: Path) -> tuple[str, Path] | None:
+    """HOST:PORT of the gateway of the fleet that runs in this folder, and its machine token's file; None when none
+    does. Raises OSError, ValueError, KeyError for a record that cannot be read."""
+    try:
+        record = json.loads((folder / FLEET).read_bytes())
+    except FileNotFoundError:
+        return None
+    address = str(record["gateway"]).removeprefix("http://")
+    return (address, Path(record["token"])) if address else None
 
 
 def write_file(data: Path, name: str, content: bytes, mode: int = 0o600) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from time import time_ns
 
-from services.gateway.address import bind_loopback
+from services.gateway.address import bind, is_loopback
 from services.gateway.api import create_app
 from services.gateway.centre.follower import Follower, Wanted
 from services.gateway.centre.older import Older
@@ -39,6 +39,9 @@ GIVE_UP_S = 10.0
 """A person who commands waits for an answer: a command that Kafka does not take by then is told as not taken."""
 CANNOT_START = 3
 TOKEN_BYTES = 32
+IN_CLEAR = (
+    "tokens and events cross the network in clear: put a proxy with TLS before this address and close it to others"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ async def serving(plan: GatewayPlan, tell: Tell) -> AsyncIterator[Gateway]:
             await follower.begin(token_hex(RUN_BYTES))
             views = FleetViews(follower, older, picture, orders, StandText(plan.prefix, partitions), wall_ms)
             app = create_app(views, plan.keys, fleet=views.site_items)
-            gateway = Gateway(app, bind_loopback(plan.http))
+            gateway = Gateway(app, bind(plan.http))
             await gateway.start()
             following = asyncio.create_task(follower.follow(), name="follower")
             try:
@@ -100,6 +103,8 @@ def main(plan: FleetPlan) -> int:
         made = GatewayPlan(plan.access(), plan.shape, keys_of(Path(plan.data)), plan.http, plan.prefix)
         async with serving(made, lambda event, words: log.warning(event, words=words)) as gateway:
             log.info("gateway_started", http=gateway.address)
+            if not is_loopback(gateway.address):
+                log.warning("http_in_clear", http=gateway.address, words=IN_CLEAR)
             await stop.wait()
 
     try:

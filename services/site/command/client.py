@@ -46,15 +46,16 @@ class RunningSite:
 
     @classmethod
     def of_folder(cls, data: Path) -> "RunningSite":
-        """The site that runs in this data folder."""
-        record = read_run(data)
+        """The site that runs in this data folder, or the whole fleet that runs in this one."""
+        fleet = find_fleet(data)
+        address, file = fleet or (str(read_run(data).get("http", "")), places.find_file(data, places.TOKEN))
         try:
-            token = places.find_file(data, places.TOKEN).read_text(encoding="utf-8").strip()
+            token = file.read_text(encoding="utf-8").strip()
         except PermissionError:
-            raise Trouble(f"{data / places.TOKEN} is not yours to read: only the user who runs the site may") from None
+            raise Trouble(f"{file} is not yours to read: only the user who runs the site may") from None
         except OSError as error:
-            raise Trouble(f"{data / places.TOKEN}: {error.strerror}") from None
-        return cls(str(record.get("http", "")), token)
+            raise Trouble(f"{file}: {error.strerror}") from None
+        return cls(address, token)
 
     @classmethod
     def of_url(cls, url: str) -> "RunningSite":
@@ -126,6 +127,14 @@ class RunningSite:
             "Content-Type": "application/json",
             "Ampward-Actor": f"cli:{os_user()}".encode(),
         }
+
+
+def find_fleet(data: Path) -> tuple[str, Path] | None:
+    """Address and token file of the gateway of a fleet in this folder. Raises Trouble."""
+    try:
+        return places.find_gateway(data)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise Trouble(f"{data / places.FLEET} cannot be read: {error}") from None
 
 
 def read_run(data: Path) -> dict[str, Any]:

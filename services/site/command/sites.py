@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.site.command import repository_file
-from services.site.command.client import RunningSite, read_run
+from services.site.command.client import RunningSite, find_fleet, read_run
 from services.site.command.options import DATA, Data, Json, duration_ms
 from services.site.command.output import plain, table, write, write_json
 from services.site.command.start import DEMO, RunOptions, start
@@ -65,7 +65,13 @@ def status(data: Data = DATA, as_json: Json = False) -> int:
     outputs = site.get("/api/v1/outputs")["items"]
     if as_json:
         write_json(
-            {**told, "alarms": alarms["items"], "outputs": outputs, "as_of": alarms["as_of"], "run": read_run(data)}
+            {
+                **told,
+                "alarms": alarms["items"],
+                "outputs": outputs,
+                "as_of": alarms["as_of"],
+                "run": {} if find_fleet(data) else read_run(data),
+            }
         )
     else:
         _show(told, alarms["items"], outputs)
@@ -156,6 +162,8 @@ def watch(
 ) -> None:
     """Show a running site live: rooms, hydrogen, fans, strings, alarms, outputs, events. Ctrl-C ends the view only.
 
+    With the folder of a running fleet it shows all its sites.
+
     Without a terminal every change is one plain line. A site by its address needs a token in AMPWARD_TOKEN, a viewer's
     is enough.
 
@@ -167,6 +175,7 @@ def watch(
     if "://" in place:
         RunningSite.of_url(place).get("/api/v1/status")
     else:
-        read_run(Path(place))
+        if find_fleet(Path(place)) is None:
+            read_run(Path(place))
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "services.site.view", place])
