@@ -16,6 +16,7 @@ import asyncio
 import os
 import signal
 import tempfile
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -24,19 +25,22 @@ from typing import Any, Final
 import faust
 
 from services.processor.hands import Hands, OwnSeats, SeatsPort
-from services.processor.known import Known
+from services.processor.seats import KEY, RULES
+from services.processor.telling import Telling
 from services.processor.worker import SAVE_S, Worker
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape
 from shared.domain.errors import AmpwardError
 from shared.log.kafka.access import Access
+from shared.log.kafka.known import Known
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Headers, Place, Record, Tell, hush
 from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.topics import KafkaUnavailable, check
-from shared.log.kafka.watching import WATCH_S, Watch
+from shared.log.kafka.watching import WATCH_S, Watch, standing
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
+from shared.runtime.probes import serving_probes
 
 GROUP: Final = "ampward-processor"
 TAKE_MAX: Final = 32
@@ -68,6 +72,8 @@ class ProcessorPlan:
     save_s: float = SAVE_S
     hands: int = 0
     """Processes that fold; 0 for this one alone."""
+    health: str = ""
+    """Where it tells how it is; "" is nowhere."""
 
 
 class _Beside:
@@ -86,7 +92,10 @@ class _Beside:
         return read_stretch(self._plan.access, place, first=first, end=end, name="processor-beside", tell=self._tell)
 
     def known(self, needs: str, site: str) -> bytes | None:
-        return self._known.get(needs, site)
+        if needs.startswith(RULES):
+            return self._known.body(needs.removeprefix(RULES))
+        key = self._known.key(site, needs.removeprefix(KEY))
+        return None if key is None else key.raw
 
 
 class _Acks:
@@ -206,6 +215,13 @@ def _make(plan: ProcessorPlan, folder: str) -> faust.App:
 async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
     """Runs until ``stop``. Raises TopicsDrifted at the start; ends the process on later trouble."""
     hush()
+    telling = Telling(tell)
+    async with serving_probes(plan.health, telling.probes(), tell):
+        await _serve(plan, stop, telling)
+
+
+async def _serve(plan: ProcessorPlan, stop: asyncio.Event, telling: Telling) -> None:
+    tell = telling.tally.tell
     if not await _check(plan, stop, tell):
         return
 
@@ -213,11 +229,12 @@ async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
         tell("processor_ends", f"{type(fault).__name__}: {fault}")
         os._exit(ENDED)
 
-    known = Known(plan.access, partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
+    known = Known(plan.access, "processor", partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
     await known.begin()
     beside, acks = _Beside(plan, known, tell), _Acks()
     seats: SeatsPort = await Hands.start(plan.hands) if plan.hands else OwnSeats()
     worker = Worker(seats, beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s)
+    telling.worker = worker
     with tempfile.TemporaryDirectory(prefix="ampward-processor-") as folder:
         app = _make(plan, folder)
         agent = _Agent(app, worker, acks, end)
@@ -232,7 +249,9 @@ async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
         ]
         for each, handler in handlers:
             each.connect(handler, weak=False)
-        tasks = [asyncio.create_task(each) for each in (known.follow(), _tend(worker), _watch(worker, plan, end, tell))]
+        tasks = [
+            asyncio.create_task(each) for each in (known.follow(), _tend(worker), _watch(worker, plan, end, telling))
+        ]
         for task in tasks:
             task.add_done_callback(lambda done: None if done.cancelled() else end(done.exception() or StoppedError()))
         await app.start()
@@ -260,7 +279,9 @@ def main(plan: FleetPlan) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         cores = len(os.sched_getaffinity(0))
-        made = ProcessorPlan(plan.access(), plan.shape, plan.prefix, hands=cores if cores > 1 else 0)
+        made = ProcessorPlan(
+            plan.access(), plan.shape, plan.prefix, hands=cores if cores > 1 else 0, health=plan.health
+        )
         await serve(made, stop, lambda event, words: log.warning(event, words=words))
 
     try:
@@ -298,11 +319,12 @@ async def _tend(worker: Worker) -> None:
         await worker.tend()
 
 
-async def _watch(worker: Worker, plan: ProcessorPlan, end: Callable[[BaseException], None], tell: Tell) -> None:
+async def _watch(worker: Worker, plan: ProcessorPlan, end: Callable[[BaseException], None], telling: Telling) -> None:
     """Faust's consumer may hang after a broker restart: asked by a client of its own, whether there is more."""
     places = [Place(plan.prefix + INPUTS.name, number) for number in range(plan.shape.partitions)]
-    loop = asyncio.get_running_loop()
+    loop, tell = asyncio.get_running_loop(), telling.tally.tell
     watch = Watch(loop.time())
+    telling.is_watching = True
     async with Reader(plan.access, dict.fromkeys(places, 0), "processor-watch", tell=tell) as reader:
         while True:
             await asyncio.sleep(WATCH_S)
@@ -313,6 +335,7 @@ async def _watch(worker: Worker, plan: ProcessorPlan, end: Callable[[BaseExcepti
                     ends = await reader.ends(places)
             except TimeoutError:
                 tell("end_unknown", "nobody says how far the topic goes")
+            telling.standing = standing(time.monotonic(), stands, ends, telling.standing)
             why = watch.look(loop.time(), stands, ends, busy=worker.is_busy or not stands)
             if why:
                 end(StoppedError(why))

@@ -1,8 +1,8 @@
-"""What the processor knows beside blocks: bodies of rule sets and keys of sites, as their compacted topics hold them.
+"""What must be known beside blocks: bodies of rule sets and keys of sites, as their compacted topics hold them.
 
-Both topics are read from their beginning and then followed, by a reader without a group: every worker has all of them.
-``get`` answers from memory; ``begin`` returns when everything that was there at the start has been read, so that no
-site is parked for what is only a moment away.
+Both topics are read from their beginning and then followed, by a reader without a group: everybody has all of them.
+``body`` and ``key`` answer from memory; ``begin`` returns when everything that was there at the start has been read, so
+that no site waits for what is only a moment away.
 Promises: a body is kept only under the hash that it has; what cannot be read is told and left out.
 Limits: bodies are kept compressed (zlib): 1,000 sites of 330 modules are some 60 MiB.
 """
@@ -12,7 +12,6 @@ import contextlib
 import zlib
 from typing import Final
 
-from services.processor.seats import KEY, RULES
 from shared.bus.registry import RULESETS, SITES
 from shared.domain.errors import WireError
 from shared.log.kafka.access import Access
@@ -29,11 +28,11 @@ _LOOK_S: Final = 0.5
 class Known:
     """See the module. ``partitions`` is that of every topic of the fleet."""
 
-    def __init__(self, access: Access, *, partitions: int, tell: Tell, prefix: str = "") -> None:
+    def __init__(self, access: Access, name: str, *, partitions: int, tell: Tell, prefix: str = "") -> None:
         self._tell = tell
         self._rulesets, self._sites = prefix + RULESETS.name, prefix + SITES.name
         places = [Place(topic, number) for topic in (self._rulesets, self._sites) for number in range(partitions)]
-        self._reader = Reader(access, dict.fromkeys(places, BEGINNING), "processor-known", tell=tell)
+        self._reader = Reader(access, dict.fromkeys(places, BEGINNING), f"{name}-known", tell=tell)
         self._places = places
         self._bodies: dict[str, bytes] = {}
         self._keys: dict[tuple[str, str], PublicKey] = {}
@@ -55,13 +54,14 @@ class Known:
     async def close(self) -> None:
         await self._reader.close()
 
-    def get(self, needs: str, site: str) -> bytes | None:
-        """The body or the key that a parked site waits for, None as long as it is not there."""
-        if needs.startswith(RULES):
-            packed = self._bodies.get(needs.removeprefix(RULES))
-            return None if packed is None else zlib.decompress(packed)
-        key = self._keys.get((site, needs.removeprefix(KEY)))
-        return None if key is None else key.raw
+    def body(self, version: str) -> bytes | None:
+        """The body of a rule set, None as long as it is not there."""
+        packed = self._bodies.get(version)
+        return None if packed is None else zlib.decompress(packed)
+
+    def key(self, site: str, key_id: str) -> PublicKey | None:
+        """The key of a site by which a block is signed, None as long as it is not there."""
+        return self._keys.get((site, key_id))
 
     async def _take(self) -> None:
         for record in await self._reader.take():
