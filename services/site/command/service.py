@@ -1,23 +1,30 @@
 """One service of the fleet's centre as a process: `ampward service NAME --config FILE`."""
 
+import asyncio
 import importlib
 import importlib.util
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.site.command.fleet import PANEL
 from services.site.command.output import plain, write
 from services.site.command.trouble import Exit, Trouble
+from shared.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from shared.runtime.fleet_file import FleetPlan
 
 SERVICES = {
     "processor": "services.processor.app",
     "gateway": "services.gateway.centre.service",
     "notifier": "services.notifier.centre.app",
 }
-"""Module by service; each has ``main(plan: FleetPlan) -> int`` and runs until INT or TERM."""
+"""Module by service; each has TOPICS, which it waits for, and ``main(plan: FleetPlan) -> int``, until INT or TERM."""
+ON_POSTGRES = frozenset({"notifier", "history"})
+"""Services that cannot begin without the database."""
 EXTRA = "the extra ampward[fleet] is not installed"
 
 
@@ -36,6 +43,7 @@ def service(
     """Run one service of the fleet's centre until INT or TERM.
 
     The file is checked first: every fault at once, one a line, as FILE:LINE:COL: KEY: what is wrong, what is allowed.
+    Then it waits for its servers: Kafka, its topics, PostgreSQL.
     Exit 1 when the file has faults, 3 when the service cannot start.
 
     Example: ampward service processor --config fleet.yaml
@@ -53,4 +61,19 @@ def service(
         return Exit.DONE
     if importlib.util.find_spec("aiokafka") is None:
         raise Trouble(f"{name} cannot start: {EXTRA}")
-    return int(importlib.import_module(SERVICES[name]).main(checked.plan))
+    return _run(name, checked.plan)
+
+
+def _run(name: str, plan: "FleetPlan") -> int:
+    from services.site.command.waiting import wait_for_servers
+    from shared.runtime.logging import configure, logger
+
+    module = importlib.import_module(SERVICES[name])
+    configure(name)
+    try:
+        is_there = asyncio.run(
+            wait_for_servers(plan, module.TOPICS, database=name in ON_POSTGRES, log=logger(part="waiting"))
+        )
+    except ConfigError as fault:
+        raise Trouble(f"{name} cannot start: {fault}") from fault
+    return int(module.main(plan)) if is_there else Exit.DONE
