@@ -181,7 +181,7 @@ class ReportKind(StrEnum):
     """A file of the fleet's was taken in (on) or refused: subject = site/_site/files/name, detail = its SHA-256, who
     pushed it, and why not."""
     SITE_LOST = "site_lost"
-    """In the log of the pseudo-site _fleet, as all that follow: nothing comes from a site; subject = _fleet/SITE/site."""
+    """In the log of the pseudo-site _fleet, as all that follow: nothing comes from a site; subject _fleet/SITE/site."""
     LINK_LOST = "link_lost"
     SERVICE_LOST = "service_lost"
     BLOCK_DIFFERS = "block_differs"
