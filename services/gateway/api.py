@@ -22,8 +22,8 @@ from services.gateway.description import describe
 from services.gateway.door import Door, caller_of, must_see
 from services.gateway.keys import Caller, KeyRing, Keys
 from services.gateway.pages import Bell, Pages
-from services.gateway.past import PastViews
-from services.gateway.past_api import add_past
+from services.gateway.past import SitesPast
+from services.gateway.past_api import Pasts, add_past
 from services.gateway.problems import REFUSED, Problem, ProblemBody, invalid
 from services.gateway.rates import Rates
 from services.gateway.roles import Role, allowed, needed
@@ -58,7 +58,7 @@ _COMMAND_BODY = {
 def create_app(
     views: GatewayViews,
     keys: Keys | str,
-    past: PastViews | None = None,
+    past: SitesPast | None = None,
     *,
     rates: Rates | None = None,
     fleet: Callable[[], tuple[SiteItem, ...]] | None = None,
@@ -88,7 +88,7 @@ def create_app(
     else:
         _add_sites(app, fleet)
     if past is not None:
-        add_past(app, past, lambda: time_ns() // 1_000_000)
+        add_past(app, Pasts(past, views.sites), lambda: time_ns() // 1_000_000)
     return app
 
 

@@ -139,3 +139,21 @@ class PastViews(Protocol):
     async def kpis(self, begin_ms: int, end_ms: int, operators: int) -> Mapping[str, Any] | NotTold:
         """The alarm figures as JSON has them (services.history.kpi)."""
         ...
+
+
+class SitesPast(Protocol):
+    """The past of all sites of a fleet."""
+
+    def of(self, sites: frozenset[str] | None) -> PastViews:
+        """What these sites have alone, None for every site: another one's points and batteries are unknown in it."""
+        ...
+
+
+class OnePast:
+    """The past of one site, as the past of all sites that there are. Implements SitesPast."""
+
+    def __init__(self, past: PastViews) -> None:
+        self._past = past
+
+    def of(self, _sites: frozenset[str] | None) -> PastViews:
+        return self._past

@@ -2,19 +2,22 @@
 
 ``from`` and ``to`` are RFC 3339 with an offset; without them it is the last day. An answer holds at most 20,000 rows of
 a trend and 1,000 of a journal, which says how to go on. What cannot be answered is a problem that says what is allowed.
+A token that names sites is told of these alone; ``site`` narrows an answer to one.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
 
 from services.gateway import past_shapes
-from services.gateway.past import Journal, JournalQuestion, NotTold, PastViews, Why
+from services.gateway.door import caller_of, must_see
+from services.gateway.past import Journal, JournalQuestion, NotTold, PastViews, SitesPast, Why
 from services.gateway.problems import Problem, ProblemBody, invalid
 from services.gateway.shapes import json_response
+from shared.domain.ids import site_of
 
 DAY_MS = 86_400_000
 SPAN_MS_MAX = 3_660 * DAY_MS
@@ -24,6 +27,7 @@ STEPS = ("auto", "raw", "minute", "hour")
 LIMIT_MAX = 1_000
 OPERATORS_MAX = 100
 PLACE_MAX = (1 << 53) - 1
+SITES_TOLD = 50
 
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
 _TROUBLES: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 404, 422, 503), _PROBLEM)
@@ -47,10 +51,35 @@ To = Annotated[str, Query(alias="to", max_length=40, description="End, not inclu
 Id = Annotated[str, Query(max_length=250)]
 After = Annotated[int, Query(ge=0, le=PLACE_MAX, description="`next` of the answer before")]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
+Site = Annotated[str, Query(max_length=40, description="This site alone; none: every site of the token")]
 Clock = Callable[[], int]
 
 
-def add_past(app: FastAPI, past: PastViews, now_ms: Clock) -> None:
+class Pasts:
+    """Whose past a request is told. ``sites`` gives the ids of the sites that there are."""
+
+    def __init__(self, pasts: SitesPast, sites: Callable[[], frozenset[str]]) -> None:
+        self._pasts = pasts
+        self._sites = sites
+
+    def seen(self, request: Request, site: str = "") -> PastViews:
+        """Of one site, or of all that this caller may see. Raises Problem."""
+        caller, known = caller_of(request.scope), self._sites()
+        if not site:
+            return self._pasts.of(frozenset(caller.sites) or None)
+        if site in known:
+            must_see(caller, site)
+            return self._pasts.of(frozenset((site,)))
+        allowed = ", ".join(sorted(name for name in known if caller.may_see(name))[:SITES_TOLD])
+        raise invalid([{"field": "site", "message": "is not a site here", "allowed": allowed}])
+
+    def about(self, request: Request, point: str) -> PastViews:
+        """Of the point's site, when this caller may see it. Raises Problem."""
+        must_see(caller_of(request.scope), site_of(point))
+        return self.seen(request)
+
+
+def add_past(app: FastAPI, past: Pasts, now_ms: Clock) -> None:
     """Put the routes into the application; ``now_ms`` is the wall clock."""
     _add_trend(app, past, now_ms)
     for which, thing in ((Journal.ALARMS, "Alarm"), (Journal.OUTPUTS, "Output"), (Journal.DELIVERIES, "Message")):
@@ -58,7 +87,7 @@ def add_past(app: FastAPI, past: PastViews, now_ms: Clock) -> None:
     _add_figures(app, past, now_ms)
 
 
-def _add_trend(app: FastAPI, past: PastViews, now_ms: Clock) -> None:
+def _add_trend(app: FastAPI, past: Pasts, now_ms: Clock) -> None:
     @app.get(
         "/api/v1/history/points/{point:path}",
         response_model=past_shapes.TrendJson,
@@ -66,6 +95,7 @@ def _add_trend(app: FastAPI, past: PastViews, now_ms: Clock) -> None:
         summary="Trend of a point",
     )
     async def trend(
+        request: Request,
         point: str,
         from_: From = "",
         to: To = "",
@@ -74,13 +104,13 @@ def _add_trend(app: FastAPI, past: PastViews, now_ms: Clock) -> None:
         begin_ms, end_ms = _span(from_, to, now_ms())
         if step not in STEPS:
             raise invalid([{"field": "step", "message": "is not a step", "allowed": ", ".join(STEPS)}])
-        answer = await past.trend(point, begin_ms, end_ms, step)
+        answer = await past.about(request, point).trend(point, begin_ms, end_ms, step)
         if isinstance(answer, NotTold):
             raise _problem(answer)
         return json_response(past_shapes.trend(answer))
 
 
-def _add_journal(app: FastAPI, past: PastViews, now_ms: Clock, which: Journal, thing: str) -> None:
+def _add_journal(app: FastAPI, past: Pasts, now_ms: Clock, which: Journal, thing: str) -> None:
     @app.get(
         f"/api/v1/history/{which.value}",
         response_model=past_shapes.JournalJson,
@@ -89,37 +119,49 @@ def _add_journal(app: FastAPI, past: PastViews, now_ms: Clock, which: Journal, t
         name=f"history_{which.value}",
     )
     async def journal(
-        from_: From = "", to: To = "", subject: Id = "", room: Id = "", after: After = 0, limit: Limit = 500
+        request: Request,
+        from_: From = "",
+        to: To = "",
+        subject: Id = "",
+        room: Id = "",
+        after: After = 0,
+        limit: Limit = 500,
+        site: Site = "",
     ) -> Response:
         begin_ms, end_ms = _span(from_, to, now_ms())
-        answer = await past.journal(JournalQuestion(which, begin_ms, end_ms, subject, room, after, limit))
+        question = JournalQuestion(which, begin_ms, end_ms, subject, room, after, limit)
+        answer = await past.seen(request, site).journal(question)
         if isinstance(answer, NotTold):
             raise _problem(answer)
         return json_response(past_shapes.journal(answer))
 
 
-def _add_figures(app: FastAPI, past: PastViews, now_ms: Clock) -> None:
+def _add_figures(app: FastAPI, past: Pasts, now_ms: Clock) -> None:
     @app.get(
         "/api/v1/history/discharges",
         response_model=past_shapes.DischargesJson,
         responses=_TROUBLES,
         summary="Discharges of the batteries",
     )
-    async def discharges(from_: From = "", to: To = "", battery: Id = "") -> Response:
+    async def discharges(
+        request: Request, from_: From = "", to: To = "", battery: Id = "", site: Site = ""
+    ) -> Response:
         begin_ms, end_ms = _span(from_, to, now_ms())
-        answer = await past.discharges(begin_ms, end_ms, battery)
+        answer = await past.seen(request, site).discharges(begin_ms, end_ms, battery)
         if isinstance(answer, NotTold):
             raise _problem(answer)
         return json_response({"items": [past_shapes.discharge(item) for item in answer]})
 
     @app.get("/api/v1/kpis", response_model=past_shapes.KpisJson, responses=_TROUBLES, summary="Alarm figures")
     async def kpis(
+        request: Request,
         from_: From = "",
         to: To = "",
         operators: Annotated[int, Query(ge=1, le=OPERATORS_MAX, description="Who share the alarms")] = 1,
+        site: Site = "",
     ) -> Response:
         begin_ms, end_ms = _span(from_, to, now_ms(), days=7)
-        answer = await past.kpis(begin_ms, end_ms, operators)
+        answer = await past.seen(request, site).kpis(begin_ms, end_ms, operators)
         if isinstance(answer, NotTold):
             raise _problem(answer)
         return json_response(past_shapes.kpis(dict(answer)))

@@ -69,11 +69,12 @@ class Faces(threading.Thread):
     async def _run(self) -> None:
         from services.gateway.api import create_app
         from services.gateway.keys import KeyRing
+        from services.gateway.past import OnePast
         from services.gateway.server import Gateway
 
         self._loop = asyncio.get_running_loop()
         keys = KeyRing(self._outside.token, self._outside.tokens_file, SystemClock().wall_ms)
-        gateway = Gateway(create_app(self._views, keys, self._past), self._outside.listening)
+        gateway = Gateway(create_app(self._views, keys, OnePast(self._past)), self._outside.listening)
         await gateway.start()
         self._begun.set()
         brokers = zip(POSITIONS, self._outside.brokers, strict=True)

@@ -22,6 +22,7 @@ from services.gateway.address import bind_loopback
 from services.gateway.api import create_app
 from services.gateway.fake import FakeViews
 from services.gateway.fake_past import FakePast
+from services.gateway.past import OnePast
 from services.gateway.problems import MEDIA_TYPE, TYPE_PREFIX
 from services.gateway.rates import Rate, Rates
 from services.gateway.server import Gateway
@@ -55,7 +56,7 @@ def _app() -> Any:
     for seq in range(1, 20):
         views.add(event(seq))
     figures = kpi((), 0, 1, operators=1, zone=UTC).data()
-    return create_app(views, TOKEN, FakePast(figures=figures), rates=Rates(FREE, FREE, FREE, FREE))
+    return create_app(views, TOKEN, OnePast(FakePast(figures=figures)), rates=Rates(FREE, FREE, FREE, FREE))
 
 
 DOCUMENT = _app().openapi()

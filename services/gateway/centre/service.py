@@ -7,8 +7,8 @@ Exit 0 for a clean end, 3 when it cannot start.
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
@@ -23,6 +23,7 @@ from services.gateway.centre.picture import Picture
 from services.gateway.centre.stands import PARTITIONS_MAX, RUN_BYTES, StandText
 from services.gateway.centre.views import FleetViews
 from services.gateway.keys import KeyRing, Keys
+from services.gateway.past import SitesPast
 from services.gateway.server import Gateway
 from shared.bus.registry import COMMANDS, EVENTS, LIVE, SITES, Shape
 from shared.domain.errors import AmpwardError, ConfigError
@@ -60,8 +61,9 @@ def wall_ms() -> int:
 
 
 @asynccontextmanager
-async def serving(plan: GatewayPlan, tell: Tell) -> AsyncIterator[Gateway]:
-    """A gateway that answers. Raises TopicsDrifted, KafkaUnavailable, ConfigError, Busy at its start."""
+async def serving(plan: GatewayPlan, tell: Tell, past: SitesPast | None = None) -> AsyncIterator[Gateway]:
+    """A gateway that answers, also about ``past`` when there is one. Raises TopicsDrifted, KafkaUnavailable,
+    ConfigError, Busy at its start."""
     partitions = plan.shape.partitions
     if partitions > PARTITIONS_MAX:
         raise ConfigError(f"kafka.topics.partitions: {partitions}; a gateway reads at most {PARTITIONS_MAX}")
@@ -76,7 +78,7 @@ async def serving(plan: GatewayPlan, tell: Tell) -> AsyncIterator[Gateway]:
         try:
             await follower.begin(token_hex(RUN_BYTES))
             views = FleetViews(follower, older, picture, orders, StandText(plan.prefix, partitions), wall_ms)
-            app = create_app(views, plan.keys, fleet=views.site_items)
+            app = create_app(views, plan.keys, past, fleet=views.site_items)
             gateway = Gateway(app, bind(plan.http))
             await gateway.start()
             following = asyncio.create_task(follower.follow(), name="follower")
@@ -91,7 +93,11 @@ async def serving(plan: GatewayPlan, tell: Tell) -> AsyncIterator[Gateway]:
             await follower.close()
 
 
-def main(plan: FleetPlan) -> int:
+Past = Callable[[FleetPlan], AbstractAsyncContextManager[SitesPast]]
+"""Opens the past of all sites."""
+
+
+def main(plan: FleetPlan, past: Past | None = None) -> int:
     """Until INT or TERM."""
     configure("gateway")
     log = logger()
@@ -101,7 +107,10 @@ def main(plan: FleetPlan) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         made = GatewayPlan(plan.access(), plan.shape, keys_of(Path(plan.data)), plan.http, plan.prefix)
-        async with serving(made, lambda event, words: log.warning(event, words=words)) as gateway:
+        async with AsyncExitStack() as open_things:
+            told = await open_things.enter_async_context(past(plan)) if past is not None else None
+            serve = serving(made, lambda event, words: log.warning(event, words=words), told)
+            gateway = await open_things.enter_async_context(serve)
             log.info("gateway_started", http=gateway.address)
             if not is_loopback(gateway.address):
                 log.warning("http_in_clear", http=gateway.address, words=IN_CLEAR)

@@ -10,7 +10,7 @@ from services.gateway.address import bind_loopback
 from services.gateway.api import create_app
 from services.gateway.fake import FakeViews
 from services.gateway.fake_past import FakePast
-from services.gateway.past import DischargeItem, Journal, JournalItem, NotTold, TrendItem, Why
+from services.gateway.past import DischargeItem, Journal, JournalItem, NotTold, OnePast, TrendItem, Why
 from services.gateway.server import Gateway
 from tests.services.gateway.conftest import TOKEN
 from tests.services.gateway.past_contract import Known, PastContract
@@ -58,10 +58,10 @@ class TestFakePast(PastContract):
 
 @pytest.fixture
 async def client(past: FakePast) -> AsyncIterator[httpx.AsyncClient]:
-    served = Gateway(create_app(FakeViews(), TOKEN, past), bind_loopback("127.0.0.1:0"))
+    served = Gateway(create_app(FakeViews(), TOKEN, OnePast(past)), bind_loopback("127.0.0.1:0"))
     await served.start()
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=f"http://{served.address}", headers=headers, timeout=10) as made:
+    async with httpx.AsyncClient(base_url=f"http://{served.address}", headers=headers, timeout=60) as made:
         yield made
     await served.stop()
 
