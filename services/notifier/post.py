@@ -20,7 +20,7 @@ from typing import Protocol
 
 from services.notifier.compose import compose
 from services.notifier.ledger_port import Change, Row
-from services.notifier.messages import Kind, Message
+from services.notifier.messages import FROM_EVENTS, Form, Kind, Message
 from services.notifier.picture import Picture
 from services.notifier.pipeline import settle
 from services.notifier.ports import WHY_CHARACTERS_MAX, Channel, Failed, Outcome, Refused, Sent
@@ -29,6 +29,7 @@ from services.notifier.routing import Setting, way_of
 from shared.domain.inputs import ReportKind
 from shared.log.steps import Step, no_step
 from shared.runtime.logging import logger
+from shared.runtime.metrics import Ages
 
 AT_A_TIME = 6
 FOR_URGENT = 2
@@ -91,18 +92,26 @@ class Counter:
 
     attempts: dict[tuple[str, str], int] = field(default_factory=dict)
     last: dict[str, Last] = field(default_factory=dict)
+    ages: dict[str, Ages] = field(default_factory=dict)
+    """By channel: from the frame behind the oldest event that a message is the first to tell of, to its taking."""
 
     def add(self, row: Row) -> None:
         lane = row.message.lane
         self.attempts[lane.channel, row.state] = self.attempts.get((lane.channel, row.state), 0) + 1
         self.last[lane.channel] = Last(row.state, row.changed_at_ms, lane.person, row.why)
+        first = [item.event.at_ms for item in row.message.items if item.kind in FROM_EVENTS]
+        if row.state == "sent" and first and row.message.form is not Form.SUMMARY:
+            age_ms = row.changed_at_ms - min(first)
+            self.ages.setdefault(lane.channel, Ages()).add(age_ms / 1000)
 
 
 class Post:
     """All messages that are not settled. Lives in one event loop."""
 
-    def __init__(self, desk: Desk, *, step: Step = no_step, send_s: float = SEND_S) -> None:
-        self.counts = Counter()
+    def __init__(
+        self, desk: Desk, *, step: Step = no_step, send_s: float = SEND_S, counts: Counter | None = None
+    ) -> None:
+        self.counts = counts if counts is not None else Counter()
         self._desk = desk
         self._step = step
         self._send_s = send_s

@@ -26,7 +26,7 @@ from services.notifier.outbox import Outbox
 from services.notifier.picture import Picture
 from services.notifier.pipeline import LATE_MS, Turn
 from services.notifier.ports import Channel
-from services.notifier.post import Post
+from services.notifier.post import Counter, Post
 from services.notifier.reports import BoxReport
 from services.notifier.restored import take_over
 from services.notifier.routing import Setting, matches
@@ -65,8 +65,9 @@ class Notifier:
         *,
         step: Step = no_step,
         sender: str = lease.SITE,
+        counts: Counter | None = None,
     ) -> None:
-        """``sender`` is who sends here, as the notify lease names it."""
+        """``sender`` is who sends here, as the notify lease names it; ``counts`` may be shared with others."""
         self._feed = feed
         self._clock = clock
         self._make_channels = make_channels
@@ -79,7 +80,7 @@ class Notifier:
         self._is_unsure = True
         """Alarms may be open that no route led from when they were raised, and one does now."""
         self._channels: Mapping[str, Channel] = {}
-        self._post = Post(self, step=step)
+        self._post = Post(self, step=step, counts=counts)
         self._sender = sender
         self._lent: dict[str, Row] = {}
         """What the holder of the lease is to send, for a while."""

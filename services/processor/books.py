@@ -44,6 +44,8 @@ class Counts(NamedTuple):
     dead: int = 0
     skipped: int = 0
     """Records that the engine left out and that were read beside it."""
+    asked: int = 0
+    """Times that a site was asked to send again."""
 
 
 @dataclass(slots=True)

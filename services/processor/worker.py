@@ -28,6 +28,7 @@ from services.processor.seats import Given, Kind, Outcome
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, STATE
 from shared.domain.errors import AmpwardError, WireError
 from shared.log.kafka.records import Headers, Place, Record, Tell
+from shared.runtime.metrics import Ages
 from shared.wire import cloud
 from shared.wire.batches import Verdict
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
@@ -74,11 +75,16 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self.counts = Counts()
+        self.ages = Ages()
+        """From the broker's acceptance of a block to its events' hand-over."""
+        self.generation = -1
+        """Of the partitions that are ours; -1 before there were any."""
 
     # Whose partitions
 
     async def assign(self, places: Sequence[Place], generation: int) -> None:
         """These partitions are ours from now on, and no others; their states are read before anything is taken."""
+        self.generation = generation
         async with self._lock:
             old, self._partitions = self._partitions, {}
             readying = [partition.ready for partition in old.values() if partition.ready is not None]
@@ -107,6 +113,15 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the states of all that is ours are read."""
+        return all(partition.ready is not None and partition.ready.done() for partition in self._partitions.values())
+
+    def sites(self) -> tuple[Site, ...]:
+        """Those of our partitions."""
+        return tuple(site for partition in self._partitions.values() for site in partition.sites.values())
 
     @property
     def is_busy(self) -> bool:
@@ -261,6 +276,7 @@ class Worker:
         if outcome.record:
             headers = cloud.headers(cloud.BATCH, site=site.name, id=outcome.id, at_ms=record.at_ms)
             await self._send(partition, EVENTS.name, site.name, outcome.record, headers)
+        self.ages.add((self._wall_ms() - record.at_ms) / 1000)
         if outcome.from_seq:
             await self._ask(partition, site, outcome.from_seq, state=True)
         elif outcome.verdict == Verdict.EQUAL.value:
@@ -279,6 +295,7 @@ class Worker:
         now = self._now()
         if now - site.asked_at < site.ask_pause:
             return
+        self._count(asked=1)
         site.asked_at, site.ask_pause = now, min(2 * site.ask_pause, ASK_S_MAX)
         sent_at, name = self._wall_ms(), f"{site.name}-{site.epoch}-{from_seq}-{self._wall_ms()}"
         order = Resend(

@@ -93,8 +93,12 @@ def test_on_loopback_two_lines_are_enough(folder: Path) -> None:
          "without the key ampward.sites.v1"),
         ("sites: users", "http: 8080", "9:7: http: '8080' is no address to listen at, host:port, as in "
          "127.0.0.1:8080"),
-        ("sites: users", "site: users", "9:1: site: unknown key, did you mean sites, allowed are data, http, kafka, "
-         "mqtt, notify, postgres, sites, version"),
+        ("sites: users", "site: users", "9:1: site: unknown key, did you mean sites, allowed are data, health, http, "
+         "kafka, mqtt, notify, postgres, sites, version"),
+        ("sites: users", "health: {Bad Name: 'h:1'}", "9:9: health: 'Bad Name' is no service, names of "
+         "services, as in {processor: 127.0.0.1:9464}"),
+        ("sites: users", "health: {processor: here}", "9:9: health: 'here' is no address to listen at, "
+         "host:port, as in 127.0.0.1:8080"),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_at_its_place(folder: Path, old: str, new: str, said: str) -> None:
@@ -122,6 +126,18 @@ def test_in_clear_beyond_loopback_is_a_warning(folder: Path) -> None:
     assert check_fleet(folder / "fleet.yaml", {}, "processor").plan is not None
 
 
+def test_each_service_tells_how_it_is_where_the_file_says(folder: Path) -> None:
+    """One address for all of them in containers of their own, or one by service; not named is nowhere."""
+    for told, processor, notifier in (
+        ('health: "0.0.0.0:9464"', "0.0.0.0:9464", "0.0.0.0:9464"),
+        ('health: {processor: "127.0.0.1:9464"}', "127.0.0.1:9464", ""),
+        ("", "", ""),
+    ):
+        (folder / "fleet.yaml").write_text(f"{LOOPBACK}{told}\n")
+        assert read_fleet(folder / "fleet.yaml", {}, "processor").health == processor
+        assert read_fleet(folder / "fleet.yaml", {}, "notifier").health == notifier
+
+
 def test_the_schema_names_every_section() -> None:
     """For editors."""
     assert set(json_schema()["properties"]) == {
@@ -130,6 +146,7 @@ def test_the_schema_names_every_section() -> None:
         "postgres",
         "mqtt",
         "http",
+        "health",
         "notify",
         "sites",
         "data",

@@ -27,6 +27,7 @@ from services.notifier.centre.outcomes import SENDER, delivery_of
 from services.notifier.centre.schema import MIGRATIONS, MONTHLY, SCHEMA
 from services.notifier.centre.seat import Parts
 from services.notifier.centre.sites import Sites
+from services.notifier.centre.telling import Telling
 from services.notifier.outside import make_channels
 from services.notifier.ports import Channel
 from services.notifier.reports import BoxReport
@@ -43,6 +44,7 @@ from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
 from shared.runtime.postgres import Months, close, connect, migrate
+from shared.runtime.probes import serving_probes
 from shared.runtime.site_file.people import PeopleOfAll, read_people
 from shared.wire import cloud
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
@@ -73,6 +75,8 @@ class NotifierPlan:
     step: Step = no_step
     channels: MakeChannels | None = None
     """Instead of those that the people's file names."""
+    health: str = ""
+    """Where it tells how it is; "" is nowhere."""
 
 
 class _Settings:
@@ -149,6 +153,13 @@ class _Outlet:
 async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
     """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer, TopicsDrifted,
     KafkaUnavailable."""
+    telling = Telling(tell)
+    async with serving_probes(plan.health, telling.probes(), tell):
+        await _begin(plan, stop, telling)
+
+
+async def _begin(plan: NotifierPlan, stop: asyncio.Event, telling: Telling) -> None:
+    tell = telling.tally.tell
     topics = [topic.named(plan.prefix) for topic in TOPICS]
     for drift in await check(plan.access, topics, plan.shape):
         tell("topic_drifted", str(drift))
@@ -158,12 +169,13 @@ async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
         steps = await migrate(pool, MIGRATIONS)
         if steps:
             tell("schema_migrated", f"{steps} steps")
-        await _serve(plan, stop, tell, pool, name)
+        await _serve(plan, stop, telling, pool, name)
     finally:
         await close(pool)
 
 
-async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any, name: str) -> None:
+async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool: Any, name: str) -> None:
+    tell = telling.tally.tell
     clock, log = SystemClock(), logger(part="notifier")
     claims, settings = Claims(pool, name), _Settings(plan.people)
     make = plan.channels or (lambda setting: make_channels(setting, clock))
@@ -171,11 +183,14 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell, pool: Any,
     async with Producer(plan.access, SENDER, tell=tell) as producer:
         outlet = _Outlet(producer, plan.prefix, clock, log)
         months = Months(pool, SCHEMA, MONTHLY)
-        parts = Parts(pool, months, claims, clock, settings.of, make, SENDER, outlet.tell, plan.step)
+        parts = Parts(pool, months, claims, clock, settings.of, make, SENDER, outlet.tell, plan.step,
+                      telling.counts)  # fmt: skip
         sites = Sites(parts, outlet.bury)
+        telling.claims, telling.sites = claims, sites
         async with GroupReader(
             plan.access, plan.prefix + GROUP, (plan.prefix + EVENTS.name,), name, start_at=sites.start_at, tell=tell
         ) as reader:
+            telling.reader = reader
             tasks = [
                 asyncio.create_task(claims.live(), name="signs"),
                 asyncio.create_task(sites.tidy(), name="tidy"),
@@ -219,7 +234,8 @@ def main(plan: FleetPlan) -> int:
         if not plan.notify:
             raise ConfigError("notify: is not configured; allowed: a file with people, channels and routes")
         people = read_people(Path(plan.notify), os.environ)
-        made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), people, plan.prefix)
+        made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), people, plan.prefix,
+                            health=plan.health)  # fmt: skip
         await serve(made, stop, lambda event, words: log.warning(event, words=words))
 
     try:

@@ -11,6 +11,7 @@ Promises: a site has one holder; a killed holder's sites can be claimed LIVES_S 
 """
 
 import asyncio
+import time
 from typing import Final
 
 from shared.runtime.postgres import TROUBLE, Pool
@@ -43,6 +44,8 @@ class Claims:
     def __init__(self, pool: Pool, name: str) -> None:
         self._pool = pool
         self.name = name
+        self.signed_at_s = time.monotonic()
+        """When the database took a sign last, by time.monotonic()."""
 
     async def live(self) -> None:
         """Give a sign each two seconds, until cancelled; a database that is away is tried again."""
@@ -56,6 +59,7 @@ class Claims:
             await self._pool.execute(_SIGN, self.name)
         except TROUBLE:
             return
+        self.signed_at_s = time.monotonic()
 
     async def claim(self, site: str, partition: int) -> int:
         """The site's fence from now on; 0 while somebody else holds it and lives."""

@@ -11,7 +11,7 @@ one summary. Limits: GATHER_S of gathering.
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.notifier.centre.claims import Claims
@@ -19,6 +19,7 @@ from services.notifier.centre.feed import CentreFeed, TellReports
 from services.notifier.centre.ledger import Fenced, LedgerAway, PostgresLedger
 from services.notifier.centre.seen import Seen, decode_seen
 from services.notifier.ports import Channel
+from services.notifier.post import Counter
 from services.notifier.routing import Setting
 from services.notifier.service import Notifier
 from shared.log.steps import Step, no_step
@@ -52,6 +53,8 @@ class Parts:
     tell: Callable[[str, int], TellReports]
     """For a site and its partition."""
     step: Step = no_step
+    counts: Counter = field(default_factory=Counter)
+    """Of all seats together."""
 
 
 class Seat:
@@ -64,6 +67,7 @@ class Seat:
         self.feed = self._new_feed(parts, site, partition)
         self.is_gathering = False
         self._parts = parts
+        self._notifier: Notifier | None = None
         self._before = before
         self._ready = asyncio.Event()
         self._stop, self._leave = asyncio.Event(), asyncio.Event()
@@ -81,6 +85,11 @@ class Seat:
     def restart(self) -> None:
         """The claim is another's by now: let go, and claim again."""
         self._leave.set()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not settled."""
+        return self._notifier.post.waiting if self._notifier is not None else 0
 
     @property
     def holds(self) -> int:
@@ -131,15 +140,19 @@ class Seat:
             await self._gather(feed)
         self.is_gathering = False
         ledger = PostgresLedger(parts.pool, parts.months, site, fence, step=parts.step)
-        notifier = Notifier(
+        self._notifier = Notifier(
             feed,
             ledger,
             parts.clock,
             lambda _: parts.channels(parts.setting(site)),
             step=parts.step,
             sender=parts.sender,
+            counts=parts.counts,
         )
-        await notifier.run(self._leave)
+        try:
+            await self._notifier.run(self._leave)
+        finally:
+            self._notifier = None
         await parts.claims.release(site, fence)
         return True
 

@@ -54,6 +54,10 @@ class Sites:
         self._seats: dict[str, Seat] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._next: dict[Place, int] = {}
+        self.is_begun = False
+        """Partitions were shared out once."""
+        self.unreadable = 0
+        """Records that went to the dead letters."""
         self._log: Any = logger(part="notifier")
 
     def ours(self) -> tuple[Seat, ...]:
@@ -72,6 +76,7 @@ class Sites:
             for topic, partition, following in await pool.fetch("SELECT topic, partition, next FROM notifier.place")
         }
         self._next = {place: stored.get(place, 0) for place in places}
+        self.is_begun = True
         known = await pool.fetch("SELECT site, partition FROM notifier.site WHERE partition = ANY ($1)", partitions)
         for site, partition in known:
             self._seat(site, partition)
@@ -89,6 +94,7 @@ class Sites:
             except WireError as fault:
                 self._log.warning("record_unreadable", place=str(record.place), offset=record.offset, why=str(fault))
                 await self._bury(record, str(fault))
+                self.unreadable += 1
         while is_current():
             try:
                 if await self._bring(batches, is_current) and await self._keep(batches, records):

@@ -26,7 +26,7 @@ from shared.log.kafka.access import Access
 from shared.log.kafka.kept import TROUBLE, Kept, bounded, positions
 from shared.log.kafka.reader import POLL_MS, RECORDS_MAX
 from shared.log.kafka.records import Place, Record, Tell, record_of, silent
-from shared.log.kafka.watching import STUCK_S, WATCH_S
+from shared.log.kafka.watching import STUCK_S, WATCH_S, Standing
 
 SESSION_MS: Final = 10_000
 """An owner that is killed loses its partitions after this."""
@@ -94,6 +94,11 @@ class GroupReader:
     def rebuilt(self) -> int:
         """How many clients were thrown away."""
         return self._kept.rebuilt
+
+    @property
+    def standing(self) -> Standing:
+        """How this reader stood at its last look."""
+        return self._kept.standing
 
     @property
     def owned(self) -> frozenset[Place]:

@@ -20,7 +20,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from shared.log.kafka.access import Access
 from shared.log.kafka.records import REQUEST_MS, Place, Tell, hush
-from shared.log.kafka.watching import STUCK_S, WATCH_S, Watch
+from shared.log.kafka.watching import STUCK_S, WATCH_S, Standing, Watch, standing
 
 CONNECT_S: Final = 25.0
 """Above two requests' own time-outs: a connection that is cancelled half-way would stay open."""
@@ -78,6 +78,7 @@ class Kept:
         self._is_away = False
         self.rebuilt = 0
         """How many clients were thrown away."""
+        self.standing = Standing(looked_at_s=time.monotonic())
 
     async def client(self) -> AIOKafkaConsumer:
         """The client of now, connected; waits as long as no broker can be reached."""
@@ -96,6 +97,7 @@ class Kept:
                     raise
                 else:
                     self._client = client
+                    self.standing = self.standing._replace(is_away=False, looked_at_s=time.monotonic())
                     self._say_back()
             if self._watching is None or self._watching.done():
                 self._watching = asyncio.create_task(self._watch(), name="kafka watch")
@@ -108,6 +110,7 @@ class Kept:
                 return
             self._client = None
             self.rebuilt += 1
+            self.standing = self.standing._replace(is_away=True, rebuilt=self.rebuilt)
             self._say_away(why)
             self._owner.lost()
             await _end(client)
@@ -146,6 +149,7 @@ class Kept:
                 continue
             places = await self._owner.places()
             ends = None if places is None or client is None else await self._ends(client, places)
+            self.standing = standing(time.monotonic(), places or {}, ends, self.standing, self.rebuilt)
             why = watch.look(time.monotonic(), places or {}, ends, busy=self._owner.is_busy())
             if why and client is not None:
                 await self.throw_away(client, why)

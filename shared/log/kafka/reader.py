@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from shared.log.kafka.access import Access
 from shared.log.kafka.kept import TROUBLE, Kept, positions
 from shared.log.kafka.records import Place, Record, Tell, record_of, silent
-from shared.log.kafka.watching import STUCK_S, WATCH_S
+from shared.log.kafka.watching import STUCK_S, WATCH_S, Standing
 
 BEGINNING: Final = 0
 """The offset to give for everything that is there."""
@@ -59,6 +59,11 @@ class Reader:
     def rebuilt(self) -> int:
         """How many clients were thrown away."""
         return self._kept.rebuilt
+
+    @property
+    def standing(self) -> Standing:
+        """How this reader stood at its last look."""
+        return self._kept.standing
 
     def offset(self, place: Place) -> int:
         """The next offset to be read."""

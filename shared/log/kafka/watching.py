@@ -9,6 +9,7 @@ Promises: a client that hangs is noticed within ``stuck_s`` and two looks (WATCH
 waits for new records, or for us, is never called stuck.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -17,6 +18,34 @@ from shared.log.kafka.records import Place
 WATCH_S: Final = 5.0
 STUCK_S: Final = 20.0
 """With two looks, 5 s for closing the old client and a few for the new one: below the 60 s of the goal."""
+
+
+class Standing(NamedTuple):
+    """How a reader stood at its last look, for metrics and probes."""
+
+    behind: Mapping[str, int] = {}
+    """Records that are there and were not read, by topic."""
+    partitions: Mapping[str, int] = {}
+    """Partitions that are read, by topic."""
+    is_away: bool = True
+    """No broker answers at present."""
+    rebuilt: int = 0
+    """Clients that stood still and were thrown away."""
+    looked_at_s: float = 0.0
+    """By time.monotonic()."""
+
+
+def standing(
+    now_s: float, places: Mapping[Place, int], ends: Mapping[Place, int] | None, last: Standing, rebuilt: int = 0
+) -> Standing:
+    """After a look that found this; without ``ends`` what was known stays."""
+    if ends is None:
+        return last._replace(is_away=True, rebuilt=rebuilt, looked_at_s=now_s)
+    behind: Counter[str] = Counter()
+    for place, offset in places.items():
+        behind[place.topic] += max(0, ends.get(place, offset) - max(0, offset))
+    partitions = Counter(place.topic for place in places)
+    return Standing(dict(behind), dict(partitions), is_away=False, rebuilt=rebuilt, looked_at_s=now_s)
 
 
 class _Stand(NamedTuple):
