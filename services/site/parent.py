@@ -50,7 +50,7 @@ GUARD_LOOK_S = 0.02
 TURN_S = 0.5
 WORDS_MAX = 20
 CANNOT_START = 3
-OF_A_RUN = (places.RUN, places.CANDIDATE, places.GUARD_LOCK, places.GUARD_SOCKET, places.NOTIFY_LEASE, PROGRAM)
+OF_A_RUN = (places.RUN, places.CANDIDATE, places.GUARD_LOCK, places.GUARD_SOCKET, *places.IN_MEMORY, PROGRAM)
 """What is in memory for the time of a run only, where the folder cannot be written."""
 
 Condition = Callable[[], bool]

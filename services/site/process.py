@@ -48,6 +48,7 @@ from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import configure, logger
+from shared.runtime.undurable_events import Handing
 from shared.wire.inputs import report
 from shared.wire.plans import decode_site
 
@@ -119,7 +120,7 @@ class Process:
         self._read = LogReader(runner.reader)
         self._service = service = Service(
             runner, self._clock, decision.site, time=time, read=self._read, mark=LossMark(self._data),
-            restored=RestoredMark(self._data), alive=self._sign_of_life,
+            handing=Handing(self._data), restored=RestoredMark(self._data), alive=self._sign_of_life,
         )  # fmt: skip
         service.open(self._boot)
         settle()

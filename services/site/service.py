@@ -38,6 +38,8 @@ from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, Report, ReportKind
 from shared.domain.state import RoomState
 from shared.runtime.clocks import Clock
+from shared.runtime.undurable_events import Handing
+from shared.wire.events import encode_event
 from shared.wire.guardlink import Explain, Explained, Hello
 from shared.wire.inputs import report
 
@@ -97,6 +99,7 @@ class Service:
         time: LogTime,
         read: LogReader,
         mark: LossMark,
+        handing: Handing,
         restored: RestoredMark,
         alive: Callable[[], None],
     ) -> None:
@@ -114,6 +117,7 @@ class Service:
         self._site = site
         self._alive = alive
         self._mark = mark
+        self._handing = handing
         self._restored = restored
         self._link: GuardLink | None = None
         self._held = Held()
@@ -285,6 +289,8 @@ class Service:
             self.durable_seq = committed.last_seq or self.durable_seq
             self._ack()
         self._keep_mark()
+        if committed.events and not committed.durable:
+            self._handing.put([encode_event(event) for event in committed.events])
         self.counts.note(committed.events)
         self.tail.extend(committed.cursors, committed.events, durable=committed.durable)
         self._show(now=bool(committed.events))
@@ -292,6 +298,7 @@ class Service:
     def _keep_mark(self) -> None:
         if not self.runner.undurable:
             self._mark.clear()
+            self._handing.end()
         elif self.runner.head.site_seq > self.durable_seq:
             self._mark.note(Life(self.runner.log_id, self.durable_seq, self.runner.head.site_seq))
 

@@ -27,13 +27,17 @@ class Budget:
         self._held -= size
 
     async def take_live(self, size: int) -> None:
-        """For a live record."""
+        """For a live record; ``size`` may be 0, and spent when it is known."""
         self._live += 1
         try:
             while self._rate and self._fill() <= -self._rate:
                 await asyncio.sleep(max(0.001, -self._held / self._rate - 1))
         finally:
             self._live -= 1
+        self._held -= size
+
+    def spend(self, size: int) -> None:
+        """Without waiting."""
         self._held -= size
 
     def _fill(self) -> float:

@@ -1,19 +1,23 @@
 """The live lane: the site's newest events and points at once, whatever the other lane still has to send.
 
 It begins near the end of the log, not where it stood: what it passes over comes by the blocks, and who sees an event
-twice knows it by its id. Events are sent within some 50 ms of their commit, changed points once a second, all points at
-the beginning of each connection and each five minutes; an empty record when nothing else was sent for five seconds, so
-that a site that is silent is seen to be. A record that is lost is not sent again.
+twice knows it by its id. Events are sent within some 50 ms of their commit, also those that the disk does not take
+(shared.runtime.undurable_events), marked; once a second what points, alarms and outputs have become
+(services.uplink.newest); an empty record when nothing else was sent for five seconds, so that a site that is silent is
+seen to be. A record that is lost is not sent again. Every record is signed, and none is stamped before it is its turn:
+site_seq, sent_at_ms and number rise from record to record of a log, so that one that was heard before is known.
 Limits: at the beginning 2,000 inputs or 64 KiB of events back, 256 KiB of events between two looks 25 ms apart, of a
 thin line's bytes what it takes in a second (at the beginning in a quarter): what is older is passed over, so that the
-newest never waits for it; 1,000 points a record.
+newest never waits for it. Nothing is told of a site whose log could not be read once.
 """
 
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from services.uplink.budget import Budget
+from services.uplink.newest import Newest
 from services.uplink.port import Centre, CentreLost
 from services.uplink.site_door import DoorShut, SiteDoor
 from services.uplink.threads import finished
@@ -21,14 +25,14 @@ from shared.domain.errors import LogError
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import DATABASE, open_reader
 from shared.runtime.clocks import Clock
-from shared.wire.live import Live, LiveAnswer, LivePoint, encode_live, raw_events
+from shared.runtime.undurable_events import Waiting
+from shared.wire.live import Live, LiveAnswer, encode_live, raw_events
+from shared.wire.signing import SigningKey
 
 BEHIND_MAX = 2_000
 BYTES_MAX = 256 << 10
-POINTS_MAX = 1_000
 LOOK_S = 0.025
-POINTS_S = 1.0
-ALL_POINTS_S = 300.0
+TELL_S = 1.0
 SIGN_S = 5.0
 FRESH_S = 1.0
 """How often it is looked whether the log's file is still the same."""
@@ -37,7 +41,11 @@ FRESH_S = 1.0
 class LiveLane:
     """One site. ``run`` for each connection."""
 
-    def __init__(self, directory: Path, site: str, budget: Budget, door: SiteDoor, clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, site: str, key: SigningKey, budget: Budget, door: SiteDoor, clock: Clock
+    ) -> None:
+        self.key = key
+        """May be another one from connection to connection."""
         self._directory = directory
         self._site = site
         self._budget = budget
@@ -48,29 +56,34 @@ class LiveLane:
         self._opened_at = 0.0
         self._seen = 0
         self._log_id = ""
+        self._count = 0
+        self._newest = Newest()
+        self._undurable = Waiting(directory)
         self._sent_at = 0.0
         self._most_later = min(BYTES_MAX, budget.bytes_per_s or BYTES_MAX)
         self._most = self._most_first = self._most_later // 4
 
     async def run(self, centre: Centre) -> None:
         """Until cancelled. What the fleet does not take is passed over."""
+        self._newest.forget()
         try:
-            await asyncio.gather(self._tell_events(centre), self._tell_points(centre))
+            await asyncio.gather(self._tell_events(centre), self._tell_newest(centre))
         finally:
             self._close()
 
     async def answer(self, centre: Centre, answer: LiveAnswer) -> None:
         """What the site has decided upon a command, behind whatever is on its way. Raises CentreLost."""
-        await self._send(centre, self._record(answers=(answer,)))
+        await self._send(centre, answers=(answer,))
 
     async def _tell_events(self, centre: Centre) -> None:
         while True:
             try:
-                found = await finished(self._new_events)
-                if not found and self._now() - self._sent_at >= SIGN_S:
-                    found = [self._record()]
-                for record in found:
-                    await self._send(centre, record)
+                for part in _parts(await finished(self._new_events)):
+                    await self._send(centre, events=raw_events(part))
+                for part in _parts(_newest(self._undurable.take(), self._most)):
+                    await self._send(centre, events=raw_events(part), undurable=True)
+                if self._log_id and self._now() - self._sent_at >= SIGN_S:
+                    await self._send(centre)
             except LogError:
                 self._close()
                 await asyncio.sleep(FRESH_S)
@@ -78,51 +91,38 @@ class LiveLane:
                 await asyncio.sleep(FRESH_S)
             await asyncio.sleep(LOOK_S)
 
-    async def _tell_points(self, centre: Centre) -> None:
-        known: dict[str, LivePoint] = {}
-        all_at = self._now()
+    async def _tell_newest(self, centre: Centre) -> None:
         while True:
-            if self._now() - all_at >= ALL_POINTS_S:
-                known.clear()
-                all_at = self._now()
             try:
-                now = {point.id: point for point in await asyncio.to_thread(self._door.points)}
-                changed = [point for point in now.values() if _shown(known.get(point.id)) != _shown(point)]
-                for start in range(0, len(changed), POINTS_MAX):
-                    part = tuple(changed[start : start + POINTS_MAX])
-                    await self._send(centre, self._record(points=part))
-                    known.update((point.id, point) for point in part)
+                if self._log_id:
+                    told = await asyncio.to_thread(self._door.told)
+                    for part in self._newest.parts(told, self._now()):
+                        await self._send(centre, **part._asdict())
             except (DoorShut, CentreLost):
-                known.clear()
-            await asyncio.sleep(POINTS_S)
+                self._newest.forget()
+            await asyncio.sleep(TELL_S if self._log_id else LOOK_S)
 
-    async def _send(self, centre: Centre, record: Live) -> None:
-        data = encode_live(record)
-        await self._budget.take_live(len(data))
+    async def _send(self, centre: Centre, **what: Any) -> None:
+        """One record with these fields of Live."""
+        await self._budget.take_live(0)
+        self._count += 1
+        record = Live(
+            site=self._site,
+            log_id=self._log_id,
+            site_seq=self._seen,
+            sent_at_ms=self._clock.wall_ms(),
+            number=self._count,
+            **what,
+        )
+        data = encode_live(record, self.key)
+        self._budget.spend(len(data))
         await centre.send_live(data)
         self._sent_at = self._now()
 
     def _now(self) -> float:
         return self._clock.monotonic_ms() / 1000
 
-    def _record(
-        self,
-        *,
-        events: tuple[bytes, ...] = (),
-        points: tuple[LivePoint, ...] = (),
-        answers: tuple[LiveAnswer, ...] = (),
-    ) -> Live:
-        return Live(
-            site=self._site,
-            log_id=self._log_id,
-            site_seq=self._seen,
-            sent_at_ms=self._clock.wall_ms(),
-            events=raw_events(events),
-            points=points,
-            answers=answers,
-        )
-
-    def _new_events(self) -> list[Live]:
+    def _new_events(self) -> list[bytes]:
         """What has been committed since the last look; raises LogError."""
         reader = self._current()
         last = reader.last_seq()
@@ -135,7 +135,7 @@ class LiveLane:
             last = max(last, span.last_seq)
         most, self._most = self._most, self._most_later
         self._seen = last
-        return [self._record(events=part) for part in _parts(_newest(found, most))]
+        return _newest(found, most)
 
     def _current(self) -> SqliteReader:
         """A reader of the log that is there; raises LogError."""
@@ -182,7 +182,3 @@ def _parts(events: list[bytes]) -> Iterator[tuple[bytes, ...]]:
         size += len(data)
     if held:
         yield tuple(held)
-
-
-def _shown(point: LivePoint | None) -> tuple[str, str, str] | None:
-    return None if point is None else (point.value, point.quality, point.no_data)

@@ -101,12 +101,12 @@ class Process:
         door = SiteDoor(self._directory, self._clock.wall_ms)
         blocks = Blocks(self._directory, site, identity.key)
         lane = Lane(blocks, keeper, budget, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
-        live = LiveLane(self._directory, site, budget, door, self._clock)
+        live = LiveLane(self._directory, site, identity.key, budget, door, self._clock)
         orders = Orders(site, lane, live, door, self._clock, step=self._step, lease=self._hold)
 
         async def connect(done_order: int) -> Centre:
             found = read_identity(folder, site)
-            blocks.key = found.key
+            blocks.key = live.key = found.key
             try:
                 from services.uplink.kafka_centre import KafkaCentre
             except ImportError as fault:

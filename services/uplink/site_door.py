@@ -1,4 +1,4 @@
-"""The site's own door as the uplink uses it: newest points, and persons' commands from the fleet.
+"""The site's own door as the uplink uses it: what it shows of itself, and persons' commands from the fleet.
 
 HTTP on loopback, where DIR/run.json says, with the machine token. A command goes in under its own id, so that one that
 is handed in twice is one input; who acted is told by the fleet and stands behind ``centre:``.
@@ -14,10 +14,11 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
+from services.uplink.newest import Told
 from shared.domain.errors import AmpwardError
 from shared.runtime import places
 from shared.wire.inputs import TEXT_MAX
-from shared.wire.live import LiveAnswer, LivePoint, LiveRefusal
+from shared.wire.live import LiveAlarm, LiveAnswer, LiveOutput, LivePoint, LiveRefusal
 from shared.wire.orders import CommandOrder
 
 TIMEOUT_S = 10.0
@@ -25,6 +26,10 @@ DECIDED_S = 5.0
 LOOK_S = 0.02
 BODY_MAX = 16 << 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALARM_WORDS = (
+    "id", "rule", "point", "severity", "state", "condition", "override", "occurrence", "value", "unit", "guidance"
+)  # fmt: skip
+_OUTPUT_WORDS = ("id", "kind", "demand", "read_back", "proof", "supervision")
 SEVERITIES = (None, "warning", "alarm", "critical")
 
 
@@ -44,15 +49,17 @@ class SiteDoor:
         self._directory = directory
         self._wall_ms = wall_ms
 
-    def points(self) -> tuple[LivePoint, ...]:
-        """All of the site."""
-        answer = self._ask("GET", "/api/v1/points")
+    def told(self) -> Told:
+        """All points, alarms and outputs of the site, as they are now."""
+        alarms, points, outputs = (self._items(what) for what in ("alarms", "points", "outputs"))
+        return Told(tuple(map(_point, points)), tuple(map(_alarm, alarms)), tuple(map(_output, outputs)))
+
+    def _items(self, what: str) -> list[dict[str, Any]]:
+        answer = self._ask("GET", f"/api/v1/{what}")
         if answer.status != http.client.OK:
             raise DoorShut(f"the site answers {answer.status}")
-        return tuple(
-            LivePoint(item["id"], item["value"] or "", item["unit"], item["quality"], item["no_data"], _ms(item["at"]))
-            for item in answer.body["items"]
-        )
+        items: list[dict[str, Any]] = answer.body["items"]
+        return items
 
     def command(self, order: CommandOrder) -> LiveAnswer:
         """What the site has decided upon it, now or when it came first. Raises DoorShut while that is not known."""
@@ -115,6 +122,19 @@ class SiteDoor:
 def _ms(at: str | None) -> int:
     """An instant of the door in milliseconds; 0 for never."""
     return 0 if at is None else (datetime.fromisoformat(at) - EPOCH) // timedelta(milliseconds=1)
+
+
+def _point(item: dict[str, Any]) -> LivePoint:
+    return LivePoint(item["id"], item["value"] or "", item["unit"], item["quality"], item["no_data"], _ms(item["at"]))
+
+
+def _alarm(item: dict[str, Any]) -> LiveAlarm:
+    words = {name: item[name] or "" for name in _ALARM_WORDS}
+    return LiveAlarm(**words, since_at_ms=_ms(item["since"]), until_at_ms=_ms(item["until"]))
+
+
+def _output(item: dict[str, Any]) -> LiveOutput:
+    return LiveOutput(**{name: item[name] for name in _OUTPUT_WORDS}, by=tuple(item["by"]), armed=item["armed"])
 
 
 def _refused(name: str, told: dict[str, Any]) -> LiveAnswer:

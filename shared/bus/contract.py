@@ -51,7 +51,13 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
         Record("batch", cloud.BATCH, batches.BatchRecord, "", "The events of one block, compared and marked."),
     ),
     registry.LIVE.name: (
-        Record("live", cloud.LIVE, live.Live, "", "Newest points and the site's own events, at once."),
+        Record(
+            "live",
+            cloud.LIVE,
+            live.Live,
+            "a newline, then 64 bytes of Ed25519 signature over the line `ampward.live.v1` and this one",
+            "Newest points, alarms and outputs and the site's own events, at once.",
+        ),
     ),
     registry.STATE.name: (
         Record(

@@ -60,7 +60,7 @@ class Fleet:
         return made
 
     def live(self) -> list[Live]:
-        return [decode_live(record.value or b"") for record in self.read(LIVE)]
+        return [decode_live(record.value or b"", {KEY.id: KEY.public}) for record in self.read(LIVE)]
 
     def order(self, order: Order) -> None:
         async def give() -> None:

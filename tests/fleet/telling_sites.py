@@ -16,7 +16,8 @@ from shared.domain.events import Event
 from shared.wire.batches import EventsBatch, Verdict, encode_batch
 from shared.wire.events import encode_event
 from shared.wire.live import Live, encode_live, raw_events
-from tests.fleet.centre import Centre
+from shared.wire.signing import SigningKey
+from tests.fleet.centre import KEY, Centre
 from tests.fleet.lanes import Told
 from tests.services.gateway.samples import event
 
@@ -37,6 +38,7 @@ class Sites:
     """Sends what uplinks and processors send."""
 
     centre: Centre
+    sent: int = 0
 
     async def batch(self, site: str, *numbers: int) -> None:
         """One batch of ampward.events.v1."""
@@ -44,11 +46,18 @@ class Sites:
         batch = EventsBatch(site, LOG, 1, numbers[0], numbers[-1], Verdict.EQUAL, 1, 0, "a" * 64, data)
         await self.centre.producer.send(self.centre.place(EVENTS, site), site.encode(), encode_batch(batch))
 
-    async def live(self, site: str, *numbers: int, **more: Any) -> None:
-        """One record of ampward.live.v1."""
+    async def live(self, site: str, *numbers: int, key: SigningKey = KEY, **more: Any) -> bytes:
+        """One record of ampward.live.v1; its bytes."""
+        self.sent += 1
         events = raw_events(tuple(map(encode_event, made(site, *numbers))))
-        live = Live(site=site, log_id=LOG, site_seq=max(numbers, default=0), sent_at_ms=0, events=events, **more)
-        await self.centre.producer.send(self.centre.place(LIVE, site), site.encode(), encode_live(live))
+        stamps = {"site_seq": self.sent, "sent_at_ms": 0, "number": self.sent}
+        data = encode_live(Live(site=site, log_id=LOG, events=events, **stamps | more), key)
+        await self.again(site, data)
+        return data
+
+    async def again(self, site: str, data: bytes) -> None:
+        """The same bytes, by whoever may write to the topic."""
+        await self.centre.producer.send(self.centre.place(LIVE, site), site.encode(), data)
 
 
 @asynccontextmanager

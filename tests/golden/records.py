@@ -8,6 +8,7 @@ them: the next form, with fields that this one does not know.
 import json
 from pathlib import Path
 
+from shared.wire.live import SIGNED
 from tests.wire.chained import KEY
 from tests.wire.fleet_samples import SAMPLES
 
@@ -17,11 +18,14 @@ _MORE = {"later": {"list": [1, "two", None], "text": "not known to this program"
 
 
 def from_the_next_program(name: str, data: bytes) -> bytes:
-    """The same record with a form one higher and a field more; a block is signed again."""
+    """The same record with a form one higher and a field more; a block and a live record are signed again."""
     if name == "block":
         header, _, rest = data.partition(b"\n")
         line = _newer(header) + b"\n"
         return line + KEY.sign(line) + rest[64:]
+    if name == "live":
+        line = _newer(data.partition(b"\n")[0])
+        return line + b"\n" + KEY.sign(SIGNED + line)
     if name in ("dead_letter", "state"):
         header = data.partition(b"\n")[0]
         return _newer(header) + data[len(header) :]

@@ -65,6 +65,7 @@ LIVE = live.Live(
     log_id=LOG_ID,
     site_seq=10,
     sent_at_ms=WALL_MS,
+    key=KEY.id,
     events=live.raw_events((event(10, 0, 5).data,)),
     points=(live.LivePoint("s/r1/gas1-h2", "2.1", "%vol", "good", "", WALL_MS),),
     answers=(live.LiveAnswer("c1", False, "severity-rose", "it is critical", OCCURRENCE, "critical", REFUSALS),),  # noqa: FBT003
@@ -130,6 +131,14 @@ def _checked(data: bytes) -> blocks.Block:
     return blocks.decode_block(data, KEY.public)
 
 
+def _signed_live(record: live.Live) -> bytes:
+    return live.encode_live(record, KEY)
+
+
+def _checked_live(data: bytes) -> live.Live:
+    return live.decode_live(data, {KEY.id: KEY.public})
+
+
 SAMPLES = (
     Sample("block", BLOCK, _signed, _checked),
     Sample("batch", BATCH, batches.encode_batch, batches.decode_batch),
@@ -137,7 +146,7 @@ SAMPLES = (
     Sample("resend", RESEND, orders.encode_order, orders.decode_order),
     Sample("lease", LEASE, orders.encode_order, orders.decode_order),
     Sample("notify_lease", NOTIFY, orders.encode_order, orders.decode_order),
-    Sample("live", LIVE, live.encode_live, live.decode_live),
+    Sample("live", LIVE, _signed_live, _checked_live),
     Sample("delivery", DELIVERY, deliveries.encode_delivery, deliveries.decode_delivery),
     Sample("state", STATE, site_state.encode_site_state, site_state.decode_site_state),
     Sample("registration", REGISTRATION, registrations.encode_registration, registrations.decode_registration),

@@ -11,10 +11,12 @@ from shared.wire.batches import Verdict, decode_batch, encode_batch
 from shared.wire.deadletters import decode_dead_letter, encode_dead_letter
 from shared.wire.orders import decode_order, encode_order
 from shared.wire.plans import check_decision, decision_version
+from shared.wire.signing import SigningKey
 from shared.wire.versions import Form
+from tests.wire.chained import KEY
 from tests.wire.fleet_samples import BATCH, COMMAND, COMMAND_ORDER, DELIVERY, LETTER, LIVE, RESEND, SAMPLES, Sample
 
-JSON_SAMPLES = [sample for sample in SAMPLES if sample.name not in ("block", "dead_letter", "state")]
+JSON_SAMPLES = [sample for sample in SAMPLES if sample.name not in ("block", "dead_letter", "live", "state")]
 
 
 def named(sample: Sample) -> str:
@@ -120,6 +122,14 @@ def test_what_is_no_order_is_refused_with_its_reason(data: bytes, says: str) -> 
 
 
 _BATCH = encode_batch(BATCH)
+_LIVE = live.encode_live(LIVE, KEY)
+OTHER_KEY = SigningKey(b"o" * 32)
+
+
+def _live(data: bytes) -> live.Live:
+    return live.decode_live(data, {KEY.id: KEY.public})
+
+
 _LETTER = encode_dead_letter(LETTER)
 
 
@@ -131,9 +141,16 @@ _LETTER = encode_dead_letter(LETTER)
         (decode_batch, _BATCH.replace(b'"equal"', b'"nearly"'), "nearly"),
         (decode_batch, _BATCH.replace(b'"offset":41', b'"offset":-1'), "offset"),
         (decode_batch, b"x" * (batches.BATCH_BYTES_MAX + 1), "at most"),
-        (live.decode_live, b"{}", "live record"),
-        (live.decode_live, b"x" * (live.LIVE_BYTES_MAX + 1), "at most"),
-        (live.decode_live, SAMPLES[6].data.replace(b'"events":[{', b'"events":[{,'), "live record"),
+        (_live, b"{}", "no line and signature"),
+        (_live, _LIVE[:-1], "no line and signature"),
+        (_live, _LIVE + b"x", "no line and signature"),
+        (_live, b"{}\n" + bytes(64), "live record"),
+        (_live, b"x" * (live.LIVE_BYTES_MAX + 1), "at most"),
+        (_live, _LIVE.replace(b'"events":[{', b'"events":[{,'), "live record"),
+        (_live, _LIVE.replace(b'"value":"2.1"', b'"value":"0.1"'), "not signed by the key"),
+        (_live, _LIVE.replace(KEY.id.encode(), b"0" * 16), "no key"),
+        (_live, live.encode_live(LIVE, OTHER_KEY), "no key"),
+        (_live, _LIVE.partition(b"\n")[0] + b"\n" + KEY.sign(_LIVE.partition(b"\n")[0]), "not signed by the key"),
         (deliveries.decode_delivery, SAMPLES[7].data.replace(b"failed", b"lost"), "outcome"),
         (deliveries.decode_delivery, b"x" * 65_537, "at most"),
         (decode_dead_letter, b"{}", "no header line"),
@@ -156,7 +173,7 @@ def test_nothing_is_sent_that_nobody_would_read() -> None:
     with pytest.raises(WireError, match="ttl_ms"):
         encode_order(msgspec.structs.replace(RESEND, ttl_ms=0))
     with pytest.raises(WireError, match="at most"):
-        live.encode_live(msgspec.structs.replace(LIVE, events=LIVE.events * 4000))
+        live.encode_live(msgspec.structs.replace(LIVE, events=LIVE.events * 4000), KEY)
     with pytest.raises(WireError, match="reason"):
         deliveries.encode_delivery(msgspec.structs.replace(DELIVERY, reason="x" * 4097))
     with pytest.raises(WireError, match="at most"):

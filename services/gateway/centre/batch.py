@@ -1,7 +1,7 @@
 """Records of both lanes as events: what is no event of the record's own site is told and left out.
 
-Where the centre cannot compare, a site's own events pass on: they may speak of that site alone. Blocks are signed, live
-records are not: what comes by the live lane is as good as the right to write to its topic.
+Where the centre cannot compare, a site's own events pass on: they may speak of that site alone. Who may write to the
+live lane may write for any site: a record is taken when a key that is registered for its site has signed it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,10 @@ from shared.log.kafka.records import Record, Tell
 from shared.wire.batches import EventsBatch, Verdict, decode_batch
 from shared.wire.events import decode_event
 from shared.wire.live import Live, decode_live
+from shared.wire.signing import PublicKey
 
+Keys = Mapping[str, PublicKey]
+"""Of one site, by their ids."""
 Told = tuple[tuple[Event, Mapping[str, str]], ...]
 """Events with the CloudEvents extensions that are not in their bytes."""
 
@@ -38,10 +41,10 @@ def read_batch(record: Record, tell: Tell) -> tuple[EventsBatch, Told] | None:
         return None
 
 
-def read_live(record: Record, tell: Tell) -> tuple[Live, Told] | None:
-    """A record of ampward.live.v1; None when it is none of its site."""
+def read_live(record: Record, keys: Keys, tell: Tell) -> tuple[Live, Told] | None:
+    """A record of ampward.live.v1; None when none of its site's keys has signed it."""
     try:
-        live = decode_live(record.value or b"")
+        live = decode_live(record.value or b"", keys)
         if live.site.encode() != record.key:
             raise WireError(f"it is of {live.site}")
         return live, _events(live.site, live.event_bytes(), _UNDURABLE if live.undurable else _PLAIN)

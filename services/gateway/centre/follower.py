@@ -1,7 +1,8 @@
 """Reads what the gateway shows: both lanes of events, newest points, registrations, orders on their way down.
 
-    begin    the last BLOCKS_BACK batches of each partition, POINTS_BACK_MS of the live lane, ORDERS_BACK_MS of orders,
-             all registrations; returns when what was there at that moment has been taken
+    begin    all registrations, because live records are known by their keys; then the last BLOCKS_BACK batches of each
+             partition, POINTS_BACK_MS of the live lane, ORDERS_BACK_MS of orders; returns when what was there at that
+             moment has been taken
     follow   everything that comes, until cancelled
 
 One reader without a group: every replica has all of it. A record that cannot be read is told and left out.
@@ -9,7 +10,7 @@ One reader without a group: every replica has all of it. A record that cannot be
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from services.gateway.centre.batch import read_batch, read_live
@@ -82,12 +83,19 @@ class Follower:
             starts |= await reader.taken_since(live, self._live_from_ms)
             starts |= await reader.taken_since(orders, now_ms - ORDERS_BACK_MS)
             starts |= dict.fromkeys(sites, BEGINNING)
+        async with Reader(
+            self._wanted.access, dict.fromkeys(sites, BEGINNING), "gateway-sites", tell=self._tell
+        ) as known:
+            await self._catch_up(known, {each: ends[each] for each in sites})
         self.tail = Tail(run, *(tuple(place(starts[each]) for each in lane) for lane in (events, live)))
         self._reader = Reader(self._wanted.access, starts, "gateway", tell=self._on_client)
-        while any([await self._reader.passed(each) < end for each, end in ends.items()]):
+        await self._catch_up(self._reader, ends)
+
+    async def _catch_up(self, reader: Reader, ends: Mapping[Place, int]) -> None:
+        while any([await reader.passed(each) < end for each, end in ends.items()]):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
-                    await self._take(self._reader)
+                    await self._take(reader)
 
     async def follow(self) -> None:
         """Until cancelled; ``begin`` comes first."""
@@ -121,7 +129,8 @@ class Follower:
         self._picture.take_batch(batch, events[-1][0].version if events else "", record.at_ms)
 
     def _take_live(self, record: Record) -> None:
-        found = read_live(record, self._tell)
+        keys = self._picture.keys(record.key.decode("utf-8", "replace"))
+        found = read_live(record, keys, self._tell)
         if found is None:
             return
         live, events = found

@@ -2,11 +2,13 @@
 
 Fed by the follower, read by the views. A site that was not heard of for SILENT_MS shows no good value: its points are
 told with no_data ``site_silent``, conditions and read-backs are unknown. A registration that ended takes its site out
-of everything.
-Limits: what the sites have: some 300 bytes a point.
+of everything. A live record that was sent before the newest one changes nothing: whoever may write to the topic may
+send again what a site has signed long ago, and would show it as it was then, or as still there.
+Limits: what the sites have: some 300 bytes a point. A box that was restored from a backup while its clock was set
+back too is taken for an old record, until its log or its clock is past what was known.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +19,7 @@ from shared.domain.plan import Severity
 from shared.wire.batches import EventsBatch, Verdict
 from shared.wire.live import Live, LiveAlarm, LiveOutput, LivePoint
 from shared.wire.registrations import Registration
+from shared.wire.signing import PublicKey, read_public_key
 
 SILENT_MS: Final = 60_000
 SITE_SILENT: Final = "site_silent"
@@ -32,7 +35,8 @@ class _Site:
     """When the broker took its newest record, by the broker's clock."""
     offset_ms: int = 0
     """How much the site's clock is behind the broker's, the way included."""
-    live_seq: int = 0
+    live_at: tuple[int, int, int] = (0, 0, 0)
+    """(site_seq, sent_at_ms, number) of the newest live record; they rise within a log."""
     live_log: str = ""
     block_seq: int = 0
     block_log: str = ""
@@ -50,13 +54,20 @@ class Picture:
         self._wall_ms = wall_ms
         self._registered: dict[str, Registration] = {}
         self._sites: dict[str, _Site] = {}
+        self._keys: dict[str, Mapping[str, PublicKey]] = {}
 
     def register(self, registration: Registration) -> None:
         if registration.ended:
             self._registered.pop(registration.site, None)
             self._sites.pop(registration.site, None)
+            self._keys.pop(registration.site, None)
         else:
             self._registered[registration.site] = registration
+            self._keys[registration.site] = {key.id: key for key in map(read_public_key, registration.keys)}
+
+    def keys(self, site: str) -> Mapping[str, PublicKey]:
+        """Whose signatures are taken for the site's, by their ids."""
+        return self._keys.get(site, {})
 
     def registration(self, site: str) -> Registration | None:
         return self._registered.get(site)
@@ -67,9 +78,10 @@ class Picture:
     def take_live(self, live: Live, at_ms: int) -> None:
         """A record of the live lane that the broker took at ``at_ms``."""
         site = self._sites.setdefault(live.site, _Site())
+        if not _is_newer(site, live):
+            return
         site.heard_at_ms = max(site.heard_at_ms, at_ms)
         site.offset_ms = at_ms - live.sent_at_ms
-        site.live_seq, site.live_log = live.site_seq, live.log_id
         if live.anew:
             site.points, site.alarms, site.outputs = {}, {}, {}
         site.points.update((one.id, one) for one in live.points if site_of(one.id) == live.site)
@@ -124,6 +136,23 @@ class Picture:
         return ((name, site) for name, site in self._sites.items() if name in self._registered)
 
 
+def _is_newer(site: _Site, live: Live) -> bool:
+    """Whether this was sent after what is known; then it is what is known.
+
+    Within a log the order is plain. A new log may begin at a lower number (power cut, backup) or at an earlier time (a
+    clock without a battery): what is behind in both is old.
+    """
+    at = (live.site_seq, live.sent_at_ms, live.number)
+    if live.log_id == site.live_log:
+        is_old = at <= site.live_at
+    else:
+        is_old = all(ours <= known for ours, known in zip(at[:2], site.live_at[:2], strict=True))
+    if is_old:
+        return False
+    site.live_log, site.live_at = live.log_id, at
+    return True
+
+
 def _name(known: tuple[str, _Site]) -> str:
     return known[0]
 
@@ -175,7 +204,7 @@ def _site(name: str, site: _Site, now_ms: int) -> SiteItem:
         is_silent=now_ms - site.heard_at_ms > SILENT_MS,
         clock_offset_ms=site.offset_ms,
         log_id=site.live_log or site.block_log,
-        site_seq=max(site.live_seq, site.block_seq),
+        site_seq=max(site.live_at[0], site.block_seq),
         decided_seq=site.block_seq,
         decided_at_ms=site.block_at_ms,
         chain_head=site.head_hash,

@@ -35,6 +35,7 @@ from shared.log.steps import LABELS as LOG_LABELS
 from shared.log.steps import Step
 from shared.log.store import SqliteStore
 from shared.runtime.clocks import SystemClock
+from shared.runtime.undurable_events import Handing
 from shared.runtime.crashpoints import crash_step
 from shared.wire.inputs import decode_input
 from tests.services.actuator import plans
@@ -78,7 +79,7 @@ class LoggedSite(FakeSite):
         self._runner = runner
         self._service = Service(
             runner, clock, plan.decision.site, time=time, read=self.read, mark=LossMark(folder),
-            restored=RestoredMark(folder), alive=lambda: None,
+            handing=Handing(folder), restored=RestoredMark(folder), alive=lambda: None,
         )  # fmt: skip
         self._service.open("boot")
         self._news = SiteNews(

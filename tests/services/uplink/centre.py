@@ -7,6 +7,7 @@ from shared.wire.rows import EventBytes, InputRow
 from shared.wire.signing import PublicKey, SigningKey
 
 KEY = SigningKey(bytes(range(32)))
+KEYS = {KEY.id: KEY.public}
 
 
 @dataclass

@@ -5,20 +5,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.uplink import live as live_module
+from services.uplink import newest as newest_module
 from services.uplink.budget import Budget
 from services.uplink.fake import FakeFleet
 from services.uplink.live import LiveLane
+from services.uplink.newest import Told
 from services.uplink.site_door import DoorShut
+from shared.runtime import undurable_events
 from shared.runtime.clocks import SystemClock
-from shared.wire.events import decode_event
-from shared.wire.live import Live, LivePoint, decode_live
+from shared.runtime.places import UNDURABLE_EVENTS, memory_folder
+from shared.runtime.undurable_events import Handing, Waiting
+from shared.wire.events import decode_event, encode_event
+from shared.wire.live import Live, LiveAlarm, LiveOutput, LivePoint, decode_live
+from tests.services.processor.plant import gas
 from tests.services.processor.site import Site, on_disk
+from tests.services.uplink.centre import KEY, KEYS
 from tests.services.uplink.test_lane import live
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
+OUTPUT = LiveOutput("s/r1/io1-do0", "fan", "on", (), "on", "proven", True, "watchdog")  # noqa: FBT003
 
 
 class Door:
@@ -26,12 +35,15 @@ class Door:
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {"s/r1/gas1-h2": "0.2", "s/r1/bank-v1": "2.23"}
+        self.alarms: tuple[LiveAlarm, ...] = ()
+        self.outputs = (OUTPUT,)
         self.is_open = True
 
-    def points(self) -> tuple[LivePoint, ...]:
+    def told(self) -> Told:
         if not self.is_open:
             raise DoorShut("away")
-        return tuple(LivePoint(name, value, "V", "good", "", 1) for name, value in self.now.items())
+        points = tuple(LivePoint(name, value, "V", "good", "", 1) for name, value in self.now.items())
+        return Told(points, self.alarms, self.outputs)
 
 
 @pytest.fixture
@@ -42,7 +54,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def seen(fleet: FakeFleet) -> list[Live]:
-    return [decode_live(data) for data in fleet.live]
+    return [decode_live(data, KEYS) for data in fleet.live]
 
 
 def events_of(fleet: FakeFleet) -> list[str]:
@@ -51,7 +63,7 @@ def events_of(fleet: FakeFleet) -> list[str]:
 
 async def run(folder: Path, fleet: FakeFleet, door: Door, *steps: Callable[[], bool]) -> None:
     """The lane, until each step has come true in turn."""
-    lane = LiveLane(folder, "s", Budget(0), door, SystemClock())  # type: ignore[arg-type]
+    lane = LiveLane(folder, "s", KEY, Budget(0), door, SystemClock())  # type: ignore[arg-type]
     centre = await fleet.connect(0)
     running = asyncio.create_task(lane.run(centre))
     try:
@@ -91,7 +103,7 @@ async def test_a_long_past_is_passed_over(site: Site, tmp_path: Path, monkeypatc
 @pytest.mark.usefixtures("site")
 async def test_points_come_whole_then_as_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at first, then what has changed."""
-    monkeypatch.setattr(live_module, "POINTS_S", 0.02)
+    monkeypatch.setattr(live_module, "TELL_S", 0.02)
     fleet, door = FakeFleet(), Door()
 
     def points() -> list[list[tuple[str, str]]]:
@@ -113,3 +125,101 @@ async def test_a_silent_site_gives_a_sign(site: Site, tmp_path: Path, monkeypatc
     door.is_open = False
     await run(tmp_path, fleet, door, lambda: sum(not record.events for record in seen(fleet)) >= 3)
     assert seen(fleet)[-1].site_seq == site.runner.head.site_seq
+
+
+def raised(name: str, state: str) -> LiveAlarm:
+    return LiveAlarm(
+        name, "h2_alarm", "s/r1/gas1-h2", "critical", state, "true", "none", "o", 1, "2.1", "%vol", "go", 0
+    )
+
+
+@pytest.mark.usefixtures("site")
+async def test_alarms_and_outputs_come_whole_then_as_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first record of a connection is anew; then an alarm that changed, one that is over, a switched output."""
+    monkeypatch.setattr(live_module, "TELL_S", 0.02)
+    fleet, door = FakeFleet(), Door()
+    door.alarms = (raised("s/a", "B"), raised("s/b", "B"))
+
+    def told() -> list[tuple[list[tuple[str, str]], tuple[str, ...], list[str], bool]]:
+        return [
+            ([(a.id, a.state) for a in one.alarms], one.alarms_gone, [o.demand for o in one.outputs], one.anew)
+            for one in seen(fleet)
+            if one.alarms or one.alarms_gone or one.outputs
+        ]  # fmt: skip
+
+    def change() -> bool:
+        door.alarms = (raised("s/a", "C"),)
+        return True
+
+    def switch() -> bool:
+        door.outputs = (msgspec.structs.replace(OUTPUT, demand="off"),)
+        return True
+
+    steps = (lambda: len(told()) == 1, change, lambda: len(told()) == 2, switch, lambda: len(told()) == 3)
+    await run(tmp_path, fleet, door, *steps)
+    assert told() == [
+        ([("s/a", "B"), ("s/b", "B")], (), ["on"], True),
+        ([("s/a", "C")], ("s/b",), [], False),
+        ([], (), ["off"], False),
+    ]
+
+
+@pytest.mark.usefixtures("site")
+async def test_what_was_not_taken_is_told_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a record that was lost, and after the time, everything is told again."""
+    monkeypatch.setattr(live_module, "TELL_S", 0.02)
+    monkeypatch.setattr(newest_module, "ANEW_S", 0.1)
+    fleet, door = FakeFleet(), Door()
+    await run(tmp_path, fleet, door, lambda: sum(one.anew for one in seen(fleet)) >= 3)
+    assert all(len(one.points) == 2 for one in seen(fleet) if one.anew)
+
+
+async def test_what_the_disk_does_not_take_is_seen_all_the_same(site: Site, tmp_path: Path) -> None:
+    """Events that are in no log come marked; each once, and none when the log has them."""
+    live(site, 5)
+    fleet, handing = FakeFleet(), Handing(tmp_path)
+    events = [encode_event(event) for event in site.commit(gas(50, 250)).events]
+
+    def put() -> bool:
+        handing.put(events[:1])
+        handing.put(events[1:])
+        return True
+
+    def undurable() -> list[bytes]:
+        return [data for one in seen(fleet) if one.undurable for data in one.event_bytes()]
+
+    await run(tmp_path, fleet, Door(), lambda: bool(seen(fleet)), put, lambda: len(undurable()) >= len(events))
+    assert undurable() == events
+    handing.end()
+    assert Waiting(tmp_path).take() == []
+
+
+def test_the_file_of_undurable_events_is_bounded_and_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins anew when it is full; half a line is not taken, and what is there before the reader is."""
+    monkeypatch.setattr(undurable_events, "BYTES_MAX", 20)
+    handing, waiting = Handing(tmp_path), Waiting(tmp_path)
+    handing.put([b"first", b"second"])
+    assert waiting.take() == [b"first", b"second"]
+    assert waiting.take() == []
+    handing.put([b"third one"])
+    assert waiting.take() == [b"third one"]
+    with (memory_folder(tmp_path) / UNDURABLE_EVENTS).open("ab") as file:
+        file.write(b"half")
+    assert waiting.take() == []
+    handing.end()
+
+
+@pytest.mark.usefixtures("site")
+async def test_every_record_is_signed_and_later_than_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(site_seq, sent_at_ms, number) rise, whichever part of the lane sends, also with a clock that stands."""
+    monkeypatch.setattr(live_module, "TELL_S", 0.01)
+    monkeypatch.setattr(live_module, "SIGN_S", 0.01)
+    monkeypatch.setattr(newest_module, "ANEW_S", 0.0)
+    fleet = FakeFleet()
+    await run(tmp_path, fleet, Door(), lambda: len(seen(fleet)) >= 20)
+    stamps = [(one.site_seq, one.sent_at_ms, one.number) for one in seen(fleet)]
+    assert stamps == sorted(set(stamps))

@@ -12,6 +12,7 @@ from services.uplink.budget import Budget
 from services.uplink.fake import FakeFleet
 from services.uplink.lane import Lane
 from services.uplink.live import LiveLane
+from services.uplink.newest import Told
 from services.uplink.orders import Orders
 from services.uplink.place import Keeper
 from services.uplink.port import Centre
@@ -21,10 +22,10 @@ from services.uplink.site_door import DoorShut, SiteDoor
 from shared.domain.errors import ConfigError
 from shared.runtime.clocks import SystemClock
 from shared.wire.events import decode_event
-from shared.wire.live import LivePoint, decode_live
+from shared.wire.live import decode_live
 from tests.services.processor.plant import gas
 from tests.services.processor.site import Site, on_disk
-from tests.services.uplink.centre import KEY, made_of
+from tests.services.uplink.centre import KEY, KEYS, made_of
 from tests.services.uplink.running import recorded
 from tests.services.uplink.test_lane import live
 
@@ -34,7 +35,7 @@ WITHIN_S = 60.0
 class Shut(SiteDoor):
     """A site whose door is shut."""
 
-    def points(self) -> tuple[LivePoint, ...]:
+    def told(self) -> Told:
         raise DoorShut("away")
 
 
@@ -48,7 +49,7 @@ class Joined:
         self.attempts = 0
         self.refusals: list[Exception] = []
         self.lane = Lane(Blocks(folder, "s", KEY), Keeper(folder), budget)
-        live_lane = LiveLane(folder, "s", budget, door, clock)
+        live_lane = LiveLane(folder, "s", KEY, budget, door, clock)
         orders = Orders("s", self.lane, live_lane, door, clock)
         self.serving = Serving(self.lane, live_lane, orders, self._connect, chance=Random(1))
 
@@ -71,7 +72,9 @@ class Joined:
 
     def is_live(self, event_id: str) -> bool:
         return any(
-            decode_event(data).id == event_id for each in self.fleet.live for data in decode_live(each).event_bytes()
+            decode_event(data).id == event_id
+            for each in self.fleet.live
+            for data in decode_live(each, KEYS).event_bytes()
         )
 
 
