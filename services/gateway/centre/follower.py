@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from services.gateway.centre.batch import read_batch, read_live
+from services.gateway.centre.batch import Told, read_batch, read_live
 from services.gateway.centre.orders import Orders
 from services.gateway.centre.picture import Picture
 from services.gateway.centre.stands import place
@@ -23,6 +23,8 @@ from shared.domain.errors import WireError
 from shared.log.kafka.access import Access
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.watching import Standing
+from shared.runtime.metrics import Ages
 from shared.wire.orders import CommandOrder, decode_order
 from shared.wire.registrations import decode_registration
 
@@ -58,10 +60,18 @@ class Follower:
         self._reader: Reader | None = None
         self._trouble = ""
         self._live_from_ms = 0
+        self._is_following = False
+        self.ages = {lane: Ages() for lane in Lane}
+        """From the frame behind an event to now, for what came since the beginning."""
 
     def trouble(self) -> str:
         """Why nothing is read at present; empty when all is well."""
         return self._trouble
+
+    @property
+    def standing(self) -> Standing:
+        """How its reader of Kafka stands."""
+        return Standing() if self._reader is None else self._reader.standing
 
     def _on_client(self, event: str, words: str) -> None:
         """What our client tells; its trouble is over when records come again."""
@@ -100,6 +110,7 @@ class Follower:
     async def follow(self) -> None:
         """Until cancelled; ``begin`` comes first."""
         assert self._reader is not None, "begun"
+        self._is_following = True
         while True:
             await self._take(self._reader)
 
@@ -124,6 +135,7 @@ class Follower:
         if found is None:
             return
         batch, events = found
+        self._measure(Lane.BLOCKS, events)
         self.tail.extend(Lane.BLOCKS, record.place.partition, record.offset, events)
         self.tail.settle(batch.site, batch.log_id, batch.last_seq)
         self._picture.take_batch(batch, events[-1][0].version if events else "", record.at_ms)
@@ -134,10 +146,17 @@ class Follower:
         if found is None:
             return
         live, events = found
+        self._measure(Lane.LIVE, events)
         self.tail.extend(Lane.LIVE, record.place.partition, record.offset, events)
         self._picture.take_live(live, record.at_ms)
         for answer in live.answers:
             self._orders.take_answer(live.site, answer)
+
+    def _measure(self, lane: Lane, events: Told) -> None:
+        """What was there at the beginning says nothing about the way here."""
+        now_ms = self._wall_ms()
+        for event, _ in events if self._is_following else ():
+            self.ages[lane].add((now_ms - event.at_ms) / 1000)
 
     def _note(self, record: Record) -> None:
         """A registration, or an order on its way down."""

@@ -21,6 +21,7 @@ from services.gateway.centre.older import Older
 from services.gateway.centre.orders import Orders
 from services.gateway.centre.picture import Picture
 from services.gateway.centre.stands import PARTITIONS_MAX, RUN_BYTES, StandText
+from services.gateway.centre.telling import Telling
 from services.gateway.centre.views import FleetViews
 from services.gateway.keys import KeyRing, Keys
 from services.gateway.past import SitesPast
@@ -34,6 +35,7 @@ from shared.log.kafka.topics import check
 from shared.runtime import places
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
+from shared.runtime.probes import serving_probes
 
 TOPICS = (EVENTS, LIVE, COMMANDS, SITES)
 GIVE_UP_S = 10.0
@@ -54,6 +56,8 @@ class GatewayPlan:
     keys: Keys | str
     http: str
     prefix: str = ""
+    health: str = ""
+    """Where it tells how it is; "" is nowhere."""
 
 
 def wall_ms() -> int:
@@ -64,6 +68,14 @@ def wall_ms() -> int:
 async def serving(plan: GatewayPlan, tell: Tell, past: SitesPast | None = None) -> AsyncIterator[Gateway]:
     """A gateway that answers, also about ``past`` when there is one. Raises TopicsDrifted, KafkaUnavailable,
     ConfigError, Busy at its start."""
+    telling = Telling(tell)
+    async with serving_probes(plan.health, telling.probes(), tell), _serving(plan, telling, past) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def _serving(plan: GatewayPlan, telling: Telling, past: SitesPast | None) -> AsyncIterator[Gateway]:
+    tell = telling.tally.tell
     partitions = plan.shape.partitions
     if partitions > PARTITIONS_MAX:
         raise ConfigError(f"kafka.topics.partitions: {partitions}; a gateway reads at most {PARTITIONS_MAX}")
@@ -81,6 +93,7 @@ async def serving(plan: GatewayPlan, tell: Tell, past: SitesPast | None = None) 
             app = create_app(views, plan.keys, past, fleet=views.site_items)
             gateway = Gateway(app, bind(plan.http))
             await gateway.start()
+            telling.begin(follower, orders, views, lambda: int(app.state.streams))
             following = asyncio.create_task(follower.follow(), name="follower")
             try:
                 yield gateway
@@ -106,7 +119,7 @@ def main(plan: FleetPlan, past: Past | None = None) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        made = GatewayPlan(plan.access(), plan.shape, keys_of(Path(plan.data)), plan.http, plan.prefix)
+        made = GatewayPlan(plan.access(), plan.shape, keys_of(Path(plan.data)), plan.http, plan.prefix, plan.health)
         async with AsyncExitStack() as open_things:
             told = await open_things.enter_async_context(past(plan)) if past is not None else None
             serve = serving(made, lambda event, words: log.warning(event, words=words), told)
