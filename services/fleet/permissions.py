@@ -8,18 +8,31 @@
     history     inputs events deliveries rulesets sites deadletter
     gateway     events live commands sites              commands
     bridge      commands sites                          inputs live rulesets deadletter
-    fleet       inputs events live deliveries deadletter sites state rulesets   inputs live rulesets
+    supervisor  inputs events live commands deadletter sites services           events live commands
+    all services                                        services
 
 Nobody but the administrator makes topics, users or registrations. An ACL knows topics and not keys: that a site
-writes under its own name is held by the signature of its blocks. In MQTT a site's certificate is its name, and the
-broker lets it write its own topics only.
+writes under its own name is held by the signature of its blocks and live records. In MQTT a site's certificate is its
+name, and the broker lets it write its own topics only.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from shared.bus import topics as mqtt
-from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, INPUTS, LIVE, RULESETS, SITES, STATE, Topic
+from shared.bus.registry import (
+    COMMANDS,
+    DEADLETTER,
+    DELIVERIES,
+    EVENTS,
+    INPUTS,
+    LIVE,
+    RULESETS,
+    SIGNS,
+    SITES,
+    STATE,
+    Topic,
+)
 from shared.domain.ids import is_id
 from shared.log.kafka.users import Operation, Resource, Right
 
@@ -43,7 +56,9 @@ SERVICES: Final = {
     "history": Role((INPUTS, EVENTS, DELIVERIES, RULESETS, SITES), (DEADLETTER,)),
     "gateway": Role((EVENTS, LIVE, COMMANDS, SITES), (COMMANDS,)),
     "bridge": Role((COMMANDS, SITES), (INPUTS, LIVE, RULESETS, DEADLETTER)),
-    "fleet": Role((INPUTS, EVENTS, LIVE, DELIVERIES, DEADLETTER, SITES, STATE, RULESETS), (INPUTS, LIVE, RULESETS)),
+    "supervisor": Role(
+        (INPUTS, EVENTS, LIVE, COMMANDS, DEADLETTER, SITES, SIGNS), (EVENTS, LIVE, COMMANDS), grouped=False
+    ),
 }
 MQTT_SERVICES: Final = {
     "bridge": ("read ampward/v1/+/in/#", "readwrite ampward/v1/+/commands", "write ampward/v1/+/status"),
@@ -63,7 +78,7 @@ def service_rights(service: str, prefix: str = "") -> frozenset[Right]:
     """A service's rights in Kafka."""
     role = SERVICES[service]
     groups = [Right(Resource.GROUP, f"{prefix}ampward-{service}", Operation.READ, is_prefix=True)] * role.grouped
-    return frozenset([*_rights(role, prefix), *groups])
+    return frozenset([*_rights(role._replace(writes=(*role.writes, SIGNS)), prefix), *groups])
 
 
 def site_rights(prefix: str = "") -> frozenset[Right]:

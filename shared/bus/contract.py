@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from shared.bus import registry, topics
 from shared.devices.plan import DecisionPlan
-from shared.wire import batches, blocks, cloud, deadletters, deliveries, live, orders, registrations, site_state
+from shared.wire import batches, blocks, cloud, deadletters, deliveries, live, orders, registrations, signs, site_state
 from shared.wire.schemas import json_schemas
 
 SCHEMA_AT: Final = "#/components/schemas/{name}"
@@ -96,6 +96,9 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
         Record(
             "registration", cloud.REGISTRATION, registrations.RegistrationRecord, "", "A site's partition and keys."
         ),
+    ),
+    registry.SIGNS.name: (
+        Record("sign", cloud.SIGN, signs.Sign, "", "A replica of a service of the centre lives, or ended in order."),
     ),
 }
 """What stands in each topic of Kafka."""

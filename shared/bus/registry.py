@@ -10,10 +10,11 @@
     ampward.deliveries.v1   site        400 days        what became of each message to a person
     ampward.deadletter.v1   site        90 days         records that could not be read
     ampward.sites.v1        site        newest a key    registrations: partition, public keys, end
+    ampward.services.v1     service     newest a key    signs of life of the centre's services
 
-All records of a site lie in the one partition that its registration stores, in every topic; what has no site (rulesets)
-goes by the hash of its key. Topics are never repartitioned in place: another number of partitions is a drift, and a
-drifted topic is reported at the start of each service and not silently used (shared.log.kafka.topics).
+All records of a site lie in the one partition that its registration stores, in every topic; what has no site (rulesets,
+services) goes by the hash of its key. Topics are never repartitioned in place: another number of partitions is a
+drift, and a drifted topic is reported at the start of each service and not silently used (shared.log.kafka.topics).
 
 Time goes by the broker's clock (LogAppendTime): a site whose clock is ten years off neither loses its records nor keeps
 them for ever. Compression is off by the topic's own setting: the broker unpacks what is sent packed, and no reader is
@@ -65,7 +66,7 @@ class Topic:
     name: str
     holds: str
     key: str
-    """``site`` or ``hash``."""
+    """``site``, ``hash`` or ``service``."""
     retention_ms: int
     record_bytes_max: int
     compacted: bool = False
@@ -134,5 +135,8 @@ DEADLETTER: Final = Topic(
 SITES: Final = Topic(
     "ampward.sites.v1", "registrations: partition, public keys, end", "site", FOREVER, SMALL_BYTES_MAX, compacted=True
 )
+SIGNS: Final = Topic(
+    "ampward.services.v1", "signs of life of the centre's services", "service", FOREVER, SMALL_BYTES_MAX, compacted=True
+)
 
-ALL: Final = (INPUTS, EVENTS, LIVE, STATE, RULESETS, COMMANDS, DELIVERIES, DEADLETTER, SITES)
+ALL: Final = (INPUTS, EVENTS, LIVE, STATE, RULESETS, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS)

@@ -1,6 +1,6 @@
 """A site's registration at the centre <-> bytes: one JSON object. Record of ampward.sites.v1, key = site.
 
-    {"v":1,"site":"demo","partition":3,"keys":["64 hexadecimal digits", ...],"ended":false}
+    {"v":1,"site":"demo","partition":3,"keys":["64 hexadecimal digits", ...],"ended":false,"certificate_ends_at_ms":0}
 
 The partition is that of every topic's records of this site, and never changes. Keys are public halves, the newest last:
 a renewed one stays as long as blocks that it signed are kept. An ended registration takes nothing more.
@@ -12,6 +12,7 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from shared.domain.errors import WireError
+from shared.wire.inputs import Count
 from shared.wire.versions import Form
 
 KEYS_MAX: Final = 64
@@ -23,6 +24,8 @@ class Registration(NamedTuple):
     partition: int
     keys: tuple[str, ...]
     ended: bool = False
+    certificate_ends_at_ms: int = 0
+    """Of the newest certificate that was made for it; 0 for none."""
 
 
 class RegistrationRecord(msgspec.Struct):
@@ -33,6 +36,7 @@ class RegistrationRecord(msgspec.Struct):
     partition: Annotated[int, msgspec.Meta(ge=0, le=PARTITION_MAX)]
     keys: Annotated[list[Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]], msgspec.Meta(max_length=KEYS_MAX)]
     ended: bool = False
+    certificate_ends_at_ms: Count = 0
 
 
 FORM: Final = Form("registration", RegistrationRecord)
@@ -40,8 +44,8 @@ FORM: Final = Form("registration", RegistrationRecord)
 
 def encode_registration(registration: Registration) -> bytes:
     """The record's bytes; raises WireError for what ``decode_registration`` would refuse."""
-    site, partition, keys, ended = registration
-    data = msgspec.json.encode(RegistrationRecord(FORM.version, site, partition, list(keys), ended))
+    site, partition, keys, ended, ends_at_ms = registration
+    data = msgspec.json.encode(RegistrationRecord(FORM.version, site, partition, list(keys), ended, ends_at_ms))
     decode_registration(data)
     return data
 
@@ -51,4 +55,4 @@ def decode_registration(data: bytes) -> Registration:
     found = FORM.read(data)
     if not found.keys and not found.ended:
         raise WireError(f"registration: {found.site} has no key")
-    return Registration(found.site, found.partition, tuple(found.keys), found.ended)
+    return Registration(found.site, found.partition, tuple(found.keys), found.ended, found.certificate_ends_at_ms)

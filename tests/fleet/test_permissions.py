@@ -15,6 +15,7 @@ CODE = {
     "services/history/": SERVICES["history"],
     "services/gateway/": SERVICES["gateway"],
     "services/uplink/": SITE,
+    "services/fleet/supervise": SERVICES["supervisor"],
 }
 """Which folder runs as which user."""
 
@@ -36,11 +37,11 @@ def test_a_service_may_use_every_topic_that_its_code_names(folder: str, role: Ro
 
 
 def test_nobody_but_a_site_and_what_hosts_one_writes_inputs() -> None:
-    """Blocks come from sites, from the bridge for hosted ones, from _fleet: from nobody else."""
+    """Blocks come from sites and from the bridge for hosted ones; events from the processor and from _fleet."""
     write = Right(Resource.TOPIC, registry.INPUTS.name, Operation.WRITE)
-    assert {name for name in SERVICES if write in service_rights(name)} == {"bridge", "fleet"}
+    assert {name for name in SERVICES if write in service_rights(name)} == {"bridge"}
     events = Right(Resource.TOPIC, registry.EVENTS.name, Operation.WRITE)
-    assert {name for name in SERVICES if events in service_rights(name)} == {"processor"}
+    assert {name for name in SERVICES if events in service_rights(name)} == {"processor", "supervisor"}
     assert registry.EVENTS not in (*SITE.reads, *SITE.writes)
     assert not any(registry.SITES in role.writes for role in SERVICES.values())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.inputs import Command, What
 from shared.domain.plan import Severity
-from shared.wire import batches, blocks, deadletters, deliveries, live, orders, registrations, site_state
+from shared.wire import batches, blocks, deadletters, deliveries, live, orders, registrations, signs, site_state
 from tests.contract.rows import LOG_ID, WALL_MS, event
 from tests.wire.chained import BLOCK, KEY
 
@@ -87,6 +87,12 @@ DELIVERY = deliveries.Delivery(
     at_ms=WALL_MS,
     sender="centre-1",
 )
+SIGN = signs.Sign(
+    service="notifier",
+    replica="host-1-ab",
+    sent_at_ms=WALL_MS,
+    expires=(signs.Expiry("token", "anna-desk", WALL_MS),),
+)
 LETTER = deadletters.DeadLetter(
     "ampward.inputs.v1", 3, 17, "s", "block: no header line and signature", "processor-1", WALL_MS, b"\x00po\nison\xff"
 )
@@ -150,5 +156,6 @@ SAMPLES = (
     Sample("delivery", DELIVERY, deliveries.encode_delivery, deliveries.decode_delivery),
     Sample("state", STATE, site_state.encode_site_state, site_state.decode_site_state),
     Sample("registration", REGISTRATION, registrations.encode_registration, registrations.decode_registration),
+    Sample("sign", SIGN, signs.encode_sign, signs.decode_sign),
     Sample("dead_letter", LETTER, deadletters.encode_dead_letter, deadletters.decode_dead_letter),
 )

@@ -1,0 +1,165 @@
+"""What the supervision reads: signs of sites and services, verdicts, dead letters, registrations, orders.
+
+    begin   all registrations and signs; the rest from where the log of _fleet stands, or from now
+    take    what comes, put into the watch; commands for _fleet and what nobody answered go to their lists
+
+Times of records are those of the broker, brought to our steady clock by the least age that was ever seen: so neither
+clock's offset makes a site look silent. Live records count only with the signature of a key that is registered.
+A record that cannot be read says nothing; the gateway and the notifier tell of it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from services.fleet.supervise_plan import FLEET, ROOM, poison
+from services.fleet.supervise_watch import Watch
+from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, LIVE, SIGNS, SITES
+from shared.domain.errors import BadSignature, WireError
+from shared.log.kafka.access import Access
+from shared.log.kafka.reader import BEGINNING, Reader
+from shared.log.kafka.records import Place, Record, Tell
+from shared.runtime.clocks import Clock
+from shared.wire.batches import decode_batch
+from shared.wire.deadletters import decode_dead_letter
+from shared.wire.live import decode_live
+from shared.wire.orders import CommandOrder, decode_order
+from shared.wire.registrations import Registration, decode_registration
+from shared.wire.signing import PublicKey, read_public_key
+from shared.wire.signs import decode_sign
+
+LIVE_BACK_MS: Final = 1_200_000
+"""Twice the time that a command may take: whether it was answered is known then."""
+SIGNS_BACK_MS: Final = 86_400_000
+"""A service that gave no sign for a day is not one that was lost."""
+TAKEN_S: Final = 30.0
+LOOK_S: Final = 0.5
+
+
+class Waiting(NamedTuple):
+    """A command on its way to its site."""
+
+    order: CommandOrder
+    until_ms: int
+    """By the wall clock."""
+
+
+class Ears:
+    """One term. One event loop."""
+
+    def __init__(self, access: Access, prefix: str, partitions: int, watch: Watch, clock: Clock, tell: Tell) -> None:
+        self._access = access
+        self._prefix = prefix
+        self._partitions = partitions
+        self._watch = watch
+        self._clock = clock
+        self._tell = tell
+        self._least_ms: int | None = None
+        self._keys: dict[str, dict[str, PublicKey]] = {}
+        self._reader: Reader | None = None
+        self._answered_from: Mapping[Place, int] = {}
+        self.places: dict[tuple[str, int], int] = {}
+        """Where the log of _fleet goes on reading: moved with what was made of the records."""
+        self.commands: list[CommandOrder] = []
+        self.waiting: dict[str, Waiting] = {}
+        self.moved = asyncio.Event()
+        """Something came that is to be told at once."""
+
+    def _all(self, topic: str) -> list[Place]:
+        return [Place(self._prefix + topic, number) for number in range(self._partitions)]
+
+    async def begin(self, stored: Mapping[tuple[str, int], int]) -> None:
+        """Returns when all registrations and signs have been taken."""
+        sites, signs, live = (self._all(topic.name) for topic in (SITES, SIGNS, LIVE))
+        lanes = [*self._all(EVENTS.name), *self._all(DEADLETTER.name)]
+        orders = self._all(COMMANDS.name)
+        everything = dict.fromkeys([*sites, *signs, *live, *lanes, *orders], BEGINNING)
+        since_ms = self._clock.wall_ms() - LIVE_BACK_MS
+        async with Reader(self._access, everything, "supervisor-begin", tell=self._tell) as reader:
+            ends = await reader.ends(everything)
+            starts = {place: stored.get((place.topic, place.partition), ends[place]) for place in lanes}
+            starts |= await reader.taken_since([*live, *orders], since_ms)
+        self._answered_from = {place: stored.get((place.topic, place.partition), ends[place]) for place in orders}
+        self.places = {(place.topic, place.partition): starts[place] for place in lanes}
+        self.places |= {(place.topic, place.partition): at for place, at in self._answered_from.items()}
+        # Keys before what they have signed.
+        known = dict.fromkeys([*sites, *signs], BEGINNING)
+        self._reader = Reader(self._access, known, "supervisor-known", tell=self._tell)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TAKEN_S):
+                while any([await self._reader.passed(place) < ends[place] for place in known]):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_S):
+                            await self.take()
+        starts |= {place: self._reader.offset(place) for place in known}
+        await self._reader.close()
+        self._reader = Reader(self._access, starts, "supervisor", tell=self._tell)
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            await self._reader.close()
+
+    async def take(self) -> None:
+        """The next records. May be cancelled."""
+        assert self._reader is not None, "begun"
+        for record in await self._reader.take():
+            place = (record.place.topic, record.place.partition)
+            if record.value is not None:
+                try:
+                    self._take(record.place.topic.removeprefix(self._prefix), record, record.value)
+                except (WireError, BadSignature) as fault:
+                    self._tell("record_unreadable", f"{place[0]}/{place[1]} {record.offset}: {fault}")
+            if place in self.places:
+                self.places[place] = max(self.places[place], record.offset + 1)
+
+    def _take(self, topic: str, record: Record, value: bytes) -> None:
+        now_ms = self._at(record)
+        match topic:
+            case SITES.name:
+                self._register(decode_registration(value))
+            case SIGNS.name:
+                sign = decode_sign(value)
+                if self._clock.monotonic_ms() - now_ms < SIGNS_BACK_MS:
+                    self._watch.sign(sign, now_ms)
+            case LIVE.name:
+                live = decode_live(value, self._keys.get(record.key.decode("utf-8", "replace"), {}))
+                if live.site.encode() == record.key:
+                    self._watch.live(live, now_ms)
+                for answer in live.answers:
+                    self.waiting.pop(answer.id, None)
+            case EVENTS.name:
+                self._watch.batch(decode_batch(value), now_ms)
+            case DEADLETTER.name:
+                self._bury(decode_dead_letter(value).key)
+            case _:
+                self._order(record, value)
+
+    def _register(self, registration: Registration) -> None:
+        if registration.site == FLEET:
+            return
+        keys = (read_public_key(text) for text in registration.keys)
+        self._keys[registration.site] = {} if registration.ended else {key.id: key for key in keys}
+        self._watch.register(registration, self._clock.monotonic_ms())
+        self.moved.set()
+
+    def _bury(self, site: str) -> None:
+        self._watch.happened(poison(site if site in self._keys else ROOM))
+        self.moved.set()
+
+    def _order(self, record: Record, value: bytes) -> None:
+        order = decode_order(value)
+        if not isinstance(order, CommandOrder):
+            return
+        if order.site != FLEET:
+            self.waiting[order.id] = Waiting(order, order.sent_at_ms + order.ttl_ms)
+        elif record.offset >= self._answered_from[record.place]:
+            self.commands.append(order)
+            self.moved.set()
+
+    def _at(self, record: Record) -> int:
+        """When the broker took it, by our steady clock; never later than now."""
+        age_ms = self._clock.wall_ms() - record.at_ms
+        if self._least_ms is None or age_ms < self._least_ms:
+            self._least_ms = age_ms
+        return self._clock.monotonic_ms() - (age_ms - self._least_ms)
