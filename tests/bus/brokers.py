@@ -30,7 +30,7 @@ class Mosquitto:
         more = [*(self.more or ["allow_anonymous true"]), *(["user root"] if os.geteuid() == 0 else [])]
         command = mosquitto_command(find_mosquitto(), self.port, self.folder, more)
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not is_listening(self.address):
             assert self._process.poll() is None, "Mosquitto has ended"
             assert time.monotonic() < deadline, "Mosquitto does not listen"

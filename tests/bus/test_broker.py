@@ -39,7 +39,7 @@ def test_mosquitto_is_started_and_named(url: str, tmp_path: Path) -> None:
     assert found.told.endswith(f"at {found.url}")
     process = subprocess.Popen(found.command, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: is_listening(address), within_s=20)
+        wait_for(lambda: is_listening(address), within_s=60)
         assert find_broker(found.url, tmp_path).command == ()
     finally:
         process.terminate()

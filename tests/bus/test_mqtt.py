@@ -39,7 +39,7 @@ async def opened(address: BrokerAddress, name: str, **more: object) -> Connectio
 async def read(connection: Connection, count: int) -> list[Incoming]:
     """The next ``count`` messages, acknowledged."""
     found: list[Incoming] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for message in connection.incoming():
             connection.acknowledge(message)
             found.append(message)
@@ -100,7 +100,7 @@ async def test_what_is_not_acknowledged_comes_again(broker: Mosquitto) -> None:
     await first.subscribe("t")
     sender = await opened(broker.address, "sender")
     await (await sender.send(Message("t", b"1")))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for message in first.incoming():
             assert message.payload == b"1"
             break
@@ -121,7 +121,7 @@ async def test_a_killed_broker_ends_the_link_and_every_wait(broker: Mosquitto) -
         await asyncio.sleep(0)
         assert not waiting.done()
         proxy.reset()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await sender.closed
             for each in [*told, await waiting]:
                 with pytest.raises(LinkDown):
@@ -266,7 +266,7 @@ async def test_an_older_broker_is_spoken_to_by_3_1_1(tmp_path: Path) -> None:
     host = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     address = BrokerAddress("127.0.0.1", port, tls=False)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await asyncio.to_thread(is_listening, address):
                 await asyncio.sleep(0.05)
         link = await opened(address, "sender", will=Message("status", b"dead"))

@@ -56,7 +56,7 @@ class Ear:
         return [body["seq"] for body in self.bodies("ampward/v1/demo/r1/gas1/frame")]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.01)
 
@@ -79,7 +79,7 @@ async def publishing(plan: MqttPlan, views: FakeViews, feed: FakeFeed) -> AsyncI
         yield made
     finally:
         stop.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await task
 
 
@@ -262,7 +262,7 @@ async def test_an_absent_broker_is_waited_for(broker: Mosquitto, views: FakeView
     views.add(event(1))
     feed.add_frames(1)
     async with publishing(plan(broker.port), views, feed) as publisher:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while "Connection refused" not in publisher.state:
                 await asyncio.sleep(0.01)
         broker.start()
@@ -288,7 +288,7 @@ async def test_mosquitto_sub_sees_json_by_tls_and_password(tmp_path: Path, views
         *command, "-P", "s3cret", "-C", "20", "-t", "ampward/v1/demo/events", stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with publishing(secure, views, feed), asyncio.timeout(30):
+        async with publishing(secure, views, feed), asyncio.timeout(60):
             ready = await connect(address, Credentials("site", "s3cret", certs.ca), client_id="ready")
             await ready.close()
             await asyncio.sleep(0.5)

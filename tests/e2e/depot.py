@@ -138,7 +138,7 @@ def events(site: Site) -> list[dict[str, Any]]:
     record = json.loads((site.data / "run.json").read_text())
     token = (site.data / "token").read_text().strip()
     url = f"http://{record['http']}/api/v1/events?follow=false"
-    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
     answer.raise_for_status()
     data = (line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith('data: {"spec'))
     return [json.loads(line) for line in data]

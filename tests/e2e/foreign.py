@@ -4,11 +4,13 @@ Used by the black-box tests: they know the product only by its documented names.
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,18 +20,30 @@ from typing import Any
 import httpx
 
 HERE = Path(__file__).parent
+PATIENCE_S = 60.0
+"""For a loaded machine; what takes this long has failed."""
 AMPWARD = str(Path(sys.executable).with_name("ampward"))
 
 
 def build_device(folder: Path) -> Path:
-    """Compile the libmodbus device; a missing compiler or library is a failure, never a skip."""
+    """The libmodbus device as a program in ``folder``, compiled once a run."""
     program = folder / "foreign_device"
+    program.write_bytes(_compiled())
+    program.chmod(0o755)
+    return program
+
+
+@functools.cache
+def _compiled() -> bytes:
+    """A missing compiler or library is a failure, never a skip."""
     flags = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "libmodbus"], check=True, capture_output=True, text=True
     ).stdout.split()
     compiler = shutil.which("cc") or "gcc"
-    subprocess.run([compiler, "-O1", str(HERE / "foreign_device.c"), "-o", str(program), *flags], check=True)
-    return program
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "foreign_device"
+        subprocess.run([compiler, "-O1", str(HERE / "foreign_device.c"), "-o", str(program), *flags], check=True)
+        return program.read_bytes()
 
 
 class ForeignDevice:
@@ -79,7 +93,7 @@ class ForeignDevice:
                 pipe.close()
 
 
-def wait_for(what: str, probe: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(what: str, probe: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     """Ask ``probe`` until it answers something true; a failure says what was waited for and the last answer."""
     end = time.monotonic() + seconds
     answer: Any = None
@@ -122,7 +136,7 @@ class Site:
         record = json.loads((self.data / "run.json").read_text())
         address = record["http"] if str(record["http"]).startswith("http") else f"http://{record['http']}"
         token = (self.data / "token").read_text().strip()
-        answer = httpx.get(f"{address}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=5)
+        answer = httpx.get(f"{address}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=20)
         answer.raise_for_status()
         return answer.json()
 
@@ -138,7 +152,7 @@ class Site:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=PATIENCE_S)
 
     def end_everything(self) -> None:
         """For a test's clean-up: the parent, then a guard that outlived it."""
@@ -155,7 +169,7 @@ class Site:
 
 def ampward(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command and give what it printed and its exit code."""
-    return subprocess.run([AMPWARD, *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run([AMPWARD, *words], capture_output=True, text=True, timeout=2 * PATIENCE_S)
 
 
 @contextlib.contextmanager

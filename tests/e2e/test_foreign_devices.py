@@ -31,7 +31,7 @@ def test_a_crossing_runs_the_fan_raises_both_alarms_and_is_acked_reset_and_prove
     with running(depot.site_file, depot.data) as site:
         settled(depot, site)
         depot.h2(12)
-        wait_for("the fan", lambda: depot.fan() == 1, 3)
+        wait_for("the fan", lambda: depot.fan() == 1)
         alarm = wait_for("the pre-alarm", lambda: site.alarms().get("h2_prealarm"))
         assert (alarm["severity"], alarm["state"], alarm["condition"], alarm["value"]) == (
             "warning",
@@ -40,7 +40,7 @@ def test_a_crossing_runs_the_fan_raises_both_alarms_and_is_acked_reset_and_prove
             "1.2",
         )
         depot.h2(25)
-        wait_for("the charger inhibit", lambda: depot.io.coils.get(INHIBIT) == 1, 3)
+        wait_for("the charger inhibit", lambda: depot.io.coils.get(INHIBIT) == 1)
         alarm = wait_for("the alarm", lambda: site.alarms().get("h2_alarm"))
         assert alarm["severity"] == "critical"
         wait_for("the pre-alarm suppressed", lambda: site.alarms()["h2_prealarm"]["override"] == "suppressed")
@@ -80,7 +80,7 @@ def test_the_fan_starts_with_site_and_parent_dead(depot: Depot) -> None:
             if int(child) != guard:
                 os.kill(int(child), signal.SIGKILL)
         depot.h2(30)
-        wait_for("the fan by the local trip", lambda: depot.fan() == 1, 3)
+        wait_for("the fan by the local trip", lambda: depot.fan() == 1)
         with running(depot.site_file, depot.data) as again:
             assert again.record["guard_pid"] == guard
             alarm = wait_for("the alarm after the return", lambda: again.alarms().get("h2_alarm"))
@@ -96,8 +96,8 @@ def test_a_dead_detector_runs_the_fan_and_is_a_fault(depot: Depot) -> None:
     with running(depot.site_file, depot.data) as site:
         settled(depot, site)
         depot.gas.set("h", 0, 65535)
-        wait_for("the fan", lambda: depot.fan() == 1, 8)
-        wait_for("the fault alarm", lambda: site.alarms().get("h2_fault"), 8)
+        wait_for("the fan", lambda: depot.fan() == 1)
+        wait_for("the fault alarm", lambda: site.alarms().get("h2_fault"))
         depot.h2(0)
         wait_for("the fan off", lambda: depot.fan() == 0)
 
@@ -108,8 +108,8 @@ def test_a_fan_without_airflow_is_a_fan_failure(depot: Depot) -> None:
         settled(depot, site)
         depot.fan_works = False
         depot.h2(15)
-        wait_for("the fan's coil", lambda: depot.fan() == 1, 3)
-        alarm = wait_for("fan_fail", lambda: site.alarms().get("fan_fail"), 10)
+        wait_for("the fan's coil", lambda: depot.fan() == 1)
+        alarm = wait_for("fan_fail", lambda: site.alarms().get("fan_fail"))
         assert alarm["state"] == "B"
 
 
@@ -118,9 +118,9 @@ def test_somebody_else_switches_the_fan_off(depot: Depot) -> None:
     with running(depot.site_file, depot.data) as site:
         settled(depot, site)
         depot.h2(15)
-        wait_for("the fan", lambda: depot.fan() == 1, 3)
+        wait_for("the fan", lambda: depot.fan() == 1)
         depot.io.set("c", FAN, 0)
-        wait_for("the fan on again", lambda: depot.fan() == 1, 3)
+        wait_for("the fan on again", lambda: depot.fan() == 1)
         wait_for("the foreign write told", lambda: site.alarms().get("relay_foreign_write"))
 
 
@@ -145,7 +145,7 @@ def test_a_reload_under_gas_loses_no_device_and_no_fan(depot: Depot) -> None:
         wait_for("the value after the reload", lambda: site.alarms()["h2_prealarm"]["state"] == "D")
         wait_for("the fan off after run-on", lambda: depot.fan() == 0)
         depot.h2(11)
-        wait_for("the fan at the new limit", lambda: depot.fan() == 1, 3)
+        wait_for("the fan at the new limit", lambda: depot.fan() == 1)
         wait_for("the alarm at the new limit", lambda: site.alarms()["h2_prealarm"]["state"] == "B")
         assert not {"device_lost", "bus_lost", "fan_fail", "h2_fault"} & {
             rule for rule, alarm in site.alarms().items() if alarm["condition"] == "true"

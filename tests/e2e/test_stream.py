@@ -45,7 +45,7 @@ class Watch(threading.Thread):
 
     def _follow(self) -> Iterator[tuple[str, dict[str, object]]]:
         address = json.loads((self._site.data / "run.json").read_text())["http"]
-        self._line = http.client.HTTPConnection(address, timeout=20)
+        self._line = http.client.HTTPConnection(address, timeout=60)
         last = {"Last-Event-ID": self.cursors[-1]} if self.cursors else {}
         self._line.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {self._token}", **last})
         cursor = ""
@@ -92,11 +92,11 @@ def test_a_reader_misses_and_doubles_nothing_over_kills_and_cuts(depot: Depot) -
             elif turn == 2:
                 watch.cut()
             before = len(watch.events)
-            wait_for("another event on the stream", partial(watch.has_more_than, before), 60)
+            wait_for("another event on the stream", partial(watch.has_more_than, before))
         depot.h2(0)
-        everything = wait_for("the site to answer", lambda: events(site), 60)
+        everything = wait_for("the site to answer", lambda: events(site))
         last = everything[-1]["id"]
-        wait_for("the stream to have all of it", lambda: any(one["id"] == last for one in watch.events), 60)
+        wait_for("the stream to have all of it", lambda: any(one["id"] == last for one in watch.events))
         watch.end()
         ids = [one["id"] for one in watch.events]
         known = [one["id"] for one in everything]

@@ -83,7 +83,7 @@ class Mqtt:
 
     def _answer(self, number: int) -> str:
         with self._answered:
-            assert self._answered.wait_for(lambda: number in self._answers, 20)
+            assert self._answered.wait_for(lambda: number in self._answers, 60)
             return self._answers[number]
 
     def publish(self, topic: str, payload: bytes = b"x") -> str:

@@ -23,7 +23,7 @@ from tests.testkit.fleet import KafkaBroker
 ALARM = "depot/r1/gas1-h2/h2_alarm"
 OTHER = "mill/r1/gas1-h2/h2_alarm"
 MILL = "m" * 43
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 @dataclass

@@ -93,7 +93,7 @@ def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
         pid = int(launcher.stdout.readline())
         assert is_alive(pid)
         os.kill(launcher.pid, signal.SIGKILL)
-        wait_for(lambda: not is_alive(pid), within_s=10, name="the end of the server")
+        wait_for(lambda: not is_alive(pid), within_s=60, name="the end of the server")
 
 
 def test_a_jar_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:

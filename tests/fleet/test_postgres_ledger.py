@@ -76,7 +76,7 @@ async def test_a_holder_that_sleeps_in_a_transaction_does_not_keep_the_site(pool
     assert await second.claim("other", 0) == 1
     await pool.execute("UPDATE notifier.replica SET until = now() WHERE name = 'first'")
     assert await second.claim("s", 0) == 2
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not sleeper.is_closed():
             await asyncio.sleep(0.05)
     sleeper.terminate()

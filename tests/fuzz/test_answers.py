@@ -60,7 +60,7 @@ async def _mailed(pieces: list[bytes], *, ends: bool) -> object:
     async with _server(pieces, ends=ends) as port:
         plan = EmailPlan("127.0.0.1", port, "none", "box@example.org")
         channel = EmailChannel(plan, site="s", zone=ZoneInfo("UTC"), timeout_s=GIVEN_UP_S)
-        return await asyncio.wait_for(channel.send(outgoing(1)), 20)
+        return await asyncio.wait_for(channel.send(outgoing(1)), 60)
 
 
 async def _posted(pieces: list[bytes], *, ends: bool) -> object:
@@ -68,7 +68,7 @@ async def _posted(pieces: list[bytes], *, ends: bool) -> object:
         plan = WebhookPlan(f"http://127.0.0.1:{port}/", allow=("127.0.0.1",))
         channel = WebhookChannel(plan, site="s", clock=SystemClock(), timeout_s=GIVEN_UP_S)
         try:
-            return await asyncio.wait_for(channel.send(outgoing(1)), 20)
+            return await asyncio.wait_for(channel.send(outgoing(1)), 60)
         finally:
             await channel.close()
 

@@ -31,7 +31,7 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
     assert parent.stdout.readline() == "up\n"
     parent.kill()
     parent.wait()
-    wait_for(lambda: not is_alive(child), within_s=10)
+    wait_for(lambda: not is_alive(child), within_s=60)
     parent.stdout.close()
 
 

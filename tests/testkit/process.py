@@ -105,7 +105,7 @@ class Running:
     def output(self) -> str:
         return "\n".join(self.lines)
 
-    def wait_for_line(self, pattern: str, *, within_s: float = 20.0) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, *, within_s: float = 60.0) -> re.Match[str]:
         """The first line, from the beginning, in which ``pattern`` is found; AssertionError with the output if none."""
         end = time.monotonic() + within_s
         seen = 0
@@ -121,7 +121,7 @@ class Running:
                 )
             time.sleep(0.02)
 
-    def wait(self, *, within_s: float = 20.0) -> int:
+    def wait(self, *, within_s: float = 60.0) -> int:
         """Exit code; AssertionError with all output when it does not end."""
         try:
             code = self._popen.wait(within_s)

@@ -18,7 +18,7 @@ LETTER = "Subject: hello\r\nMessage-ID: <1@example.org>\r\n\r\n.\r\nend\r\n"
 
 
 def _send(server: SmtpServer) -> None:
-    with smtplib.SMTP("127.0.0.1", server.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
         client.sendmail("a@example.org", ["b@example.org"], LETTER)
 
 
@@ -40,7 +40,7 @@ def test_swaks_logs_in_and_sends_a_mail() -> None:
 def test_a_wrong_login_and_no_login_are_refused() -> None:
     """Nothing is kept of either."""
     with SmtpServer(logins={"box": "secret"}) as server:
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
             with pytest.raises(smtplib.SMTPAuthenticationError):
                 client.login("box", "wrong")
             with pytest.raises(smtplib.SMTPSenderRefused):
@@ -60,7 +60,7 @@ def test_tls_works_with_the_authoritys_certificate(tmp_path: Path, *, is_direct:
         def connect(own: ssl.SSLContext) -> smtplib.SMTP:
             if is_direct:
                 return smtplib.SMTP_SSL("127.0.0.1", server.port, timeout=5, context=own)
-            client = smtplib.SMTP("127.0.0.1", server.port, timeout=5)
+            client = smtplib.SMTP("127.0.0.1", server.port, timeout=60)
             try:
                 client.starttls(context=own)
             except BaseException:
@@ -109,7 +109,7 @@ def test_a_plan_treats_each_connection_in_its_own_way() -> None:
 def test_an_http_sink_keeps_requests_and_answers_as_it_is_told() -> None:
     """Two requests on one line, a status with its headers, a line dropped after the request."""
     with HttpSink() as sink:
-        line = http.client.HTTPConnection("127.0.0.1", sink.port, timeout=5)
+        line = http.client.HTTPConnection("127.0.0.1", sink.port, timeout=60)
         for body in (b"one", b"two"):
             line.request("POST", "/hook?x=1", body=body, headers={"X-Name": "value"})
             assert line.getresponse().read() == b""
@@ -120,7 +120,7 @@ def test_an_http_sink_keeps_requests_and_answers_as_it_is_told() -> None:
         ]  # fmt: skip
         sink.manner = Answer(status=503, headers={"Retry-After": "7"}, body=b"busy")
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(sink.url, timeout=5)
+            urllib.request.urlopen(sink.url, timeout=60)
         with refused.value:
             assert (refused.value.code, refused.value.headers["Retry-After"], refused.value.read()) == (
                 503,
@@ -129,5 +129,5 @@ def test_an_http_sink_keeps_requests_and_answers_as_it_is_told() -> None:
             )
         sink.manner = Answer(drop_at="answer")
         with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
-            urllib.request.urlopen(sink.url, timeout=5)
+            urllib.request.urlopen(sink.url, timeout=60)
         assert [request.answered for request in sink.requests] == [True, True, True, False]

@@ -29,5 +29,5 @@ async def gateway(views: FakeViews) -> AsyncIterator[Gateway]:
 @pytest.fixture
 async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=f"http://{gateway.address}", headers=headers, timeout=10) as made:
+    async with httpx.AsyncClient(base_url=f"http://{gateway.address}", headers=headers, timeout=60) as made:
         yield made

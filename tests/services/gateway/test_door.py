@@ -116,7 +116,7 @@ async def test_a_broken_request_harms_nobody(gateway: Gateway, client: httpx.Asy
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(sent)
     await writer.drain()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await reader.read(1)
     writer.close()
     assert (await client.get("/healthz")).status_code == 200

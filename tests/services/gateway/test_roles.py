@@ -55,7 +55,7 @@ async def ring(tmp_path: Path, views: FakeViews) -> AsyncIterator[Ring]:
 @pytest.fixture
 async def anna(ring: Ring) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {SECRET}"}
-    async with httpx.AsyncClient(base_url=f"http://{ring.gateway.address}", headers=headers, timeout=10) as made:
+    async with httpx.AsyncClient(base_url=f"http://{ring.gateway.address}", headers=headers, timeout=60) as made:
         yield made
 
 

@@ -47,6 +47,6 @@ def start_peer(tmp_path: Path) -> Iterator[StartPeer]:
         yield connect
 
 
-def until_coil(plant: Plant, address: int, on: bool, within_s: float = 10.0) -> None:
+def until_coil(plant: Plant, address: int, on: bool, within_s: float = 60.0) -> None:
     """Wait for a coil."""
     wait_for(lambda: plant.coil(address) is on, within_s=within_s, name=f"coil {address} {on}; writes {plant.writes}")

@@ -56,7 +56,7 @@ class Peer:
                 made.append(found)
             return bool(made)
 
-        wait_for(connected, within_s=10, name="guard's socket")
+        wait_for(connected, within_s=60, name="guard's socket")
         self._socket = made[0]
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -101,13 +101,13 @@ class Peer:
 
     def first(self, kind: type[M], probe: Callable[[M], bool] = lambda _: True) -> M:
         """The first message of a kind that ``probe`` accepts, heard already or within ten seconds."""
-        wait_for(lambda: self._find(kind, probe), within_s=10, name=f"{kind.__name__}; heard {self.heard[-3:]}")
+        wait_for(lambda: self._find(kind, probe), within_s=60, name=f"{kind.__name__}; heard {self.heard[-3:]}")
         return self._find(kind, probe)[0]
 
     def _find(self, kind: type[M], probe: Callable[[M], bool]) -> list[M]:
         return [message for message in list(self.heard) if isinstance(message, kind) and probe(message)]
 
-    def output(self, name: str, probe: Callable[[OutputSeen], bool], within_s: float = 10.0) -> None:
+    def output(self, name: str, probe: Callable[[OutputSeen], bool], within_s: float = 60.0) -> None:
         """Wait until guard says of this output what ``probe`` asks for."""
 
         def seen() -> bool:
@@ -116,7 +116,7 @@ class Peer:
 
         wait_for(seen, within_s=within_s, name=f"{name}; last {[m for m in self.heard if isinstance(m, Outputs)][-1:]}")
 
-    def report(self, kind: ReportKind, subject: str, *, on: bool = True, within_s: float = 10.0) -> Report:
+    def report(self, kind: ReportKind, subject: str, *, on: bool = True, within_s: float = 60.0) -> Report:
         """The first Report of this kind, heard already or to come."""
         found: list[Report] = []
 

@@ -59,11 +59,11 @@ class Bench:
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    for _ in range(1_000):
+    for _ in range(6_000):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"not within 10 s: {what}")
+    raise AssertionError(f"not within 60 s: {what}")
 
 
 async def test_a_line_that_hangs_silences_its_modules_and_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,5 +190,5 @@ async def test_a_part_that_fails_is_told_to_the_owner() -> None:
 
     engine.control.tick = broken  # type: ignore[method-assign]
     with pytest.raises(AssertionError, match="broken invariant"):
-        await asyncio.wait_for(engine.failed, 5)
+        await asyncio.wait_for(engine.failed, 60)
     await engine.stop()

@@ -48,7 +48,7 @@ def test_gas_switches_the_fan_on_and_a_lease_off(plant: Plant, start_guard: Star
 def test_it_trips_with_nobody_else_alive(plant: Plant, start_guard: StartGuard) -> None:
     """No site process, no parent, no log: gas at 2 % stops the boost charge and the fan runs."""
     start_guard(site(plant.address))
-    wait_for(lambda: plant.requests > 20, within_s=10)
+    wait_for(lambda: plant.requests > 20, within_s=60)
     assert plant.coil(FAN_COIL), "its safe value"
     plant.gas = 21
     until_coil(plant, CHARGER_COIL, on=True)
@@ -75,7 +75,7 @@ def test_a_zombie_site_process_switches_nothing(plant: Plant, start_guard: Start
     first = start_peer()
     quiet(plant, first)
     second = start_peer()
-    wait_for(lambda: first.is_over, within_s=5, name="the older site's end")
+    wait_for(lambda: first.is_over, within_s=60, name="the older site's end")
     second.lease(ALL_OFF, number=1)
     assert second.first(Refused).reason == "not-above"
     second.lease({**ALL_OFF, CHARGER: True}, number=10_000, sent_ms=1)
@@ -92,8 +92,8 @@ def test_a_stopped_guard_falls_silent_and_the_modules_watchdog_acts(
     peer = start_peer()
     quiet(plant, peer)
     guard.signal(signal.SIGSTOP)
-    until_coil(plant, FAN_COIL, on=True, within_s=5)
-    wait_for(lambda: plant.coil(BUZZER_COIL), within_s=3)
+    until_coil(plant, FAN_COIL, on=True, within_s=60)
+    wait_for(lambda: plant.coil(BUZZER_COIL), within_s=60)
     guard.signal(signal.SIGCONT)
     until_coil(plant, FAN_COIL, on=False)
     until_coil(plant, BUZZER_COIL, on=False)
@@ -106,7 +106,7 @@ def test_a_killed_guard_leaves_the_fan_on(plant: Plant, start_guard: StartGuard,
     peer = start_peer()
     quiet(plant, peer)
     guard.kill()
-    until_coil(plant, FAN_COIL, on=True, within_s=5)
+    until_coil(plant, FAN_COIL, on=True, within_s=60)
     before = len(plant.writes)
     start_guard(None)
     again = start_peer()
@@ -123,7 +123,7 @@ def test_a_coil_found_on_after_a_short_absence_is_unexplained(
     start_guard(site(plant.address, room(run_on_ms=600_000)))
     peer = start_peer()
     assert FAN in peer.first(Outputs).items[0].id
-    wait_for(lambda: peer.told(ReportKind.COILS_AT_START, FAN), within_s=10)
+    wait_for(lambda: peer.told(ReportKind.COILS_AT_START, FAN), within_s=60)
     peer.say(Explain(150, ()))
     peer.hold(dict(ALL_OFF))
     report = peer.report(ReportKind.TRIP_UNEXPLAINED, FAN)
@@ -180,7 +180,7 @@ def test_a_master_that_insists_is_contested(plant: Plant, start_guard: StartGuar
             plant.switch(FAN_COIL, on=False)
         return bool(peer.told(ReportKind.OUTPUT_CONTESTED, FAN))
 
-    wait_for(insist, within_s=20, every_s=0.3, name="contested")
+    wait_for(insist, within_s=60, every_s=0.3, name="contested")
     assert plant.written(FAN_COIL)[-4:].count(True) in (3, 4)
 
 
@@ -194,7 +194,7 @@ def test_a_coil_that_does_not_take_is_reported(plant: Plant, start_guard: StartG
     peer.report(ReportKind.OUTPUT_MISMATCH, FAN)
     plant.stuck.clear()
     until_coil(plant, FAN_COIL, on=True)
-    wait_for(lambda: peer.told(ReportKind.OUTPUT_MISMATCH, FAN, on=False)[1:], within_s=10)
+    wait_for(lambda: peer.told(ReportKind.OUTPUT_MISMATCH, FAN, on=False)[1:], within_s=60)
 
 
 def test_a_module_whose_coils_cannot_be_read_is_switched_all_the_same(plant: Plant, start_guard: StartGuard) -> None:
@@ -233,7 +233,7 @@ def test_a_wrong_watchdog_is_reported(plant: Plant, start_guard: StartGuard, sta
     assert "holds 0, planned is 10" in report.detail
     peer.output(FAN, lambda item: item.supervision == "watchdog off")
     plant.registers.clear()
-    peer.report(ReportKind.WATCHDOG_OFF, "demo/r1/io1", on=False, within_s=20)
+    peer.report(ReportKind.WATCHDOG_OFF, "demo/r1/io1", on=False, within_s=60)
 
 
 def test_the_standby_fan_takes_over_with_the_site_process_dead(
@@ -253,14 +253,14 @@ def test_a_site_process_that_comes_back_gets_everything_once(
     """Frames and Reports of the time without it, in order, from the place it names; acked ones never again."""
     start_guard(site(plant.address))
     first = start_peer()
-    wait_for(lambda: len(first.frames) > 10, within_s=10)
+    wait_for(lambda: len(first.frames) > 10, within_s=60)
     acked = first.last_n
     first.say(Ack(acked))
     first.close()
     seen_n = max(n for n, _ in (*first.frames, *first.reports))
-    wait_for(lambda: plant.requests > 40, within_s=10)
+    wait_for(lambda: plant.requests > 40, within_s=60)
     second = start_peer(after=seen_n)
-    wait_for(lambda: second.last_n > seen_n + 20, within_s=10)
+    wait_for(lambda: second.last_n > seen_n + 20, within_s=60)
     numbers = sorted(n for n, _ in (*second.frames, *second.reports))
     assert numbers == list(range(seen_n + 1, seen_n + 1 + len(numbers)))
     by_device: dict[str, list[int]] = {}
@@ -307,7 +307,7 @@ def test_a_new_plan_counts_when_it_is_committed(plant: Plant, start_guard: Start
     peer.first(Outputs, lambda said: said.plan == name)
     plant.gas = 12
     seen = plant.requests
-    wait_for(lambda: plant.requests > seen + 20, within_s=10)
+    wait_for(lambda: plant.requests > seen + 20, within_s=60)
     assert plant.coil(FAN_COIL) is False
     assert len(plant.writes) == writes, "the change itself wrote nothing"
     plant.gas = 16
@@ -348,9 +348,9 @@ def test_words_out_of_turn_are_refused(plant: Plant, start_guard: StartGuard, st
     stranger.say(Stop())
     assert stranger.first(Refused).reason == "say join first"
     stranger.raw(b"\xff" * 64)
-    wait_for(lambda: stranger.is_over, within_s=5)
+    wait_for(lambda: stranger.is_over, within_s=60)
     seen = plant.requests
-    wait_for(lambda: plant.requests > seen + 5, within_s=5)
+    wait_for(lambda: plant.requests > seen + 5, within_s=60)
 
 
 def test_it_reads_no_file_after_its_start(plant: Plant, start_guard: StartGuard, start_peer: StartPeer) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from services.notifier.ports import Channel, Failed, Refused, Sent
 from tests.services.notifier.samples import ANNA, BEN, outgoing
 
-PATIENCE_S = 2.0
+PATIENCE_S = 4.0
 
 
 class Peer(Protocol):

@@ -39,11 +39,11 @@ async def _beating(sink: HttpSink, *allow: str) -> AsyncIterator[tuple[FakeSite,
         yield site, shown
     finally:
         stop.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
 
 
 async def _until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.005)
 

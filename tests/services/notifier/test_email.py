@@ -55,7 +55,7 @@ def _plan(server: SmtpServer, **more: str) -> EmailPlan:
     return replace(EmailPlan("127.0.0.1", server.port, "none", "Ampward <b@example.org>"), **more)
 
 
-def _channel(plan: EmailPlan, timeout_s: float = PATIENCE_S / 2) -> EmailChannel:
+def _channel(plan: EmailPlan, timeout_s: float = 20.0) -> EmailChannel:
     return EmailChannel(plan, site="demo", zone=ZoneInfo("Europe/Berlin"), timeout_s=timeout_s)
 
 
@@ -69,7 +69,7 @@ async def _why(plan: EmailPlan) -> str:
 class TestEmailChannel(ChannelContract):
     @pytest.fixture
     def channel(self, server: SmtpServer) -> EmailChannel:
-        return _channel(_plan(server))
+        return _channel(_plan(server), timeout_s=PATIENCE_S / 2)
 
     @pytest.fixture
     def peer(self, server: SmtpServer) -> SmtpPeer:
@@ -126,15 +126,15 @@ async def test_each_refusal_is_told_for_what_it_is(server: SmtpServer, case: str
 async def test_a_server_that_falls_silent_is_left_in_time(server: SmtpServer, step: str) -> None:
     """Wherever it hangs, the send ends within its time, says where, and its line is gone."""
     server.manner = Manner(hang_at=step)
-    answer = await asyncio.wait_for(_channel(_plan(server), timeout_s=0.4).send(outgoing(1)), 5)
+    answer = await asyncio.wait_for(_channel(_plan(server), timeout_s=1.0).send(outgoing(1)), 60)
     assert isinstance(answer, Failed)
-    assert "0.4 s" in answer.why
+    assert "1 s" in answer.why
     assert answer.maybe_taken == (step in {"data", "dot"})
     await _gone(server)
 
 
 async def _gone(server: SmtpServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while server.open_lines:
             await asyncio.sleep(0.01)
 
@@ -142,7 +142,7 @@ async def _gone(server: SmtpServer) -> None:
 async def test_a_server_that_drips_its_answers_is_left_in_time(server: SmtpServer) -> None:
     """Each byte comes in time, all of them together do not: a tarpit."""
     server.manner = Manner(drip_s=0.05)
-    answer = await asyncio.wait_for(_channel(_plan(server), timeout_s=0.5).send(outgoing(1)), 5)
+    answer = await asyncio.wait_for(_channel(_plan(server), timeout_s=1.0).send(outgoing(1)), 60)
     assert isinstance(answer, Failed)
     await _gone(server)
 
@@ -165,7 +165,7 @@ async def test_a_slow_goodbye_takes_nothing_back(server: SmtpServer) -> None:
     """What was taken stays taken when the server hangs or drops the line at QUIT."""
     for manner in (Manner(hang_at="quit"), Manner(drop_at="quit")):
         server.manner = manner
-        assert isinstance(await _channel(_plan(server), timeout_s=0.5).send(outgoing(1)), Sent)
+        assert isinstance(await _channel(_plan(server), timeout_s=1.0).send(outgoing(1)), Sent)
     await _gone(server)
 
 

@@ -28,16 +28,16 @@ async def _beating(
     told: list[str] = []
     stop = asyncio.Event()
     plan = HeartbeatPlan(url, EVERY_MS, allow)
-    task = asyncio.create_task(heartbeat.run(plan, stop, alive, clock=SystemClock(), told=told.append, timeout_s=0.3))
+    task = asyncio.create_task(heartbeat.run(plan, stop, alive, clock=SystemClock(), told=told.append, timeout_s=1.0))
     try:
         yield told
     finally:
         stop.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
 
 
 async def _until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.005)
 

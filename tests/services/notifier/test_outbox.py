@@ -24,7 +24,7 @@ async def live(site: FakeSite, found: Found, *more: BoxReport) -> Outbox:
     running = asyncio.create_task(made.run())
     made.written(made.number(more))
     made.end()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     return made
 
 

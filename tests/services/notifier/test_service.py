@@ -27,7 +27,7 @@ GAS = "r1/gas1/h2_alarm"
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until it is so."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 

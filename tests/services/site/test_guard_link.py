@@ -62,7 +62,7 @@ def test_frames_and_reports_are_handed_on_in_order(pair: Pair) -> None:
     assert pair.guard.accept() == Join("site", 0)
     pair.guard.send_frame(1, frame(1))
     pair.guard.say(ReportSent(2, ReportKind.WRITE, "s/r1/io1-do0", on=True, pulse=True, detail="ok"))
-    wait_for(lambda: len(pair.owner.taken) == 2, within_s=5)
+    wait_for(lambda: len(pair.owner.taken) == 2, within_s=60)
     assert pair.owner.taken[0] == (frame(1), Source("boot-1", 1, 995))
     assert pair.owner.taken[1][0] == Report(ReportKind.WRITE, "s/r1/io1-do0", on=True, pulse=True, detail="ok")
 
@@ -83,12 +83,12 @@ def test_what_comes_again_after_a_break_is_not_handed_on_twice(pair: Pair) -> No
     pair.guard.accept()
     for n in (1, 2, 3):
         pair.guard.send_frame(n, frame(n))
-    wait_for(lambda: len(pair.owner.taken) == 3, within_s=5)
+    wait_for(lambda: len(pair.owner.taken) == 3, within_s=60)
     pair.guard.hang_up()
     pair.guard.accept()
     for n in (1, 2, 3, 4):
         pair.guard.send_frame(n, frame(n))
-    wait_for(lambda: 4 in numbers(pair), within_s=5)
+    wait_for(lambda: 4 in numbers(pair), within_s=60)
     assert numbers(pair) == [1, 2, 3, 4]
 
 
@@ -97,12 +97,12 @@ def test_a_new_guard_counts_from_one_again(pair: Pair) -> None:
     pair.link.start()
     pair.guard.accept()
     pair.guard.send_frame(5, frame(5))
-    wait_for(lambda: len(pair.owner.taken) == 1, within_s=5)
+    wait_for(lambda: len(pair.owner.taken) == 1, within_s=60)
     pair.guard.hang_up()
     pair.guard.boot = "boot-2"
     pair.guard.accept()
     pair.guard.send_frame(1, frame(1))
-    wait_for(lambda: len(pair.owner.taken) == 2, within_s=5)
+    wait_for(lambda: len(pair.owner.taken) == 2, within_s=60)
     assert pair.owner.taken[1][1][:2] == ("boot-2", 1)
 
 
@@ -111,7 +111,7 @@ def test_nothing_is_acknowledged_unasked(pair: Pair) -> None:
     pair.link.start()
     pair.guard.accept()
     pair.guard.send_frame(1, frame(1))
-    wait_for(lambda: len(pair.owner.taken) == 1, within_s=5)
+    wait_for(lambda: len(pair.owner.taken) == 1, within_s=60)
     assert not any(isinstance(message, Ack) for message in pair.guard.heard)
     pair.link.ack(1)
     assert pair.guard.hear(Ack) == Ack(1)
@@ -121,7 +121,7 @@ def test_leases_are_numbered_above_the_last_that_guard_took(pair: Pair) -> None:
     """hello says 7: a site process that begins anew must not be refused as an old one."""
     pair.link.start()
     pair.guard.accept()
-    wait_for(lambda: bool(pair.owner.hellos), within_s=5)
+    wait_for(lambda: bool(pair.owner.hellos), within_s=60)
     pair.link.lease({"s/r1/io1-do0": True})
     lease = pair.guard.hear(LeaseSent)
     assert (lease.number, lease.ttl_ms, lease.demands) == (8, 5000, {"s/r1/io1-do0": True})
@@ -145,11 +145,11 @@ def test_what_guard_says_of_its_outputs_is_kept(pair: Pair) -> None:
         supervision="watchdog",
     )  # fmt: skip
     pair.guard.say(Outputs((seen,), ready=True, not_ready=(), loop_age_ms=10, kept=3, dropped=0, plan="plan"))
-    wait_for(lambda: bool(pair.link.state.outputs), within_s=5)
+    wait_for(lambda: bool(pair.link.state.outputs), within_s=60)
     assert pair.link.state.outputs["s/r1/io1-do0"] == seen
     assert pair.link.state.ready
     pair.guard.hang_up()
-    wait_for(lambda: not pair.link.state.connected, within_s=5)
+    wait_for(lambda: not pair.link.state.connected, within_s=60)
     assert not pair.link.state.ready
 
 
@@ -157,11 +157,11 @@ def test_a_refused_plan_is_known_with_its_reason(pair: Pair) -> None:
     """The reload needs it to keep the old configuration."""
     pair.link.start()
     pair.guard.accept()
-    wait_for(lambda: bool(pair.owner.hellos), within_s=5)
+    wait_for(lambda: bool(pair.owner.hellos), within_s=60)
     assert pair.link.plan("abc", b"{}")
     pair.guard.hear(PlanSent)
     pair.guard.say(Refused("plan", "the outputs are held by pid 7"))
-    wait_for(lambda: pair.link.state.refusal != "", within_s=5)
+    wait_for(lambda: pair.link.state.refusal != "", within_s=60)
     assert pair.link.state.refusal == "the outputs are held by pid 7"
 
 

@@ -18,7 +18,7 @@ def test_only_the_brokers_of_the_folder_are_ended(tmp_path: Path) -> None:
     try:
         for port in ports:
             address = parse_url(f"mqtt://127.0.0.1:{port}")
-            wait_for(lambda address=address: is_listening(address), within_s=10)  # type: ignore[misc]
+            wait_for(lambda address=address: is_listening(address), within_s=60)  # type: ignore[misc]
         assert end_brokers(tmp_path / str(ports[0])) == 1
         mine.wait(5)
         assert other.poll() is None
