@@ -6,6 +6,7 @@
     DIR/logs/           what each server says
     DIR/{kafka,mqtt,postgres}/   configuration and data
     DIR/fleet.yaml      what `ampward service NAME --config` reads
+    DIR/prometheus/     what a Prometheus is to ask: services.fleet.observed
     DIR/security/       when the fleet is secured: services.fleet.vault; DIR/sites, DIR/identities: ...identities
     DIR/demo/           simulated sites, when there are any: services.fleet.demo
 
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from services.fleet import demo
+from services.fleet import demo, observed
 from services.fleet.applying import apply_all
 from services.fleet.demo import Demo
 from services.fleet.files import write_private
@@ -107,6 +108,7 @@ class Launcher:
     _kept: list[_Kept] = field(default_factory=list)
     _addresses: dict[str, str] = field(default_factory=dict)
     _sites: dict[str, dict[str, str]] = field(default_factory=dict)
+    _health: dict[str, str] = field(default_factory=dict)
     _lock: int = -1
 
     def run(self, signals: Signals) -> None:
@@ -126,7 +128,9 @@ class Launcher:
 
     def _start(self, signals: Signals) -> None:
         folder = self.plan.folder
-        ports = take_ports(folder, (*NAMES, *demo.port_names(self.plan.sites)))
+        health_ports = map(observed.port_name, self.plan.services)
+        ports = take_ports(folder, (*NAMES, *demo.port_names(self.plan.sites), *health_ports))
+        self._health = observed.addresses(self.plan.services, ports)
         logs, vault = folder / "logs", vault_of(self.plan)
         book = Book(folder, vault, self.plan.shape.partitions)
         for site in demo.enroll(book, self.plan.sites):
@@ -164,6 +168,8 @@ class Launcher:
         self._start_services(f"127.0.0.1:{ports['http']}", is_secure=vault is not None, mailbox=ports[demo.MAILBOX])
         self._start_sites(book, ports)
         self._wait_all(signals)
+        site_addresses = {site: told["http"].removeprefix("http://") for site, told in self._sites.items()}
+        observed.write_targets(folder, self._health, site_addresses)
         self._write_record()
         if not signals.ended.is_set():
             self.say(f"the fleet's servers are ready: {folder / RECORD}")
@@ -175,6 +181,8 @@ class Launcher:
             demo.place_people(folder, self.plan.demo.people)
             self._keep(demo.mailbox_server(folder, mailbox))
         text = config(self._addresses, http, self.plan.shape, is_secure=is_secure, has_people=has_people)
+        if self._health:
+            text += observed.config_line(self._health) + "\n"
         write_private(folder / CONFIG, text)
         for name in services:
             self._keep(service(folder, name, {"AMPWARD_MAILBOX": f"127.0.0.1:{mailbox}"}))
@@ -229,6 +237,7 @@ class Launcher:
             "postgres_url_file": str(self.plan.folder / "postgres" / "postgres.url"),
             "token": str(self.plan.folder / DATA / places.TOKEN),
             "sites": self._sites,
+            "health": self._health,
             "pids": {"launcher": os.getpid(), **pids},
         }
         write_private(self.plan.folder / RECORD, json.dumps(record, indent=2) + "\n")

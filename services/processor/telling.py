@@ -6,6 +6,7 @@ stands still by itself.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -48,10 +49,14 @@ class Telling:
 
     def samples(self) -> Iterator[Sample]:
         yield from self.tally.samples()
-        yield from metrics.of_kafka(self.standing)
-        if self.worker is None:
+        worker, standing = self.worker, self.standing
+        if worker is None:
             return
-        counts, sites = self.worker.counts, self.worker.sites()
+        # A partition that no block has come for yet has no place: it is ours, and nothing is behind.
+        places = Counter(place.topic for place in worker.places())
+        yield from metrics.of_kafka(standing._replace(behind=dict.fromkeys(places, 0) | standing.behind,
+                                                      partitions=places))  # fmt: skip
+        counts, sites = worker.counts, worker.sites()
         equal = counts.blocks - counts.different - counts.not_comparable
         for verdict, blocks in zip(VERDICTS, (equal, counts.different, counts.not_comparable), strict=True):
             yield Sample(metrics.BLOCKS, blocks, (verdict,))
@@ -61,6 +66,6 @@ class Telling:
         yield Sample(metrics.EVENTS, counts.events)
         yield Sample(metrics.HOLES, counts.asked)
         yield Sample(metrics.DEADLETTERS, counts.dead)
-        yield Sample(metrics.BLOCK_AGE, self.worker.ages)
+        yield Sample(metrics.BLOCK_AGE, worker.ages)
         yield Sample(metrics.SITES_OWNED, len(sites))
         yield Sample(metrics.SITES_PARKED, sum(1 for site in sites if site.needs))

@@ -119,6 +119,10 @@ class Worker:
         """Whether the states of all that is ours are read."""
         return all(partition.ready is not None and partition.ready.done() for partition in self._partitions.values())
 
+    def places(self) -> tuple[Place, ...]:
+        """The partitions that are ours."""
+        return tuple(self._partitions)
+
     def sites(self) -> tuple[Site, ...]:
         """Those of our partitions."""
         return tuple(site for partition in self._partitions.values() for site in partition.sites.values())

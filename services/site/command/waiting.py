@@ -1,7 +1,7 @@
 """A service of the centre waits for its servers: a broker, its topics, PostgreSQL, in whatever order they come.
 
 Containers and units start everything at once. What is not there yet is waited for as long as it takes and said once a
-minute; what is there and wrong, such as a topic of other settings, is the service's own to judge at its start.
+minute, and by the service's health port, where it is alive and not ready; what is there and wrong, such as a topic of other settings, is the service's own to judge at its start.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ from shared.bus.registry import Topic
 from shared.log.kafka.topics import KafkaUnavailable, drifts
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.postgres import DatabaseAway, close, connect
+from shared.runtime.probes import Probes, serving_probes
 
+STARTING = "it looks for its servers"
 AGAIN_S = 1.0
 WORDS_S = 60.0
 
@@ -24,18 +26,20 @@ async def wait_for_servers(plan: FleetPlan, topics: Sequence[Topic], *, database
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     said, said_at = "", 0.0
-    while not stop.is_set():
-        absent = await _kafka(plan, topics) or (await _postgres(plan) if database else "")
-        if not absent:
-            return True
-        if absent != said or loop.time() >= said_at + WORDS_S:
-            log.warning("waits_for_servers", why=absent)
-            said, said_at = absent, loop.time()
-        try:
-            async with asyncio.timeout(AGAIN_S):
-                await stop.wait()
-        except TimeoutError:
-            continue
+    probes = Probes(plan.service, lambda: {"servers": said or STARTING}, lambda: "", lambda: ())
+    async with serving_probes(plan.health, probes, lambda event, words: log.warning(event, words=words)):
+        while not stop.is_set():
+            absent = await _kafka(plan, topics) or (await _postgres(plan) if database else "")
+            if not absent:
+                return True
+            if absent != said or loop.time() >= said_at + WORDS_S:
+                log.warning("waits_for_servers", why=absent)
+                said, said_at = absent, loop.time()
+            try:
+                async with asyncio.timeout(AGAIN_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
     return False
 
 
