@@ -109,6 +109,8 @@ class Launcher:
     _addresses: dict[str, str] = field(default_factory=dict)
     _sites: dict[str, dict[str, str]] = field(default_factory=dict)
     _health: dict[str, str] = field(default_factory=dict)
+    _is_up: bool = False
+    """Everything was ready once: from then on there is a record."""
     _lock: int = -1
 
     def run(self, signals: Signals) -> None:
@@ -170,6 +172,7 @@ class Launcher:
         self._wait_all(signals)
         site_addresses = {site: told["http"].removeprefix("http://") for site, told in self._sites.items()}
         observed.write_targets(folder, self._health, site_addresses)
+        self._is_up = True
         self._write_record()
         if not signals.ended.is_set():
             self.say(f"the fleet's servers are ready: {folder / RECORD}")
@@ -205,14 +208,16 @@ class Launcher:
         if self._addresses["gateway"]:
             looks[GATEWAY] = demo.is_answering(self._addresses["gateway"])
         until = monotonic() + READY_S
-        while looks and not signals.ended.wait(LOOK_S):
+        while looks and not signals.ended.is_set():
+            if monotonic() > until:
+                raise ServerFailed(
+                    f"not ready after {READY_S:g} s: {', '.join(looks)}; see {self.plan.folder / 'logs'}"
+                )
             for kept in self._kept:
                 name, started = kept.server.name, kept.started
-                assert started is not None
-                if name in looks and (not started.is_running or monotonic() > until):
-                    raise ServerFailed(f"{name} does not get ready:\n{started.last_lines()}")
-                if name in looks and looks[name](started):
+                if name in looks and started is not None and looks[name](started):
                     del looks[name]
+            self._watch(signals, LOOK_S)
 
     def _keep(self, server: Server) -> None:
         self._kept.append(_Kept(server, Started(server), monotonic()))
@@ -242,10 +247,11 @@ class Launcher:
         }
         write_private(self.plan.folder / RECORD, json.dumps(record, indent=2) + "\n")
 
-    def _watch(self, signals: Signals) -> None:
-        """Sleep until a signal, the end of a server or the time of a start; do what is due."""
+    def _watch(self, signals: Signals, most_s: float | None = None) -> None:
+        """Sleep until a signal, the end of a server, the time of a start or for ``most_s``; do what is due."""
         running = {kept.started.pidfd: kept for kept in self._kept if kept.started is not None}
         due = [kept.again_at for kept in self._kept if kept.started is None]
+        due += [monotonic() + most_s] if most_s is not None else []
         wait_s = max(0.0, min(due) - monotonic()) if due else None
         readable = select.select([signals.descriptor, *running], [], [], wait_s)[0]
         signals.drain()
@@ -278,7 +284,8 @@ class Launcher:
             self.say(str(error))
             return
         kept.started = started
-        self._write_record()
+        if self._is_up:
+            self._write_record()
         self.say(f"{kept.server.name}: ready again")
 
     def _stop(self) -> None:
