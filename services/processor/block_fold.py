@@ -184,8 +184,8 @@ class SiteFold:
         made: list[bytes] = []
         lost = set(fold.lost)
         try:
-            for row in part.rows:
-                made += map(encode_event, fold.apply(decode_input(row.data)))
+            for events in fold.apply_all(part.rows):
+                made += map(encode_event, events)
                 if fold.lost:
                     lost |= fold.lost
         except Exception as fault:  # What step() raises on here it has not raised on at the site: told, never hidden.

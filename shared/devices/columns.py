@@ -19,7 +19,7 @@ from shared.devices.decoder import (
     decode_channel,
     decode_raw,
 )
-from shared.devices.frame import Frame
+from shared.devices.frame import Frame, FrameRun
 from shared.devices.profile import BlockPlan, Channel, DevicePlan, ValueType
 from shared.domain.inputs import Scan
 from shared.domain.units import CEILING, NoData
@@ -61,6 +61,8 @@ class ScanDecoder:
             for kind, places in groups.items():
                 part = _PARTS[kind]([device.channels[i] for i in places], [spots[i] for i in places])
                 self._parts.append((np.array(places, np.intp), part))
+        self._key = tuple(self._layout)
+        self._runs = self._planned and not self._bits and set(groups) <= _RUNS
 
     def decode(self, frame: Frame) -> Scan:
         """The frame's values in channel order; a failed poll has its reason in every place."""
@@ -81,6 +83,23 @@ class ScanDecoder:
             values,
             reasons,
         )
+
+    def decode_run(self, run: FrameRun) -> Ints | None:
+        """Values of each frame, a row each, up to the first that lacks one; None unless the blocks are as planned."""
+        if not self._runs or run.layout != self._key or len(run.words) != run.frames * sum(self._sizes):
+            return None
+        words: Words = np.frombuffer(run.words, _WORD).reshape(run.frames, -1)
+        values = np.empty((run.frames, self._count), np.int64)
+        bad = np.zeros(run.frames, np.bool_)
+        for places, part in self._parts:
+            found, reasons = part(words, _NO_BITS)
+            if len(self._parts) == 1:
+                values = found
+            else:
+                values[:, places] = found
+            if np.count_nonzero(reasons):
+                bad |= reasons.any(axis=1)
+        return values[: bad.argmax()] if bad.any() else values
 
     def _fits(self, frame: Frame) -> bool:
         blocks = frame.blocks
@@ -107,6 +126,8 @@ class ScanDecoder:
 
 
 _NO_BITS: Bits = np.zeros(0, np.uint8)
+_RUNS = {"integer16", "integer32", "loop", "register_bit"}
+"""Kinds of channels whose parts take the words of many frames, a row each, as they take those of one."""
 
 
 def _gathered(found: Sequence[int | NoData]) -> Column:
@@ -157,7 +178,8 @@ def _register_bit_part(channels: Sequence[Channel], spots: Sequence[int]) -> Par
     shift = _ints([channel.bit for channel in channels])
 
     def decode(words: Words, _bits: Bits) -> Column:
-        return (words[index].astype(np.int64) >> shift & 1) ^ flip, np.zeros(len(index), np.int8)
+        raw = words[..., index].astype(np.int64)
+        return (raw >> shift & 1) ^ flip, np.zeros(raw.shape, np.int8)
 
     return decode
 
@@ -262,16 +284,15 @@ def _reader(channels: Sequence[Channel], spots: Sequence[int], *, wide: bool) ->
     if wide:
         little = np.array([channel.word_order == "little" for channel in channels])
         high, low = np.where(little, index + 1, index), np.where(little, index, index + 1)
-        return lambda words: words[high].astype(np.int64) << 16 | words[low]
+        return lambda words: words[..., high].astype(np.int64) << 16 | words[..., low]
     if list(spots) == list(range(spots[0], spots[0] + len(spots))):
         first, end = spots[0], spots[0] + len(spots)
-        return lambda words: words[first:end].astype(np.int64)
-    return lambda words: words[index].astype(np.int64)
+        return lambda words: words[..., first:end].astype(np.int64)
+    return lambda words: words[..., index].astype(np.int64)
 
 
 def _absent(channels: Sequence[Channel]) -> Callable[[Ints], Reasons]:
     """Reasons by no-data and not-present words; OFF wins, as in the plain form."""
-    count = len(channels)
     rows: list[list[int]] = []
     marks: list[NoData] = []
     for reason in (NoData.NOT_PRESENT, NoData.OFF):
@@ -282,14 +303,14 @@ def _absent(channels: Sequence[Channel]) -> Callable[[Ints], Reasons]:
     table = np.array(rows, np.int64)
 
     def decode(raw: Ints) -> Reasons:
-        reasons = np.zeros(count, np.int8)
-        hits = raw == table
+        reasons = np.zeros(raw.shape, np.int8)
+        hits = raw[..., None, :] == table
         if np.count_nonzero(hits):
-            for hit, reason in zip(hits, marks, strict=True):
-                reasons[hit] = reason
+            for k, reason in enumerate(marks):
+                reasons[hits[..., k, :]] = reason
         return reasons
 
-    return decode if rows else lambda _raw: np.zeros(count, np.int8)
+    return decode if rows else lambda raw: np.zeros(raw.shape, np.int8)
 
 
 def _finisher(channels: Sequence[Channel]) -> Callable[[Ints, Reasons], Column]:

@@ -51,9 +51,9 @@ class Columns:
     """All points and all column rows of a room, changed in place."""
 
     __slots__ = (
-        "_a", "_absolute", "_b", "_diff_start", "_groups", "_high", "_medians", "_scans", "_shift", "_sides", "_slope",
-        "_usual", "_warm_points", "_warm_rows", "at_ms", "bad", "cond", "cond_view", "good_ms", "hi", "index", "lo",
-        "lost", "off_at", "on_at", "pend", "pend_view", "reasons", "stale_ms", "values", "warm", "x",
+        "_a", "_absolute", "_b", "_diff_start", "_high", "_medians", "_shift", "_sides", "_slope", "_usual",
+        "_warm_points", "_warm_rows", "at_ms", "bad", "cond", "cond_view", "good_ms", "group_layouts", "hi", "index",
+        "layouts", "lo", "lost", "off_at", "on_at", "pend", "pend_view", "reasons", "stale_ms", "values", "warm", "x",
     )  # fmt: skip
 
     def __init__(self, index: Index, now_ms: int) -> None:
@@ -99,8 +99,8 @@ class Columns:
         self._a = np.array([d.a for d in plan.differences], np.int64)
         self._b = np.array([d.b for d in plan.differences], np.int64)
         self._absolute = np.array([d.absolute for d in plan.differences], np.bool_)
-        self._groups = tuple(self._group(g) for g in range(len(plan.groups)))
-        self._scans = tuple(self._scan(s) for s in range(len(plan.scans)))
+        self.group_layouts = tuple(self._group(g) for g in range(len(plan.groups)))
+        self.layouts = tuple(self._scan(s) for s in range(len(plan.scans)))
 
     def _lay_compensations(self) -> None:
         """Every limit as it stands, at its usual temperature, in an unknown mode."""
@@ -153,6 +153,7 @@ class Columns:
             rows=self._rows(rows),
             sources=places + shift,
             places=places,
+            signs=np.array([1 if self._high[r] else -1 for r in rows], np.int64),
             both=both,
             negative=both[scan.count :],
             groups=tuple(g for g, group in enumerate(plan.groups) if any(scan.first <= p < end for p in group)),
@@ -236,7 +237,7 @@ class Columns:
 
     def take(self, s: int, scan: Scan, now_ms: int) -> Taken:
         """Store a scan's values and say which rows must be looked at."""
-        c = self._scans[s]
+        c = self.layouts[s]
         restored: list[int] = []
         worsened = False
         good: Flags | None = None
@@ -289,7 +290,7 @@ class Columns:
         return self._collect(act.nonzero()[0] + start, rows)
 
     def _deviations(self, g: int, rows: list[tuple[int, int]]) -> bool:
-        group = self._groups[g]
+        group = self.group_layouts[g]
         median, count = self.median(g)
         if count < 3:
             return False
@@ -333,6 +334,14 @@ class Columns:
         self.lo[learnt] = LOW
         return left
 
+    def stay(self, s: int, values: "Ints", now_ms: int, sampled_at_ms: int) -> None:
+        """Store a scan that leaves every row where it is (shared.domain.runs)."""
+        c = self.layouts[s]
+        self._medians.clear()
+        c.values[:] = values
+        c.good_ms.fill(now_ms)
+        c.at_ms.fill(sampled_at_ms)
+
     # Silence
 
     def expire(self, at_ms: int) -> list[int]:
@@ -374,7 +383,7 @@ class Columns:
         """Integer median of a group's good values (half up between two), and how many there are."""
         known = self._medians.get(g)
         if known is None:
-            members = self._groups[g].members
+            members = self.group_layouts[g].members
             values = self.values.take(members)
             if 1 in self.bad:
                 values = values[self.reasons.take(members) == _PRESENT]

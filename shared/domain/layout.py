@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from numpy import int8, int64
+    from numpy import bool_, int8, int64
     from numpy.typing import NDArray
 
     Ints = NDArray[int64]
+    Flags = NDArray[bool_]
 
 
 class Taken(NamedTuple):
@@ -46,6 +47,8 @@ class ScanLayout(NamedTuple):
     """Where a row's value stands in the scan's values followed by their negatives."""
     places: "Ints"
     """The same, folded onto the scan's values: whose quality counts."""
+    signs: "Ints"
+    """1, or -1 where a row is of a lower limit."""
     both: "Ints"
     """Room for the values and their negatives: the second half is ``negative``."""
     negative: "Ints"

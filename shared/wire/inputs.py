@@ -9,11 +9,12 @@ Limits: a record is at most 16 MiB (a Resync of a room with 330 modules is about
 a frame at most 1,024 blocks (a 64 Ki register space read in the smallest batches worth making).
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from shared.devices.frame import Block, Frame
+from shared.devices.frame import Block, Frame, FrameRun
 from shared.devices.profile import Table
 from shared.domain.errors import WireError
 from shared.domain.inputs import Command, Report, ReportKind, Resync, Start, Tick, Undecodable, What
@@ -212,6 +213,49 @@ def decode_input(data: bytes) -> Input:
     if not isinstance(header, _Frame) and len(data) != end + 1:
         raise WireError(f"{len(data) - end - 1} bytes after the header of a {KINDS[type(_body(header, b''))]}")
     return Input(header.log_id, header.site_seq, header.tick_ms, header.at_ms, _body(header, data[end + 1 :]))
+
+
+def decode_run(records: Sequence[bytes]) -> FrameRun | None:
+    """The frames from the front that are of one device and boot, with values, and whose numbers rise by one.
+
+    None when the first record is no such frame. Checks what :func:`decode_input` does, but for the sizes of the blocks
+    against the words: who reads the words knows the sizes.
+    """
+    first: _Frame | None = None
+    layout: list[tuple[Table, int, int]] = []
+    ticks, stamps, sampled, ages = list[int](), list[int](), list[int](), list[int]()
+    words: list[bytes] = []
+    for record in records:
+        end = record.find(b"\n")
+        try:
+            header = _decoder.decode(record[:end] if end > 0 else b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            break
+        if type(header) is not _Frame or header.v != FORM or header.outcome is not NoData.PRESENT:
+            break
+        tail = record[end + 1 :]
+        if first is None:
+            first, layout = header, header.blocks
+        elif (
+            header.device != first.device
+            or header.boot != first.boot
+            or header.log_id != first.log_id
+            or header.site_seq != first.site_seq + len(ticks)
+            or header.device_seq != first.device_seq + len(ticks)
+            or header.tick_ms < ticks[-1]
+            or header.blocks != layout
+            or len(tail) != len(words[0])
+        ):
+            break
+        ticks.append(header.tick_ms)
+        stamps.append(header.at_ms)
+        sampled.append(header.sampled_at_ms)
+        ages.append(header.age_ms)
+        words.append(tail)
+    if first is None:
+        return None
+    place = first.device, first.boot, first.log_id, first.site_seq, first.device_seq
+    return FrameRun(*place, ticks, stamps, sampled, ages, tuple(layout), b"".join(words))
 
 
 def _body(header: _Any, tail: bytes) -> WireBody:
