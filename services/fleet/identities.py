@@ -1,8 +1,10 @@
 """Identities of sites: made, renewed and ended in the fleet's folder; services.fleet.applying tells the servers.
 
     DIR/sites/SITE.json        the centre's book: partition, public keys, certificates, whether it is ended
-    DIR/identities/SITE/       what goes to the site's box, and nowhere else: identity.json, signing.key, and with
-                               security ca.pem, kafka.password, client.pem, client.key
+    DIR/identities/SITE/       what goes to the site's box, and nowhere else: identity.json, signing.key, centre.pub (by
+                               which pushed files are signed), and with security ca.pem, kafka.password, client.pem,
+                               client.key
+    DIR/supervisor/            the same of the pseudo-site _fleet, by which the centre's supervision signs
 
 A renewal adds: the former signing key and certificate stay good, so that the site goes on until it has the new folder.
 An end takes all: keys take no new blocks, certificates are revoked, the Kafka user goes. A site that is enrolled again
@@ -12,7 +14,7 @@ one that is not.
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +28,10 @@ from shared.wire.registrations import KEYS_MAX, Registration
 from shared.wire.signing import SigningKey
 
 FORM = 1
-RESERVED = ("_fleet", "_site", "site")
+FLEET = "_fleet"
+"""The pseudo-site of the centre's supervision: in the book like a site, its key in DIR/supervisor."""
+SUPERVISOR = "supervisor"
+RESERVED = (FLEET, "_site", "site")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,11 @@ class Entry:
     is_ended: bool = False
     serials: tuple[int, ...] = ()
     revoked: tuple[int, ...] = ()
+    certificate_ends_at_ms: int = 0
+    """Of the newest one; 0 for none."""
 
     def registration(self) -> Registration:
-        return Registration(self.site, self.partition, self.keys, self.is_ended)
+        return Registration(self.site, self.partition, self.keys, self.is_ended, self.certificate_ends_at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +69,38 @@ class Book:
         return tuple(self._read(path) for path in sorted((self.folder / "sites").glob("*.json")))
 
     def entry(self, site: str) -> Entry:
-        """Raises ConfigError when the site is not enrolled."""
+        """Raises ConfigError when the site is not enrolled, and for _fleet: its key is the centre's own."""
+        if site == FLEET:
+            raise ConfigError(f"{FLEET} is the centre's own supervision: it is neither renewed nor ended")
         path = self._path(site)
         if not path.exists():
             raise ConfigError(f"{site} is not enrolled in {self.folder}: `ampward enroll {site}` does it")
         return self._read(path)
 
     def identity(self, site: str) -> Path:
-        """The folder that goes to the site's box."""
-        return self.folder / "identities" / site
+        """The folder that goes to the site's box; that of _fleet is the supervisor's."""
+        return self.folder / SUPERVISOR if site == FLEET else self.folder / "identities" / site
 
     def enroll(self, site: str, *, is_hosted: bool = False) -> Entry:
         """Make a site's identity. Raises ConfigError."""
         if not is_id(site) or site in RESERVED:
             raise ConfigError(f"{site!r} is no id of a site, allowed: {ID_ALLOWED}, and none of {', '.join(RESERVED)}")
+        return self._enroll(site, is_hosted=is_hosted)
+
+    def have_fleet(self) -> Entry:
+        """The identity by which the centre's supervision signs, made when it is missing."""
+        path = self._path(FLEET)
+        return self._read(path) if path.exists() else self._enroll(FLEET, is_hosted=False)
+
+    def _enroll(self, site: str, *, is_hosted: bool) -> Entry:
         former = self._read(self._path(site)) if self._path(site).exists() else None
         if former is not None and not former.is_ended:
             raise ConfigError(f"{site} is enrolled already: `ampward renew {site}` gives it new keys")
         partition = former.partition if former is not None else self._freest()
         revoked = former.revoked if former is not None else ()
         made = Entry(site, partition, (), is_hosted, revoked=revoked)
-        password = secrets.token_urlsafe(32) if self.vault is not None and not is_hosted else ""
-        return self._equip(made, password)
+        has_user = self.vault is not None and not is_hosted and site != FLEET
+        return self._equip(made, secrets.token_urlsafe(32) if has_user else "")
 
     def renew(self, site: str, *, password: bool = False) -> Entry:
         """New keys and a new certificate beside the former ones; a new Kafka password only when it is asked for.
@@ -120,7 +137,7 @@ class Book:
         """Write the files that servers read: who may what in MQTT, and which certificates are revoked."""
         if self.vault is not None:
             entries = self.entries()
-            living = [entry for entry in entries if not entry.is_ended]
+            living = [entry for entry in entries if not entry.is_ended and entry.site != FLEET]
             self.vault.publish(
                 joined=[entry.site for entry in living if not entry.is_hosted],
                 hosted=[entry.site for entry in living if entry.is_hosted],
@@ -130,16 +147,19 @@ class Book:
     def _equip(self, entry: Entry, password: str) -> Entry:
         """Fill the folder for the box with a fresh key and certificate, and note both in the book first."""
         key = SigningKey(secrets.token_bytes(32))
-        pair = self.vault.authority.client(site_user(entry.site)) if self.vault is not None else None
+        needs_pair = self.vault is not None and entry.site != FLEET
+        pair = self.vault.authority.client(site_user(entry.site)) if self.vault is not None and needs_pair else None
         serials = (*entry.serials, pair.serial) if pair is not None else entry.serials
         keys = (*entry.keys, key.public.text())[-KEYS_MAX:]
-        entry = replace(entry, keys=keys, serials=serials)
+        ends_at_ms = int(pair.not_after.timestamp() * 1000) if pair is not None else entry.certificate_ends_at_ms
+        entry = replace(entry, keys=keys, serials=serials, certificate_ends_at_ms=ends_at_ms)
         self._write(entry)
         folder = self.identity(entry.site)
         signer = self.folder / "hosted" / entry.site if entry.is_hosted else folder
         for each in (folder, signer):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, data, mode in self._files(pair, password):
+        centre = self.have_fleet().keys if entry.site != FLEET else ()
+        for name, data, mode in self._files(pair, password, centre):
             write(folder / name, data, mode)
         body = {
             "v": FORM,
@@ -154,7 +174,9 @@ class Book:
         self.publish()
         return entry
 
-    def _files(self, pair: Pair | None, password: str) -> Iterator[tuple[str, bytes, int]]:
+    def _files(self, pair: Pair | None, password: str, centre: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
+        if centre:
+            yield "centre.pub", "".join(f"{key}\n" for key in centre).encode(), PUBLIC
         if self.vault is not None and pair is not None:
             yield "ca.pem", self.vault.authority.ca_file.read_bytes(), PUBLIC
             yield "client.pem", pair.certificate, PUBLIC
@@ -164,7 +186,7 @@ class Book:
 
     def _freest(self) -> int:
         """The partition with the fewest living sites, the lowest of these."""
-        held = [entry.partition for entry in self.entries() if not entry.is_ended]
+        held = [entry.partition for entry in self.entries() if not entry.is_ended and entry.site != FLEET]
         return min(range(self.partitions), key=lambda partition: (held.count(partition), partition))
 
     def _path(self, site: str) -> Path:
@@ -180,6 +202,7 @@ class Book:
             "ended": entry.is_ended,
             "serials": [f"{serial:x}" for serial in entry.serials],
             "revoked": [f"{serial:x}" for serial in entry.revoked],
+            "certificate_ends_at_ms": entry.certificate_ends_at_ms,
         }
         (self.folder / "sites").mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self._path(entry.site), json.dumps(body, indent=2) + "\n")
@@ -197,6 +220,7 @@ class Book:
                 is_ended=bool(body["ended"]),
                 serials=tuple(int(text, 16) for text in body["serials"]),
                 revoked=tuple(int(text, 16) for text in body["revoked"]),
+                certificate_ends_at_ms=int(body.get("certificate_ends_at_ms", 0)),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}: not an entry of the fleet's book: {type(error).__name__}: {error}") from error

@@ -110,7 +110,7 @@ def _format(plan: KafkaPlan, java: str, base: tuple[str, ...], file: Path) -> No
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     words = (
         *("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *base, "kafka.tools.StorageTool"),
-        *("format", "--cluster-id", cluster, "--config", str(file), *plan.format_words),
+        *("format", f"--cluster-id={cluster}", "--config", str(file), *plan.format_words),
     )
     arguments = plan.folder / "format.arguments"
     write_private(arguments, "".join(f'"{_escaped(word)}"\n' for word in words))

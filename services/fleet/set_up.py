@@ -30,6 +30,7 @@ async def set_up_fleet(plan: FleetPlan, book: Book, sites: Sequence[str], say: C
     found = await _once_there(lambda: drifts(access, topics, plan.shape), access, say)
     for drift in found:
         say(f"kafka: {drift}")
+    book.have_fleet()
     known = {entry.site for entry in book.entries() if not entry.is_ended}
     for site in sites:
         if site not in known:

@@ -122,6 +122,8 @@ class Ears:
                 sign = decode_sign(value)
                 if self._clock.monotonic_ms() - now_ms < SIGNS_BACK_MS:
                     self._watch.sign(sign, now_ms)
+            case LIVE.name | EVENTS.name if record.key == FLEET.encode():
+                return
             case LIVE.name:
                 live = decode_live(value, self._keys.get(record.key.decode("utf-8", "replace"), {}))
                 if live.site.encode() == record.key:

@@ -11,6 +11,7 @@
     postgres: {url_file: postgres.url}
     mqtt: {url: "mqtts://mqtt:8883", ca_file: ca.pem, cert_file: "users/{service}.pem", key_file: "users/{service}.key"}
     http: 127.0.0.1:8080
+    supervisor: {identity: supervisor, services: [processor, gateway]}    # the key of _fleet, what has to be there
     notify: people.yaml              # who is told what (shared.runtime.site_file.people), for the notifier
     health: "0.0.0.0:9464"           # /healthz, /readyz, /metrics of every service; or {processor: 127.0.0.1:9464, ...}
     sites: sites                     # folder of registrations, one file a site; without it ampward.sites.v1 is read
@@ -36,7 +37,7 @@ from shared.domain.errors import ConfigError
 from shared.domain.ids import is_id
 from shared.log.kafka.access import Access, ScramTls
 from shared.runtime.documents import Document, Fault, Place, Refused, load_document
-from shared.runtime.site_file.values import split_address
+from shared.runtime.site_file.values import Duration, split_address
 from shared.runtime.sound import Gaps, sound_part
 
 SERVICE = "{service}"
@@ -125,6 +126,21 @@ class MqttModel(_Model):
     key_file: str = ""
 
 
+class SupervisorModel(_Model):
+    """What the supervision watches, and after how long it says so."""
+
+    identity: str = ""
+    """Folder with the key of the pseudo-site _fleet."""
+    services: tuple[str, ...] = ()
+    """Services that have to be there; any other is watched from its first sign of life on."""
+    certificates: tuple[str, ...] = ()
+    """Certificates beside those of the sites whose end is watched: files, * allowed in names."""
+    site_lost_after: Duration = 30_000
+    link_lost_after: Duration = 45_000
+    service_lost_after: Duration = 45_000
+    expiring_before: Duration = 30 * 86_400_000
+
+
 class FleetFile(_Model):
     """The whole file."""
 
@@ -136,6 +152,7 @@ class FleetFile(_Model):
     health: Annotated[str | dict[str, str], BeforeValidator(_health)] = ""
     """Where services tell how they are (shared.runtime.probes): one address for each in a container of its own, or an
     address by service. Without it nowhere."""
+    supervisor: SupervisorModel = SupervisorModel()
     notify: str = ""
     """File with the people whom the centre tells, and how."""
     sites: str = ""
@@ -162,6 +179,8 @@ class FleetPlan:
     http: str
     health: str
     """Where this service tells how it is; "" is nowhere."""
+    supervisor: SupervisorModel
+    """With absolute paths."""
     notify: str
     sites: str
     data: str
@@ -345,6 +364,12 @@ def _plan(model: FleetFile, base: Path, service: str) -> FleetPlan:
             else ("", "", "", "", "")
         ),
         http=model.http,
+        supervisor=model.supervisor.model_copy(
+            update={
+                "identity": path(model.supervisor.identity),
+                "certificates": tuple(map(path, model.supervisor.certificates)),
+            }
+        ),
         health=model.health if isinstance(model.health, str) else model.health.get(service, ""),
         notify=path(model.notify),
         sites=path(model.sites),

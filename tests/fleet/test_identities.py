@@ -41,10 +41,11 @@ def test_an_identity_is_what_the_uplink_reads(tmp_path: Path) -> None:
 
 
 def test_without_security_an_identity_is_the_signing_key(tmp_path: Path) -> None:
-    """Blocks are signed in a lab too; there is nothing else to hand out."""
+    """Blocks are signed in a lab too; beside it is only the key by which the centre signs what it pushes."""
     book = _book(tmp_path, secure=False)
     book.enroll("depot")
-    assert sorted(path.name for path in book.identity("depot").iterdir()) == ["identity.json", "signing.key"]
+    names = sorted(path.name for path in book.identity("depot").iterdir())
+    assert names == ["centre.pub", "identity.json", "signing.key"]
     assert read_identity(book.identity("depot"), "depot").access("127.0.0.1:1").security is None
 
 

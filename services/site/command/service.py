@@ -21,9 +21,10 @@ SERVICES = {
     "processor": "services.processor.app",
     "gateway": "services.gateway.centre.service",
     "notifier": "services.notifier.centre.app",
+    "supervisor": "services.fleet.supervise",
 }
 """Module by service; each has TOPICS, which it waits for, and ``main(plan: FleetPlan) -> int``, until INT or TERM."""
-ON_POSTGRES = frozenset({"notifier", "history"})
+ON_POSTGRES = frozenset({"notifier", "history", "supervisor"})
 """Services that cannot begin without the database."""
 EXTRA = "the extra ampward[fleet] is not installed"
 

@@ -24,14 +24,15 @@ from shared.wire.signs import EXPIRES_MAX, Expiry, Sign, encode_sign
 
 EVERY_S: Final = 10.0
 GIVE_UP_S: Final = 8.0
-NAMES: Final = 60
+NAMES: Final = 30
+"""PostgreSQL cuts the name of a session at 63 characters."""
 
 Expires = Callable[[], Iterable[Expiry]]
 
 
-def replica_name() -> str:
+def replica_name(service: str) -> str:
     """One that no other process has or had."""
-    return f"{socket.gethostname()[:NAMES]}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{service}-{socket.gethostname()[:NAMES]}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class Signs:
@@ -50,7 +51,7 @@ class Signs:
         self._producer = Producer(access, f"{service}-signs", attempt_s=GIVE_UP_S, give_up_s=GIVE_UP_S)
         self._topic = prefix + SIGNS.name
         self._service = service
-        self._replica = replica_name()
+        self._replica = replica_name(service)
         self._wall_ms = wall_ms
         self._expires = expires
         self._every_s = every_s

@@ -1,0 +1,125 @@
+"""The fleet's supervision as a service: `ampward service supervisor --config FILE`; one replica works, others wait.
+
+Watches that sites, links and services give signs, that blocks are equal, that records can be read, that certificates
+and tokens do not end; tells by alarms of the pseudo-site _fleet, which the gateway shows and the notifier sends like
+any other site's. Who works is said by a lease in PostgreSQL; another takes over within eight seconds.
+Exit 0 for a clean end, 3 when it cannot start.
+"""
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from services.fleet.authority import ends_at
+from services.fleet.supervise_log import MIGRATIONS, Fenced, FleetLog
+from services.fleet.supervise_tell import Who
+from services.fleet.supervise_term import Setting, Term
+from services.fleet.supervise_watch import Limits
+from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, LIVE, SIGNS, SITES
+from shared.domain.errors import AmpwardError, ConfigError, WireError
+from shared.log.kafka.records import RecordRefused, Tell, Unconfirmed
+from shared.log.kafka.signs import replica_name, signing
+from shared.log.kafka.topics import check
+from shared.runtime.clocks import Clock, SystemClock
+from shared.runtime.fleet_file import FleetPlan
+from shared.runtime.logging import configure, logger
+from shared.runtime.postgres import TROUBLE, Pool, close, connect, migrate
+from shared.wire.signing import read_signing_key
+from shared.wire.signs import Expiry
+
+SERVICE: Final = "supervisor"
+TOPICS: Final = (EVENTS, LIVE, COMMANDS, DEADLETTER, SITES, SIGNS)
+AGAIN_S: Final = 1.0
+CANNOT_START: Final = 3
+NAME_MAX: Final = 40
+_NO_ID = re.compile(r"[^a-z0-9_-]+")
+
+
+async def serve(setting: Setting, postgres_url: str, stop: asyncio.Event, tell: Tell) -> None:
+    """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer."""
+    name, clock = replica_name(SERVICE), SystemClock()
+    pool = await connect(postgres_url, name)
+    try:
+        if steps := await migrate(pool, MIGRATIONS):
+            tell("schema_migrated", f"{steps} steps")
+        while not stop.is_set():
+            await _term(setting, pool, name, clock, stop, tell)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S):
+                    await stop.wait()
+    finally:
+        await close(pool)
+
+
+async def _term(setting: Setting, pool: Pool, name: str, clock: Clock, stop: asyncio.Event, tell: Tell) -> None:
+    """One term, when the lease is to be had. Trouble ends it and is told."""
+    log = FleetLog(pool, name)
+    try:
+        if not await log.take():
+            return
+        try:
+            await Term(setting, log, clock, tell).run(stop)
+        finally:
+            with suppress(*TROUBLE):
+                await log.end()
+    except (Fenced, Unconfirmed, RecordRefused, WireError, *TROUBLE) as fault:
+        tell("term_ends", f"{type(fault).__name__}: {fault}")
+
+
+def expiries(patterns: tuple[str, ...]) -> Iterator[Expiry]:
+    """The ends of the certificates in these files; one that cannot be read is left out."""
+    for pattern in patterns:
+        for path in sorted(Path(pattern).parent.glob(Path(pattern).name)):
+            with suppress(ConfigError):
+                ends = ends_at(path)
+                name = _NO_ID.sub("-", f"{path.parent.name}-{path.stem}".lower())[-NAME_MAX:]
+                yield Expiry("certificate", name, int(ends.timestamp() * 1000))
+
+
+def setting_of(plan: FleetPlan) -> Setting:
+    """Raises ConfigError."""
+    told = plan.supervisor
+    folder = Path(told.identity)
+    try:
+        key = read_signing_key((folder / "signing.key").read_bytes())
+        partition = int(json.loads((folder / "identity.json").read_bytes())["partition"])
+    except (OSError, WireError, ValueError, KeyError, TypeError) as fault:
+        raise ConfigError(f"supervisor.identity: {folder}: {fault}; `ampward fleet set-up` makes it") from fault
+    who = Who(key, partition, plan.prefix)
+    limits = Limits(told.site_lost_after, told.link_lost_after, told.service_lost_after, told.expiring_before)
+    return Setting(plan.access(), plan.shape.partitions, who, told.services, limits)
+
+
+def main(plan: FleetPlan) -> int:
+    """Until INT or TERM."""
+    configure(SERVICE)
+    log = logger()
+
+    async def run() -> None:
+        stop, clock = asyncio.Event(), SystemClock()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        setting, url = setting_of(plan), plan.postgres_url()
+
+        def tell(event: str, words: str) -> None:
+            log.warning(event, words=words)
+
+        for drift in await check(setting.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
+            tell("topic_drifted", str(drift))
+        patterns = plan.supervisor.certificates
+        async with signing(
+            setting.access, SERVICE, clock.wall_ms, prefix=plan.prefix, expires=lambda: expiries(patterns)
+        ):
+            await serve(setting, url, stop, tell)
+
+    try:
+        asyncio.run(run())
+    except AmpwardError as fault:
+        log.error("cannot_start", why=str(fault))
+        return CANNOT_START
+    return 0
