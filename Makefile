@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 HOURS ?= 1
+WORKERS ?= 2
 ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -13,7 +14,7 @@ STAMP := $(VENV)/.ampward-setup
 
 # What the tests drive Ampward with, from the system's packages: command or file -> package.
 APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd \
-    openjdk-17-jre-headless maven postgresql kcat
+    openjdk-17-jre-headless maven postgresql kcat prometheus
 
 .PHONY: help setup run test check fix bench bench-fleet soak mutants fuzz licences lock bundle fleet system-deps broker clean
 
@@ -42,8 +43,8 @@ run: setup broker ## Start the demo site with its live view (ARGS="FILE --data D
 fleet: setup system-deps ## Run the fleet's servers without containers until Ctrl-C (ARGS="--dir DIR")
 	@exec $(VENV)/bin/ampward fleet up --foreground $(ARGS)
 
-test: setup system-deps ## Run every test
-	@$(PY) -m pytest $(ARGS)
+test: setup system-deps ## Run every test, WORKERS=2 at a time (ARGS="FILE -k WORD ..." for some)
+	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup ## Format, lint, types and import contracts; edits nothing
 	$(VENV)/bin/ruff format --check .
@@ -67,8 +68,8 @@ soak: setup system-deps ## Hold the goals at full count for HOURS=1, into bench/
 mutants: setup system-deps ## Plant the seeded bugs one by one; each must be caught by its named test
 	@$(PY) -m tests.mutants $(ARGS)
 
-fuzz: setup ## Fuzz every parser at length
-	@FUZZ=long $(PY) -m pytest -o timeout=0 tests/fuzz $(ARGS)
+fuzz: setup ## Fuzz every parser, and what people are told, at length
+	@FUZZ=long $(PY) -m pytest -o timeout=0 tests/fuzz tests/services/notifier/test_properties.py $(ARGS)
 
 bundle: setup ## Make dist/ampward-VERSION-PLATFORM.tar.gz for a box without internet
 	@$(PY) infra/bundle/make.py dist $(ARGS)

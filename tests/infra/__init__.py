@@ -1,0 +1,1 @@
+"""Files of infra, judged without the machines they are for."""
