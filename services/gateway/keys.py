@@ -16,6 +16,7 @@ from typing import Protocol
 from services.gateway.roles import Role
 from services.gateway.tokens import NamedToken, TokensBroken, decode_tokens
 from shared.runtime.logging import logger
+from shared.wire.signs import Expiry
 
 MACHINE = "machine"
 SECRET_MIN = 16
@@ -85,6 +86,15 @@ class KeyRing:
             self._look()
         token = self._by_id.get(caller.token_id)
         return token is not None and token.is_good(self._now_ms())
+
+    def expiries(self) -> tuple[Expiry, ...]:
+        """The ends of the tokens that have one; of several with one name the last."""
+        self._look()
+        ends: dict[str, int] = {}
+        for token in self._by_id.values():
+            if token.until_ms:
+                ends[token.name] = max(token.until_ms, ends.get(token.name, 0))
+        return tuple(Expiry("token", name, until_ms) for name, until_ms in sorted(ends.items()))
 
     def _look(self) -> None:
         if self._find_file is None:

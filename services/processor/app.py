@@ -36,8 +36,10 @@ from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Headers, Place, Record, Tell, hush
 from shared.log.kafka.stretch import read_stretch
+from shared.log.kafka.signs import signing
 from shared.log.kafka.topics import KafkaUnavailable, check
 from shared.log.kafka.watching import WATCH_S, Watch, standing
+from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
 from shared.runtime.probes import serving_probes
@@ -282,7 +284,8 @@ def main(plan: FleetPlan) -> int:
         made = ProcessorPlan(
             plan.access(), plan.shape, plan.prefix, hands=cores if cores > 1 else 0, health=plan.health
         )
-        await serve(made, stop, lambda event, words: log.warning(event, words=words))
+        async with signing(made.access, "processor", SystemClock().wall_ms, prefix=plan.prefix):
+            await serve(made, stop, lambda event, words: log.warning(event, words=words))
 
     try:
         asyncio.run(run())

@@ -31,6 +31,7 @@ from shared.domain.errors import AmpwardError, ConfigError
 from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Tell
+from shared.log.kafka.signs import signing
 from shared.log.kafka.topics import check
 from shared.runtime import places
 from shared.runtime.fleet_file import FleetPlan
@@ -119,11 +120,14 @@ def main(plan: FleetPlan, past: Past | None = None) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        made = GatewayPlan(plan.access(), plan.shape, keys_of(Path(plan.data)), plan.http, plan.prefix, plan.health)
+        keys = keys_of(Path(plan.data))
+        made = GatewayPlan(plan.access(), plan.shape, keys, plan.http, plan.prefix, plan.health)
         async with AsyncExitStack() as open_things:
             told = await open_things.enter_async_context(past(plan)) if past is not None else None
             serve = serving(made, lambda event, words: log.warning(event, words=words), told)
             gateway = await open_things.enter_async_context(serve)
+            signs = signing(made.access, "gateway", wall_ms, prefix=plan.prefix, expires=keys.expiries)
+            await open_things.enter_async_context(signs)
             log.info("gateway_started", http=gateway.address)
             if not is_loopback(gateway.address):
                 log.warning("http_in_clear", http=gateway.address, words=IN_CLEAR)

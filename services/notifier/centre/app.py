@@ -38,6 +38,7 @@ from shared.log.kafka.access import Access
 from shared.log.kafka.group import GroupReader
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.signs import signing
 from shared.log.kafka.topics import check
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
@@ -236,7 +237,8 @@ def main(plan: FleetPlan) -> int:
         people = read_people(Path(plan.notify), os.environ)
         made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), people, plan.prefix,
                             health=plan.health)  # fmt: skip
-        await serve(made, stop, lambda event, words: log.warning(event, words=words))
+        async with signing(made.access, SENDER, SystemClock().wall_ms, prefix=plan.prefix):
+            await serve(made, stop, lambda event, words: log.warning(event, words=words))
 
     try:
         asyncio.run(run())
