@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notifier.messages import FROM_EVENTS, OVER, Kind
@@ -90,7 +90,6 @@ def held(world: World) -> list[tuple[str, str]]:
     return [(key, item.event.id) for key, items in lanes for item in items.values() if item.kind in FROM_EVENTS]
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(ACTS, max_size=40))
 def test_each_matching_transition_is_told_or_held_back_exactly_once(acts: list[tuple[str, str | int]]) -> None:
     """Grouping keeps the set: for each lane of the first in line every event is in one message, or waits for one."""
@@ -104,7 +103,6 @@ def test_each_matching_transition_is_told_or_held_back_exactly_once(acts: list[t
         assert set(world.matching) <= set(told + waiting)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(ACTS, max_size=40))
 def test_after_a_quiet_hour_nothing_is_held_back(acts: list[tuple[str, str | int]]) -> None:
     """Whatever was held comes out when the channels work and the quiet hours are over."""
@@ -118,7 +116,6 @@ def test_after_a_quiet_hour_nothing_is_held_back(acts: list[tuple[str, str | int
     assert len({message.id for message in world.messages}) == len(world.messages), "no message has another's id"
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(ACTS, max_size=40))
 def test_beside_critical_alarms_there_is_at_most_one_message_a_minute(acts: list[tuple[str, str | int]]) -> None:
     """For each person and channel, in any weather."""
@@ -133,7 +130,6 @@ def test_beside_critical_alarms_there_is_at_most_one_message_a_minute(acts: list
         assert all(later - earlier >= MINUTE_MS for earlier, later in pairwise(at))
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(ACTS, max_size=40), st.sampled_from(ALARMS))
 def test_an_unacked_critical_alarm_keeps_coming_whatever_else_happens(
     acts: list[tuple[str, str | int]], other: str
@@ -159,7 +155,6 @@ def test_an_unacked_critical_alarm_keeps_coming_whatever_else_happens(
     assert len(again) == 2, "in 700 s two reminders"
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(ACTS, max_size=40))
 def test_nobody_hears_the_end_of_what_they_were_not_told(acts: list[tuple[str, str | int]]) -> None:
     """In each lane an alarm's end comes behind its beginning, and only once for each beginning."""
