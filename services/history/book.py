@@ -1,9 +1,11 @@
 """Numbers for what has long names: points have a series, the points of a device's frame a layout, log_ids a number.
 
-Numbers are given in the order in which the log names things, so that a history grown anew has the same ones.
+Numbers are given in the order in which the log names things, so that a history grown anew has the same ones. Where they
+are stored is the caller's: he gives what is known, and takes what is ``new`` with the rows that use it.
 """
 
-import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,27 +13,39 @@ from services.history.layouts import PointName, points_of, renames
 from shared.devices.plan import DecisionPlan
 
 
-class Book:
-    """What is numbered so far. ``write`` stores what is new."""
+class New(NamedTuple):
+    """One number that was given."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._points: dict[tuple[str, str], int] = {
-            (point, unit): series
-            for point, unit, series in connection.execute("SELECT point, unit, series FROM points")
-        }
-        self._layouts: dict[tuple[str, bytes], int] = {
-            (device, bytes(series)): no for no, device, series in connection.execute("SELECT * FROM layouts")
-        }
-        self._logs: dict[str, int] = {log_id: no for no, log_id in connection.execute("SELECT no, log_id FROM logs")}
-        self._series = connection.execute("SELECT coalesce(max(id), 0) FROM series").fetchone()[0]
-        self._new: list[tuple[str, tuple[object, ...]]] = []
+    table: str
+    """points, series, layouts, logs"""
+    row: tuple[object, ...]
+
+
+class Book:
+    """What is numbered so far."""
+
+    def __init__(
+        self,
+        points: Iterable[tuple[str, str, int]] = (),
+        layouts: Iterable[tuple[int, str, bytes]] = (),
+        logs: Iterable[tuple[int, str]] = (),
+        series: int = 0,
+    ) -> None:
+        """Rows as they are stored: (point, unit, series), (number, device, series), (number, log_id); ``series`` is the
+        highest number of one."""
+        self._points = {(point, unit): number for point, unit, number in points}
+        self._layouts = {(device, bytes(packed)): number for number, device, packed in layouts}
+        self._logs = {log_id: number for number, log_id in logs}
+        self._series = series
+        self.new: list[New] = []
+        """Not stored yet, in order; a point may be there again with another series."""
 
     def log(self, log_id: str) -> int:
         """The number of a log_id."""
         known = self._logs.get(log_id)
         if known is None:
             known = self._logs[log_id] = len(self._logs) + 1
-            self._new.append(("INSERT INTO logs VALUES(?, ?)", (known, log_id)))
+            self.new.append(New("logs", (known, log_id)))
         return known
 
     def layouts(self, decision: DecisionPlan) -> dict[str, int]:
@@ -49,11 +63,11 @@ class Book:
         series = next((self._points[point, unit] for point in candidates if (point, unit) in self._points), 0)
         if not series:
             self._series = series = self._series + 1
-            self._new.append(("INSERT INTO series VALUES(?, ?)", (series, unit)))
+            self.new.append(New("series", (series, unit)))
         for point in name.ids:
             if self._points.get((point, unit)) != series:
                 self._points[point, unit] = series
-                self._new.append(("INSERT OR REPLACE INTO points VALUES(?, ?, ?)", (point, unit, series)))
+                self.new.append(New("points", (point, unit, series)))
         return series
 
     def _layout(self, device: str, series: list[int]) -> int:
@@ -61,14 +75,9 @@ class Book:
         known = self._layouts.get((device, packed))
         if known is None:
             known = self._layouts[device, packed] = len(self._layouts) + 1
-            self._new.append(("INSERT INTO layouts VALUES(?, ?, ?)", (known, device, packed)))
+            self.new.append(New("layouts", (known, device, packed)))
         return known
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Inside the caller's transaction."""
-        for statement, values in self._new:
-            connection.execute(statement, values)
-
     def written(self) -> None:
-        """The transaction was committed."""
-        self._new.clear()
+        """What was new is stored."""
+        self.new.clear()

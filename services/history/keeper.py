@@ -31,6 +31,12 @@ _EVENTS = f"INSERT INTO events VALUES(?{', ?' * 19})"
 _PLACES = """INSERT INTO places VALUES(?, ?, ?) ON CONFLICT(minute) DO UPDATE
     SET first_seq = min(first_seq, excluded.first_seq), last_seq = max(last_seq, excluded.last_seq)"""
 _DISCHARGES = f"INSERT OR REPLACE INTO discharges VALUES(?{', ?' * 8})"
+_NAMED = {
+    "points": "INSERT OR REPLACE INTO points VALUES(?, ?, ?)",
+    "series": "INSERT INTO series VALUES(?, ?)",
+    "layouts": "INSERT INTO layouts VALUES(?, ?, ?)",
+    "logs": "INSERT INTO logs VALUES(?, ?)",
+}
 _HOLES = "INSERT OR REPLACE INTO holes VALUES(?, ?, ?, ?, ?)"
 
 
@@ -56,8 +62,14 @@ class Keeper:
         """To go on where the file ends."""
         with translated():
             row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (STATE,)).fetchone()
-            self._book = Book(self._connection)
+            self._book = self._read_book()
             return Tally(self._book, rulesets, self._stored, row[0] if row else "")
+
+    def _read_book(self) -> Book:
+        ask = self._connection.execute
+        highest = ask("SELECT coalesce(max(id), 0) FROM series").fetchone()[0]
+        points, layouts = ask("SELECT point, unit, series FROM points"), ask("SELECT id, device, series FROM layouts")
+        return Book(points, layouts, ask("SELECT no, log_id FROM logs"), highest)
 
     def _stored(self, minute: int, layout: int) -> Minute | None:
         with translated():
@@ -69,7 +81,8 @@ class Keeper:
         """Rows and place together, or nothing."""
         with translated(), transaction(self._connection):
             write = self._connection.executemany
-            self._book.write(self._connection)
+            for new in self._book.new:
+                self._connection.execute(_NAMED[new.table], new.row)
             write(
                 "INSERT OR REPLACE INTO young VALUES(?, ?)",
                 [(minute << KEY_BITS | no, tally.minutes[minute, no].to_bytes()) for minute, no in sorted(tally.dirty)],

@@ -59,6 +59,20 @@ class Minute:
         np.maximum(self._high, values, out=self._high)
         self._last = values
 
+    def add_earlier(self, data: bytes) -> None:
+        """What was stored of the same minute, before anything that this one has taken."""
+        good, uncertain, bad, low, span, excess, last = unpack(data, _COLUMNS)
+        earlier = good + uncertain
+        mine = self._good + self._whole + self._uncertain
+        self._last = np.where(mine > 0, self._last, np.where(earlier > 0, low + last, 0))
+        self._low = np.minimum(self._low, np.where(earlier > 0, low, _MOST))
+        self._high = np.maximum(self._high, np.where(earlier > 0, low + span, _LEAST))
+        self._total = self._total + excess + earlier * low
+        self._good = self._good + good
+        self._uncertain = self._uncertain + uncertain
+        self._bad = self._bad + bad
+        self.frames += int((earlier + bad).max(initial=0))
+
     def to_bytes(self) -> bytes:
         """As the table ``young`` keeps it; columns over the points."""
         good = self._good + self._whole

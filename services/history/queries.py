@@ -92,8 +92,8 @@ class Queries:
                 parts.append(hours(young))
             found = merged(parts).between(first, end)
         if found.rows > ROWS_MAX:
-            raise _too_many(found.rows)
-        return _trend_rows(found, step_ms)
+            raise too_many(found.rows)
+        return trend_rows(found, step_ms)
 
     def _days(self, series: int, days: range) -> list[tuple[int, bytes]]:
         """Packed minutes by day; TooMuch for more days than an answer can hold."""
@@ -107,7 +107,7 @@ class Queries:
             if row is not None:
                 found.append((day, row[0]))
                 if len(found) > ROWS_MAX // DAY_MINUTES + 2:
-                    raise _too_many(len(found) * DAY_MINUTES)
+                    raise too_many(len(found) * DAY_MINUTES)
         return found
 
     def _hours(self, series: int, days: range) -> list[tuple[int, bytes]]:
@@ -196,7 +196,8 @@ class Queries:
         return (0, 0) if row[0] is None else (row[0] * MINUTE_MS, (row[1] + 1) * MINUTE_MS)
 
 
-def _too_many(rows: int) -> TooMuch:
+def too_many(rows: int) -> TooMuch:
+    """What to raise for so many."""
     return TooMuch(f"{rows} rows or more, at most {ROWS_MAX} are given at once: ask for less, or a longer step")
 
 
@@ -210,7 +211,8 @@ def chosen(step: Step, begin_ms: int, end_ms: int) -> Step:
     return step
 
 
-def _trend_rows(rolls: Rolls, step_ms: int) -> tuple[TrendRow, ...]:
+def trend_rows(rolls: Rolls, step_ms: int) -> tuple[TrendRow, ...]:
+    """As an answer has them."""
     columns = (
         rolls.at * step_ms,
         rolls.low,

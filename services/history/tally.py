@@ -8,7 +8,7 @@ Frames that nobody asked for (an unknown device), that do not decode or that say
 
 import json
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.history.book import Book
 from services.history.discharges import Discharges
@@ -33,6 +33,13 @@ _NO_MORE = (1 << 62, 0, b"")
 _WANTED = {"frame", "ruleset", "start", "resync"}
 RuleSets = Callable[[str], bytes | None]
 StoredMinute = Callable[[int, int], Minute | None]
+Moment = Callable[[int], int]
+"""When a frame was taken, from when its device says that it was."""
+
+
+def as_said(sampled_at_ms: int) -> int:
+    """Nobody here knows better than the device's own clock."""
+    return sampled_at_ms
 
 
 class Place(NamedTuple):
@@ -51,11 +58,14 @@ class _Device(NamedTuple):
 class Tally:
     """What was read since the last flush, and what is needed to go on."""
 
-    def __init__(self, book: Book, rulesets: RuleSets, stored: StoredMinute, state: str) -> None:
+    def __init__(
+        self, book: Book, rulesets: RuleSets, stored: StoredMinute, state: str, moment: Moment = as_said
+    ) -> None:
         known = json.loads(state) if state else {}
         self._book = book
         self._rulesets = rulesets
         self._stored = stored
+        self._moment = moment
         self._devices: dict[str, _Device] = {}
         self._version = ""
         self.place = Place(known.get("log_id", ""), known.get("site_seq", 0))
@@ -68,7 +78,7 @@ class Tally:
         """By (minute, layout): those that may still get frames."""
         self.dirty: set[tuple[int, int]] = set()
         self.places: dict[int, tuple[int, int]] = {}
-        self.events: list[tuple[object, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
         self.holes: list[tuple[object, ...]] = []
         self.rules: list[tuple[object, ...]] = []
         self.frames = 0
@@ -78,7 +88,7 @@ class Tally:
         """Up to here the log has deleted frames on purpose: no hole."""
         self._hole_due = ""
         if known.get("version"):
-            self._use(known["version"])
+            self.use(known["version"])
 
     def state(self) -> str:
         """For the transaction that stores all this."""
@@ -132,7 +142,7 @@ class Tally:
             self._frame(body, row.site_seq, entry.tick_ms)
         elif isinstance(body, RuleSet):
             self.rules.append((self._book.log(self.place.log_id), row.site_seq, body.version))
-            self._use(body.version)
+            self.use(body.version)
         elif isinstance(body, Start):
             self._end_of_log_id()
             self.place = Place(body.log_id, row.site_seq)
@@ -150,7 +160,7 @@ class Tally:
         log = self._book.log(self.place.log_id)
         self.holes.append((log, first, last, self.last_minute * MINUTE_MS, reason[:200]))
 
-    def _use(self, version: str) -> None:
+    def use(self, version: str) -> None:
         """The decision version from here on; without its body frames cannot be read until the next."""
         self._version, self._devices = version, {}
         body = self._rulesets(version)
@@ -171,7 +181,7 @@ class Tally:
         if known is None or not 0 <= frame.sampled_at_ms <= AT_MS_MAX:
             return
         self.frames += 1
-        minute = frame.sampled_at_ms // MINUTE_MS
+        minute = self._moment(frame.sampled_at_ms) // MINUTE_MS
         if minute < self.skip_before:
             return
         key = (minute, known.layout)

@@ -21,7 +21,7 @@ from services.gateway.past import (
     TrendItem,
     Why,
 )
-from services.history.answers import EventRecord, Step, TooMuch, Trend, TrendRow, UnknownPoint
+from services.history.answers import DischargeRow, EventRecord, Step, TooMuch, Trend, TrendRow, UnknownPoint
 from services.history.database import HistoryBroken, NoHistory
 from services.history.kinds import Kind
 from services.history.kpi import LOOK_BACK_MS, kpi
@@ -80,7 +80,7 @@ class SitePast:
                 after=question.after,
                 limit=question.limit + 1,
             )
-            return JournalAnswer(tuple(map(_event, rows[: question.limit])), len(rows) > question.limit)
+            return JournalAnswer(tuple(map(journal_item, rows[: question.limit])), len(rows) > question.limit)
 
         return await self._ask(ask)
 
@@ -91,18 +91,7 @@ class SitePast:
             known = dict.fromkeys((*batteries, *queries.discharged())) if battery else {}
             if battery and battery not in known:
                 return NotTold(Why.UNKNOWN_BATTERY, f"no battery {battery}, allowed: {', '.join(known) or 'none'}")
-            return tuple(
-                DischargeItem(
-                    battery=row.battery,
-                    began_at_ms=row.began_at_ms,
-                    ended_at_ms=row.ended_at_ms,
-                    lasted_ms=row.lasted_ms,
-                    strings_ah={name: format_scaled(mah, 3) for name, mah in row.strings_mah.items()},
-                    lowest_jar=row.lowest_jar,
-                    lowest_volt=format_scaled(row.lowest_mv, 3) if row.lowest_jar else "",
-                )
-                for row in queries.discharges(begin_ms, end_ms, battery=battery)
-            )
+            return tuple(map(discharge_item, queries.discharges(begin_ms, end_ms, battery=battery)))
 
         return await self._ask(ask)
 
@@ -115,9 +104,7 @@ def figures(queries: Queries, begin_ms: int, end_ms: int, operators: int, zone: 
     """The alarm figures of a time. Raises TooMuch."""
     rows = queries.journal([Kind.ALARM, Kind.DELIVERY], begin_ms - LOOK_BACK_MS, end_ms, limit=KPI_ROWS_MAX + 1)
     if len(rows) > KPI_ROWS_MAX:
-        raise TooMuch(
-            f"more than {KPI_ROWS_MAX} events of alarms and messages, with those of the 30 days before: ask for less"
-        )
+        raise too_many_events()
     known_ms = queries.since_ms() or end_ms
     return kpi(rows, begin_ms, end_ms, known_ms=known_ms, operators=operators, zone=zone).data()
 
@@ -141,7 +128,28 @@ def _row(row: TrendRow, decimals: int) -> TrendItem:
     return TrendItem(row.at_ms, low, high, mean, last, row.quality, row.good, row.uncertain, row.bad)
 
 
-def _event(row: EventRecord) -> JournalItem:
+def discharge_item(row: DischargeRow) -> DischargeItem:
+    """Charges as decimal strings."""
+    return DischargeItem(
+        battery=row.battery,
+        began_at_ms=row.began_at_ms,
+        ended_at_ms=row.ended_at_ms,
+        lasted_ms=row.lasted_ms,
+        strings_ah={name: format_scaled(mah, 3) for name, mah in row.strings_mah.items()},
+        lowest_jar=row.lowest_jar,
+        lowest_volt=format_scaled(row.lowest_mv, 3) if row.lowest_jar else "",
+    )
+
+
+def too_many_events() -> TooMuch:
+    """What to raise when figures would need more than KPI_ROWS_MAX rows."""
+    return TooMuch(
+        f"more than {KPI_ROWS_MAX} events of alarms and messages, with those of the 30 days before: ask for less"
+    )
+
+
+def journal_item(row: EventRecord) -> JournalItem:
+    """As the gateway has it."""
     return JournalItem(
         place=row.place,
         at_ms=row.at_ms,

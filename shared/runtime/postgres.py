@@ -157,6 +157,10 @@ class Months:
                 )
         self._there.add(month)
 
+    def forget(self) -> None:
+        """Look anew which are there: somebody may have dropped one."""
+        self._there.clear()
+
     async def drop_before(self, at_ms: int) -> tuple[str, ...]:
         """Drop the partitions that end before this instant; their names."""
         gone: list[str] = []

@@ -1,0 +1,270 @@
+"""The fleet's history as a service: `ampward service history --config FILE`, as many replicas as one likes.
+
+    ampward.inputs.v1, ampward.deliveries.v1 --group--> desk: fold of each site --one transaction--> rows and places
+
+Promises: the order of work is rows and places in PostgreSQL, then Kafka's own commit. A replica that was killed loses
+its partitions after ten seconds, one that is stopped hands them over at once, one that sleeps and comes back writes
+nothing.
+Refuses: a database of a newer program, drifted topics. Limits: ROWS of a flush; events wait EVENT_S, minutes QUIET_S.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.history.centre.desk import Desk
+from services.history.centre.schema import MIGRATIONS
+from services.history.centre.writing import LABELS, Fenced, partitions_of
+from shared.bus.registry import DELIVERIES, INPUTS, RULESETS, SITES, Shape
+from shared.domain.errors import AmpwardError
+from shared.log.kafka.access import Access
+from shared.log.kafka.group import GroupReader, Taken
+from shared.log.kafka.known import Known
+from shared.log.kafka.records import Record, Tell
+from shared.log.kafka.topics import check
+from shared.log.steps import Step, no_step
+from shared.runtime.crashpoints import crash_step
+from shared.runtime.fleet_file import FleetPlan
+from shared.runtime.logging import configure, logger
+from shared.runtime.postgres import TROUBLE, Pool, close, connect, migrate
+
+NAME: Final = "history"
+GROUP: Final = "ampward-history"
+TOPICS: Final = (INPUTS, DELIVERIES, RULESETS, SITES)
+READ: Final = (INPUTS, DELIVERIES)
+RECORDS: Final = 32
+"""Blocks at once: 8 MiB of ordinary ones."""
+ROWS: Final = 5_000
+QUIET_S: Final = 10.0
+EVENT_S: Final = 1.0
+LOOK_S: Final = 0.25
+AGAIN_S: Final = 0.5
+TIDY_S: Final = 3600.0
+DAY_MS: Final = 86_400_000
+MINUTES_DAYS: Final = 100
+YEARS_DAYS: Final = 3_660
+CANNOT_START: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """For how many days; whole months are dropped."""
+
+    minutes: int = MINUTES_DAYS
+    years: int = YEARS_DAYS
+    """Hours and journals."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPlan:
+    """What a replica is started with."""
+
+    access: Access
+    shape: Shape
+    postgres_url: str
+    prefix: str = ""
+    """Of the topics' names and the group."""
+    kept: Kept = field(default_factory=Kept)
+    step: Step = no_step
+    quiet_s: float = QUIET_S
+    event_s: float = EVENT_S
+
+
+async def serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell) -> None:
+    """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer, TopicsDrifted,
+    KafkaUnavailable."""
+    topics = [topic.named(plan.prefix) for topic in TOPICS]
+    for drift in await check(plan.access, topics, plan.shape):
+        tell("topic_drifted", str(drift))
+    name = f"{NAME}-{os.getpid()}-{secrets.token_hex(4)}"
+    pool = await connect(plan.postgres_url, name)
+    try:
+        steps = await migrate(pool, MIGRATIONS)
+        if steps:
+            tell("schema_migrated", f"{steps} steps")
+        await _serve(plan, stop, tell, pool, name)
+    finally:
+        await close(pool)
+
+
+async def _serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell, pool: Pool, name: str) -> None:
+    known = Known(plan.access, NAME, partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
+    await known.begin()
+    tasks = [
+        asyncio.create_task(known.follow(), name="known"),
+        asyncio.create_task(_tidy(plan, pool, tell), name="tidy"),
+        asyncio.create_task(_read(plan, pool, known, tell, name), name="read"),
+        asyncio.create_task(stop.wait(), name="stop"),
+    ]
+    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await known.close()
+    for task in done:
+        task.result()
+
+
+async def _read(plan: HistoryPlan, pool: Pool, known: Known, tell: Tell, name: str) -> None:
+    """Until cancelled; a replica that was fenced begins anew."""
+    topics = tuple(plan.prefix + topic.name for topic in READ)
+    while True:
+        desk = Desk(pool, partitions_of(pool), known, tell=tell, step=plan.step)
+        async with GroupReader(
+            plan.access, plan.prefix + GROUP, topics, name, start_at=desk.start_at, tell=tell
+        ) as reader:
+            keeping = _Keeping(plan, desk, reader, tell)
+            try:
+                await keeping.run()
+            except Fenced as fault:
+                tell("fenced", str(fault))
+            finally:
+                await keeping.end()
+
+
+class _Keeping:
+    """Takes, flushes and confirms."""
+
+    def __init__(self, plan: HistoryPlan, desk: Desk, reader: GroupReader, tell: Tell) -> None:
+        self._plan = plan
+        self._desk = desk
+        self._reader = reader
+        self._tell = tell
+        self._taken = Taken(0, ())
+        """Of this generation: the last record of each partition that is in hand."""
+        self._flushed_at = asyncio.get_running_loop().time()
+        self._is_away = False
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Fenced."""
+        while True:
+            await self._take()
+            if self._is_due():
+                await self._flush()
+            await self._turn()
+
+    async def end(self) -> None:
+        """What is in hand, when the database takes it: less comes again elsewhere."""
+        with suppress(Fenced, *TROUBLE):
+            async with asyncio.timeout(AGAIN_S * 10), self._desk.lock:
+                if self._reader.is_current(self._taken):
+                    await self._desk.flush()
+                    await self._reader.confirm(self._taken)
+
+    async def _take(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                taken = await self._reader.take(RECORDS)
+        except TimeoutError:
+            return
+        if taken.generation != self._taken.generation:
+            self._taken = Taken(taken.generation, ())
+        for record in taken.records:
+            async with self._desk.lock:
+                if not self._reader.is_current(taken):
+                    return
+                await self._with_database(record, taken)
+            await asyncio.sleep(0)
+        last: dict[Any, Record] = {record.place: record for record in (*self._taken.records, *taken.records)}
+        self._taken = Taken(taken.generation, tuple(last.values()))
+        self._plan.step("taken")
+
+    async def _with_database(self, record: Record, taken: Taken) -> None:
+        """A site that is new to us is looked up: as long as that takes, and the record is ours."""
+        while self._reader.is_current(taken):
+            try:
+                await self._desk.take(record)
+                self._well()
+                return
+            except TROUBLE as fault:
+                self._trouble(fault)
+                await asyncio.sleep(AGAIN_S)
+
+    def _is_due(self) -> bool:
+        desk = self._desk
+        waited = asyncio.get_running_loop().time() - self._flushed_at
+        if not desk.owes:
+            return False
+        return desk.weight >= ROWS or waited >= self._plan.quiet_s or (desk.has_events and waited >= self._plan.event_s)
+
+    async def _flush(self) -> None:
+        """Again and again while the database is away: nothing more is taken meanwhile."""
+        while self._reader.is_current(self._taken):
+            async with self._desk.lock:
+                try:
+                    if self._reader.is_current(self._taken):
+                        await self._desk.flush()
+                    self._well()
+                    break
+                except TROUBLE as fault:
+                    self._trouble(fault)
+            await asyncio.sleep(AGAIN_S)
+        self._flushed_at = asyncio.get_running_loop().time()
+        if await self._reader.confirm(self._taken):
+            self._taken = Taken(self._taken.generation, ())
+            self._plan.step("confirmed")
+
+    async def _turn(self) -> None:
+        async with self._desk.lock:
+            if self._desk.owes or not self._reader.owned:
+                return
+            try:
+                await self._desk.turn_one()
+                self._well()
+            except TROUBLE as fault:
+                self._trouble(fault)
+
+    def _trouble(self, fault: BaseException) -> None:
+        if not self._is_away:
+            self._tell("database_away", f"{type(fault).__name__}: {fault}")
+        self._is_away = True
+        self._desk.partitions.forget()
+
+    def _well(self) -> None:
+        if self._is_away:
+            self._tell("database_back", "what waited is being written")
+        self._is_away = False
+
+
+async def _tidy(plan: HistoryPlan, pool: Pool, tell: Tell) -> None:
+    """Old months go; until cancelled."""
+    partitions = partitions_of(pool)
+    while True:
+        try:
+            now_ms = await pool.fetchval("SELECT (extract(epoch FROM now()) * 1000)::bigint")
+            gone = await partitions.minutes.drop_before(now_ms - plan.kept.minutes * DAY_MS)
+            gone += await partitions.years.drop_before(now_ms - plan.kept.years * DAY_MS)
+            await pool.execute(
+                "DELETE FROM history.discharge WHERE began_at_ms < $1", now_ms - plan.kept.years * DAY_MS
+            )
+            if gone:
+                tell("months_dropped", ", ".join(gone))
+        except TROUBLE as fault:
+            tell("not_tidied", f"{type(fault).__name__}: {fault}")
+        await asyncio.sleep(TIDY_S)
+
+
+def main(plan: FleetPlan) -> int:
+    """`ampward service history`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
+    configure(NAME)
+    log = logger()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        made = HistoryPlan(
+            plan.access(), plan.shape, plan.postgres_url(), plan.prefix, step=crash_step(os.environ, LABELS)
+        )
+        await serve(made, stop, lambda event, words: log.warning(event, words=words))
+
+    try:
+        asyncio.run(run())
+    except AmpwardError as fault:
+        log.error("cannot_start", why=str(fault))
+        return CANNOT_START
+    return 0

@@ -1,0 +1,234 @@
+"""What a replica of the fleet's history has in hand: partitions of ours, the shelves of their sites, what waits.
+
+    assigned -> claimed in the database: where reading goes on, under which claim; everything in memory is forgotten
+    records  -> blocks to the shelves of their sites, deliveries to the journal
+    flush    -> all that waits and the places behind it, in one transaction
+
+Promises: what the database holds is what the records up to its places say, once, whatever happens in between: a kill,
+a replica that slept, a hand-over, a commit whose answer was lost. A record that cannot be read is told and passed by;
+the processor puts it into the dead letters.
+Limits: a block waits WAIT_S for a key or the body of a rule set that is not there yet; then it is left out, or its
+frames are a hole.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+from services.history.centre.chain import DECISION
+from services.history.centre.deliveries import event_of, mark_of
+from services.history.centre.shelf import Row, Rows, Shelf, empty, fitting, open_shelf, site_number
+from services.history.centre.times import moment_at
+from services.history.centre.turning import turn
+from services.history.centre.writing import Move, Partitions, Standing, claim, write
+from shared.bus.registry import DELIVERIES
+from shared.domain.errors import WireError
+from shared.log.kafka.records import Place, Record, Tell
+from shared.log.steps import Step
+from shared.runtime.postgres import Pool
+from shared.wire.blocks import Block, decode_block, peek_block
+from shared.wire.deliveries import decode_delivery
+from shared.wire.inputs import RuleSet, decode_input
+from shared.wire.signing import PublicKey
+
+WAIT_S: Final = 10.0
+LOOK_S: Final = 0.1
+
+
+class Knows(Protocol):
+    """What is needed of shared.log.kafka.known.Known."""
+
+    def body(self, version: str) -> bytes | None: ...
+
+    def key(self, site: str, key_id: str) -> PublicKey | None: ...
+
+
+class Desk:
+    """See the module. One event loop; who uses it holds ``lock``."""
+
+    def __init__(
+        self, pool: Pool, partitions: Partitions, known: Knows, *, tell: Tell, step: Step, wait_s: float = WAIT_S
+    ) -> None:
+        self._pool = pool
+        self.partitions = partitions
+        self._known = known
+        self._tell = tell
+        self._step = step
+        self._wait_s = wait_s
+        self.lock = asyncio.Lock()
+        self._stands: dict[Place, Standing] = {}
+        self._reached: dict[Place, Standing] = {}
+        """Of the partitions from which something was taken since the last flush."""
+        self._shelves: dict[str, Shelf] = {}
+        self._numbers: dict[str, int] = {}
+        self._tellers: dict[tuple[int, str], int] = {}
+        self._marks: list[Row] = []
+        self._deliveries: list[Row] = []
+        self._hopeless: set[str] = set()
+
+    async def start_at(self, places: frozenset[Place]) -> Mapping[Place, int]:
+        """Partitions were shared out anew: ours are claimed, and read on from what is stored."""
+        async with self.lock:
+            self._forget()
+            self._stands = await claim(self._pool, sorted(places))
+            return {place: stand.next for place, stand in self._stands.items()}
+
+    def _forget(self) -> None:
+        self._reached.clear()
+        self._shelves.clear()
+        self._tellers.clear()
+        self._marks.clear()
+        self._deliveries.clear()
+
+    @property
+    def weight(self) -> int:
+        """How many rows wait."""
+        return sum(shelf.weight for shelf in self._shelves.values()) + len(self._deliveries)
+
+    @property
+    def has_events(self) -> bool:
+        return bool(self._deliveries) or any(shelf.tally.events for shelf in self._shelves.values())
+
+    @property
+    def owes(self) -> bool:
+        """Something was taken that is not stored."""
+        return bool(self._reached)
+
+    async def take(self, record: Record) -> None:
+        """One record of a partition of ours."""
+        stand = self._reached.get(record.place) or self._stands[record.place]
+        if record.offset < stand.next:
+            return
+        if record.offset > stand.next > 0:
+            self._lost(record.place, stand.next, record.offset)
+        try:
+            if record.place.topic.endswith(DELIVERIES.name):
+                await self._delivery(record)
+            else:
+                await self._block(record)
+        except WireError as fault:
+            self._tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset}: {fault}")
+        self._reached[record.place] = Standing(stand.fence, record.offset + 1)
+
+    def _lost(self, place: Place, first: int, end: int) -> None:
+        self._tell("records_lost", f"{place.topic}/{place.partition}: {first} to {end - 1} are gone")
+        for shelf in self._shelves.values():
+            shelf.may_jump = shelf.may_jump or shelf.place == place
+
+    # Blocks
+
+    async def _block(self, record: Record) -> None:
+        name = record.key.decode("utf-8", "replace")
+        shelf = None
+        try:
+            data = record.value or b""
+            head = peek_block(data)
+            if head.site != name:
+                raise WireError(f"a block of {head.site} under the key of {name}")
+            key = await self._waited(f"key {head.key_id} of {name}", lambda: self._known.key(name, head.key_id))
+            if key is None:
+                raise WireError(f"{name} has no key {head.key_id}")
+            block = decode_block(data, key)
+            shelf = await self._shelf(name, record.place)
+            await self._wait_for_rules(block)
+            shelf.take(block, record.at_ms)
+        except WireError:
+            shelf = shelf or self._shelves.get(name)
+            if shelf is not None:
+                shelf.may_jump = True
+            raise
+
+    async def _shelf(self, name: str, place: Place) -> Shelf:
+        shelf = self._shelves.get(name)
+        if shelf is None:
+            shelf = self._shelves[name] = await open_shelf(self._pool, name, place, self._known.body)
+        return shelf
+
+    async def _wait_for_rules(self, block: Block) -> None:
+        bodies = [decode_input(row.data).body for row in block.inputs if row.kind == "ruleset"]
+        named = [body.version for body in bodies if isinstance(body, RuleSet)]
+        named += [block.states[DECISION].decode("utf-8", "replace")] if DECISION in block.states else []
+        for version in filter(None, named):
+            await self._waited(f"rule set {version}", partial(self._known.body, version))
+
+    async def _waited(self, what: str, ask: Callable[[], Any]) -> Any:
+        """What the broker has, or will have in a moment; None for what never came."""
+        found = ask()
+        if found is None and what not in self._hopeless:
+            self._tell("waits_for", what)
+            end = asyncio.get_running_loop().time() + self._wait_s
+            while found is None and asyncio.get_running_loop().time() < end:
+                await asyncio.sleep(LOOK_S)
+                found = ask()
+            if found is None:
+                self._hopeless.add(what)
+        return found
+
+    # Deliveries
+
+    async def _delivery(self, record: Record) -> None:
+        delivery = decode_delivery(record.value or b"")
+        no = self._numbers.get(delivery.site)
+        if no is None:
+            async with self._pool.acquire() as connection:
+                no = await site_number(connection, delivery.site, record.place.partition)
+            self._numbers[delivery.site] = no
+        ledger, number = mark_of(record.headers)
+        if ledger:
+            last = self._tellers.get((no, ledger))
+            if last is None:
+                query = "SELECT last FROM history.teller WHERE site = $1 AND ledger = $2"
+                last = await self._pool.fetchval(query, no, ledger) or 0
+            if number <= last:
+                return
+            self._tellers[no, ledger] = number
+            self._marks.append((no, ledger, number))
+        at_ms = moment_at(record.at_ms)(delivery.at_ms)
+        self._deliveries.append((no, at_ms, *fitting(event_of(delivery, number)), record.at_ms))
+
+    # Into the database
+
+    async def flush(self) -> None:
+        """Everything that waits, with its places. Raises Fenced, and what the database raises: then it waits on."""
+        if not self._reached:
+            return
+        rows = empty()
+        changed = [shelf for shelf in self._shelves.values() if shelf.is_new]
+        for shelf in changed:
+            fresh = shelf.fresh()
+            if fresh:
+                shelf.join(await self._stored(shelf.no, fresh))
+            shelf.put(rows)
+        made = Rows(*rows[:-1], [*rows.events, *self._deliveries])
+        moves = {place: Move(*self._stands[place], stand.next) for place, stand in self._reached.items()}
+        await write(self._pool, self.partitions, moves, made, self._marks, self._step)
+        for shelf in changed:
+            shelf.written()
+        self._deliveries.clear()
+        self._marks.clear()
+        self._stands |= self._reached
+        self._reached.clear()
+        self._step("committed")
+
+    async def _stored(self, no: int, fresh: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
+        rows = await self._pool.fetch(
+            "SELECT at_ms, layout, data FROM history.young"
+            " JOIN unnest($2::bigint[], $3::int[]) AS wanted (at_ms, layout) USING (at_ms, layout) WHERE site = $1",
+            no, [at_ms for at_ms, _ in fresh], [layout for _, layout in fresh],
+        )  # fmt: skip
+        return [tuple(row) for row in rows]
+
+    async def turn_one(self) -> bool:
+        """A device's day that is over; False when there is none. Only when nothing waits."""
+        for shelf in self._shelves.values():
+            day = shelf.day_due()
+            if day is None:
+                continue
+            stand = self._stands[shelf.place]
+            moves = {shelf.place: Move(*stand, stand.next)}
+            shelf.release(day)
+            if not await turn(self._pool, self.partitions, moves, shelf.no, day, self._step):
+                shelf.days.discard(day)
+            return True
+        return False
