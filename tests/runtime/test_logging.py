@@ -40,6 +40,56 @@ def test_secrets_are_hidden_by_key_and_inside_addresses() -> None:
     assert told["spinning"] == "yes"
 
 
+def test_secrets_are_hidden_deep_inside_values_and_in_texts() -> None:
+    """What a library puts into its words, or a caller into a list of settings, is no way out."""
+    event = {
+        "event": "refused",
+        "settings": {"hosts": ["amqp://:geheim1@h"], "sasl": {"password": "geheim2", "user": "anna"}},
+        "words": "connect failed: password=geheim3 token: 'geheim4'; Authorization: Bearer geheim5 host=db",
+        "url": "postgresql://:geheim6@db/x",
+        "thing": Exception("secret=geheim7"),
+        "kept": (1, 2.5, None, True),
+    }
+    told = redact(None, "info", dict(event))
+    assert "geheim" not in str(told)
+    assert told["settings"]["sasl"]["user"] == "anna"
+    assert str(told["words"]).endswith("host=db")
+    assert told["kept"] == [1, 2.5, None, True]
+
+
+def test_what_libraries_warnings_and_uncaught_faults_say_is_json_too() -> None:
+    """Whoever reads the lines by a program finds no line of another form among them."""
+    program = """
+import logging, threading, warnings
+from shared.runtime.logging import *
+configure("x")
+logging.getLogger("lib").warning("broken %s", "password=geheim")
+logging.getLogger("lib").info("not told")
+logging.getLogger("lib").error("wrong %d", "words")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("lib").exception("fault")
+warnings.warn("old")
+thread = threading.Thread(target=lambda: [][1], name="worker")
+thread.start()
+thread.join()
+class Bad:
+    def __del__(self): raise ValueError("in del")
+Bad()
+import atexit, sys
+sys.excepthook(KeyError, KeyError("gone"), None)
+"""
+    lines = lines_of(program)
+    assert [line["event"] for line in lines] == [*["library_says"] * 4, "uncaught", "unraisable", "uncaught"]
+    assert lines[0]["words"] == "broken password=(redacted)"
+    assert lines[2]["fault"] == "ZeroDivisionError: division by zero"
+    assert "1 / 0" in str(lines[2]["traceback"]) or "<string>" in str(lines[2]["traceback"])
+    assert "old" in str(lines[3]["words"])
+    assert (lines[4]["thread"], lines[4]["fault"]) == ("worker", "IndexError: list index out of range")
+    assert {line["service"] for line in lines} == {"x"}
+
+
 def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
     """A full pipe drops lines; the program goes on and ends by itself."""
     program = (
