@@ -32,7 +32,7 @@ from services.fleet import demo, observed
 from services.fleet.applying import apply_all
 from services.fleet.demo import Demo
 from services.fleet.files import write_private
-from services.fleet.identities import Book
+from services.fleet.identities import SUPERVISOR, Book
 from services.fleet.jars import kafka_jars
 from services.fleet.kafka import FORMATTED, KafkaPlan, kafka_server
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
@@ -135,6 +135,7 @@ class Launcher:
         self._health = observed.addresses(self.plan.services, ports)
         logs, vault = folder / "logs", vault_of(self.plan)
         book = Book(folder, vault, self.plan.shape.partitions)
+        book.have_fleet()
         for site in demo.enroll(book, self.plan.sites):
             self.say(f"{site}: enrolled")
         book.publish()
@@ -184,6 +185,7 @@ class Launcher:
             demo.place_people(folder, self.plan.demo.people)
             self._keep(demo.mailbox_server(folder, mailbox))
         text = config(self._addresses, http, self.plan.shape, is_secure=is_secure, has_people=has_people)
+        text += supervisor_line(services, is_secure=is_secure)
         if self._health:
             text += observed.config_line(self._health) + "\n"
         write_private(folder / CONFIG, text)
@@ -335,6 +337,12 @@ def config(addresses: Mapping[str, str], http: str, shape: Shape, *, is_secure: 
     lines += [f"  topics: {{{parts}}}", "postgres: {url_file: postgres/postgres.url}", "mqtt:", *mqtt]
     lines += [f'http: "{http}"', f"data: {DATA}", *([f"notify: {demo.PEOPLE}"] if has_people else [])]
     return "\n".join(lines) + "\n"
+
+
+def supervisor_line(services: Iterable[str], *, is_secure: bool) -> str:
+    """What the supervision watches: the services that are kept running, and every certificate of the folder."""
+    certificates = ', certificates: ["security/*.pem", "security/users/*.pem"]' if is_secure else ""
+    return f"supervisor: {{identity: {SUPERVISOR}, services: [{', '.join(services)}]{certificates}}}\n"
 
 
 def take_lock(folder: Path) -> int:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,12 @@ from shared.domain.errors import AmpwardError, ConfigError, WireError
 from shared.log.kafka.records import RecordRefused, Tell, Unconfirmed
 from shared.log.kafka.signs import replica_name, signing
 from shared.log.kafka.topics import check
-from shared.runtime.clocks import Clock, SystemClock
+from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
-from shared.runtime.postgres import TROUBLE, Pool, close, connect, migrate
+from shared.runtime.metrics import Tally
+from shared.runtime.postgres import TROUBLE, close, connect, migrate
+from shared.runtime.probes import Beat, Probes, serving_probes
 from shared.wire.signing import read_signing_key
 from shared.wire.signs import Expiry
 
@@ -40,15 +42,20 @@ NAME_MAX: Final = 40
 _NO_ID = re.compile(r"[^a-z0-9_-]+")
 
 
-async def serve(setting: Setting, postgres_url: str, stop: asyncio.Event, tell: Tell) -> None:
-    """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer."""
+async def serve(
+    setting: Setting, postgres_url: str, stop: asyncio.Event, tell: Tell, beat: Callable[[], None] = lambda: None
+) -> None:
+    """Runs until ``stop``; ``beat`` is called as long as it gets on. Raises what keeps it from starting: DatabaseAway,
+    SchemaNewer."""
     name, clock = replica_name(SERVICE), SystemClock()
     pool = await connect(postgres_url, name)
     try:
         if steps := await migrate(pool, MIGRATIONS):
             tell("schema_migrated", f"{steps} steps")
         while not stop.is_set():
-            await _term(setting, pool, name, clock, stop, tell)
+            beat()
+            log = FleetLog(pool, name)
+            await _term(log, lambda held=log: Term(setting, held, clock, tell, beat).run(stop), tell)  # type: ignore[misc]
             with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_S):
                     await stop.wait()
@@ -56,14 +63,13 @@ async def serve(setting: Setting, postgres_url: str, stop: asyncio.Event, tell: 
         await close(pool)
 
 
-async def _term(setting: Setting, pool: Pool, name: str, clock: Clock, stop: asyncio.Event, tell: Tell) -> None:
+async def _term(log: FleetLog, run: Callable[[], Awaitable[None]], tell: Tell) -> None:
     """One term, when the lease is to be had. Trouble ends it and is told."""
-    log = FleetLog(pool, name)
     try:
         if not await log.take():
             return
         try:
-            await Term(setting, log, clock, tell).run(stop)
+            await run()
         finally:
             with suppress(*TROUBLE):
                 await log.end()
@@ -106,16 +112,15 @@ def main(plan: FleetPlan) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         setting, url = setting_of(plan), plan.postgres_url()
 
-        def tell(event: str, words: str) -> None:
-            log.warning(event, words=words)
-
+        tally, pulse = Tally(lambda event, words: log.warning(event, words=words)), Beat(SERVICE)
+        probes = Probes(SERVICE, lambda: {SERVICE: pulse.why()}, pulse.why, tally.samples)
+        tell = tally.tell
         for drift in await check(setting.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
             tell("topic_drifted", str(drift))
         patterns = plan.supervisor.certificates
-        async with signing(
-            setting.access, SERVICE, clock.wall_ms, prefix=plan.prefix, expires=lambda: expiries(patterns)
-        ):
-            await serve(setting, url, stop, tell)
+        signs = signing(setting.access, SERVICE, clock.wall_ms, prefix=plan.prefix, expires=lambda: expiries(patterns))
+        async with serving_probes(plan.health, probes, tell), signs:
+            await serve(setting, url, stop, tell, pulse.beat)
 
     try:
         asyncio.run(run())

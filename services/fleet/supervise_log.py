@@ -21,7 +21,7 @@ from shared.domain.errors import AmpwardError
 from shared.log.chain import GENESIS
 from shared.log.sequencer import Anchor
 from shared.runtime.postgres import Migrations, Pool
-from shared.wire.plans import decode_decision, encode_decision
+from shared.wire.plans import decision_version, decode_decision, encode_decision
 
 LIVES_S: Final = 6.0
 SIGN_S: Final = 2.0
@@ -41,6 +41,7 @@ CREATE TABLE fleet.block (
     last_seq bigint PRIMARY KEY, log_id text NOT NULL, at_ms bigint NOT NULL, data bytea NOT NULL,
     sent boolean NOT NULL DEFAULT false);
 CREATE INDEX block_unsent ON fleet.block (last_seq) WHERE NOT sent;
+CREATE TABLE fleet.ruleset (version text PRIMARY KEY, body bytea NOT NULL);
 CREATE TABLE fleet.room (room text PRIMARY KEY, state bytea NOT NULL);
 CREATE TABLE fleet.place (topic text NOT NULL, partition integer NOT NULL, next bigint NOT NULL,
     PRIMARY KEY (topic, partition));
@@ -97,10 +98,13 @@ class FleetLog:
         self._pool = pool
         self.name = name
         self.fence = 0
+        self.was_clean = True
+        """Whoever held it before has let it go."""
 
     async def take(self) -> bool:
         """Hold the lease; False while another holds it and lives."""
         await self._pool.execute(_LET_GO, self.name)
+        self.was_clean = await self._pool.fetchval("SELECT holder FROM fleet.lease") == ""
         self.fence = await self._pool.fetchval(_TAKE, self.name) or 0
         return self.fence > 0
 
@@ -146,9 +150,13 @@ class FleetLog:
                 " ON CONFLICT (room) DO UPDATE SET state = excluded.state",
                 list(made.rooms.items()),
             )
-            await connection.execute(
-                _HEAD, block.log_id, block.last_seq, *anchor, block.head_hash, encode_decision(plan)
-            )
+            body = encode_decision(plan)
+            await connection.execute(_HEAD, block.log_id, block.last_seq, *anchor, block.head_hash, body)
+            if any(row.kind == "ruleset" for row in block.inputs):
+                await connection.execute(
+                    "INSERT INTO fleet.ruleset (version, body) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                    decision_version(body), body,
+                )  # fmt: skip
             await self._keep(connection, places)
 
     async def keep(self, places: Places) -> None:

@@ -34,6 +34,8 @@ LIVE_BACK_MS: Final = 1_200_000
 SIGNS_BACK_MS: Final = 86_400_000
 """A service that gave no sign for a day is not one that was lost."""
 TAKEN_S: Final = 30.0
+TAKEN_MAX: Final = 10_000
+"""Ids of commands that are known again when they come twice."""
 LOOK_S: Final = 0.5
 
 
@@ -59,6 +61,7 @@ class Ears:
         self._keys: dict[str, dict[str, PublicKey]] = {}
         self._reader: Reader | None = None
         self._answered_from: Mapping[Place, int] = {}
+        self._taken: dict[str, None] = {}
         self.places: dict[tuple[str, int], int] = {}
         """Where the log of _fleet goes on reading: moved with what was made of the records."""
         self.commands: list[CommandOrder] = []
@@ -155,9 +158,12 @@ class Ears:
             return
         if order.site != FLEET:
             self.waiting[order.id] = Waiting(order, order.sent_at_ms + order.ttl_ms)
-        elif record.offset >= self._answered_from[record.place]:
+        elif record.offset >= self._answered_from[record.place] and order.id not in self._taken:
+            self._taken[order.id] = None
             self.commands.append(order)
             self.moved.set()
+            if len(self._taken) > TAKEN_MAX:
+                del self._taken[next(iter(self._taken))]
 
     def _at(self, record: Record) -> int:
         """When the broker took it, by our steady clock; never later than now."""

@@ -60,15 +60,17 @@ class Setting:
 class Term:
     """See the module. One event loop."""
 
-    def __init__(self, setting: Setting, log: FleetLog, clock: Clock, tell: Tell) -> None:
+    def __init__(
+        self, setting: Setting, log: FleetLog, clock: Clock, tell: Tell, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self._setting = setting
-        self._log = log
+        self.log = log
+        self._beat = beat
         self._clock = clock
         self._tell = tell
-        self._fold = FleetFold(epoch=log.fence)
+        self._fold = FleetFold()
         self._watch = Watch(setting.limits, setting.services, clock.monotonic_ms())
-        prefix = setting.who.prefix
-        self._ears = Ears(setting.access, prefix, setting.partitions, self._watch, clock, tell)
+        self._ears = Ears(setting.access, setting.who.prefix, setting.partitions, self._watch, clock, tell)
         self._producer = Producer(setting.access, "supervisor", tell=tell)
         self._teller = Teller(self._producer, setting.who, clock)
         self._sequencer = Sequencer(0, 0, self._moment())
@@ -97,16 +99,16 @@ class Term:
         """The lease, each two seconds."""
         while True:
             await asyncio.sleep(SIGN_S)
-            await self._log.sign()
+            await self.log.sign()
 
     async def _work(self) -> None:
-        for data in await self._log.unsent():
+        for data in await self.log.unsent():
             block = decode_block(data, self._setting.who.key.public)
             await self._teller.events(block)
-            await self._log.sent(block.last_seq)
-        await self._ears.begin(await self._log.places())
-        await self._begin(await self._log.found())
-        self._words.info("term_begins", fence=self._log.fence, sites=len(self._watch.watched().sites))
+            await self.log.sent(block.last_seq)
+        await self._ears.begin(await self.log.places())
+        await self._begin(await self.log.found())
+        self._words.info("term_begins", fence=self.log.fence, sites=len(self._watch.watched().sites))
         hearing = asyncio.create_task(self._hear())
         try:
             while not hearing.done():
@@ -134,25 +136,27 @@ class Term:
         """A Start under a fresh log_id, the plan when it is another one, and who tells people."""
         now, boot = self._moment(), self._clock.boot()
         fold = self._fold
+        fold.epoch = self.log.fence
         fold.site_seq, fold.hash = found.site_seq, found.hash
         if found.plan is not None:
             fold.log_id = found.log_id
             fold.restore(found.plan, found.rooms)
             self._sequencer = Sequencer.resume(found.site_seq, found.anchor, now)
-        start = Start(secrets.token_hex(16), found.log_id, found.site_seq, clean=True, boot=boot)
+        start = Start(secrets.token_hex(16), found.log_id, found.site_seq, clean=self.log.was_clean, boot=boot)
         await self._append([start, *self._new_rules()])
         await self._append([Report(ReportKind.NOTIFY_LEASE, f"{FLEET}/{ROOM}/notify", True, False, f"{TELLER} 1")])  # noqa: FBT003
 
     async def _look(self) -> None:
         """Once: what is to be said, and what was asked."""
+        self._beat()
         bodies = [*self._new_rules(), *self._reports(), *self._undelivered()]
         if bodies:
             await self._append(bodies)
         await self._ticks()
         while self._ears.commands:
             await self._decide(self._ears.commands.pop(0))
-        await self._now_and_then("keep", KEEP_S, lambda: self._log.keep(self._ears.places))
-        await self._now_and_then("tidy", TIDY_S, lambda: self._log.tidy(self._clock.wall_ms()))
+        await self._now_and_then("keep", KEEP_S, lambda: self.log.keep(self._ears.places))
+        await self._now_and_then("tidy", TIDY_S, lambda: self.log.tidy(self._clock.wall_ms()))
         await self._teller.live(self._fold.log_id, self._fold.site_seq, self._fold.alarms())
 
     def _new_rules(self) -> list[Taken]:
@@ -214,12 +218,12 @@ class Term:
         last: Minted = inputs[-1][0]
         anchor = Anchor(last.tick_ms, last.at_ms, now.mono_ms, now.boot)
         data = encode_block(made.block, self._setting.who.key, pack=True)
-        await self._log.commit(made, data, plan, anchor, self._ears.places)
+        await self.log.commit(made, data, plan, anchor, self._ears.places)
         for event in made.events:
             self._words.info("told", type=event.type, subject=event.subject, state=event.state, reason=event.reason)
         if made.events:
             await self._teller.events(made.block)
-            await self._log.sent(made.block.last_seq)
+            await self.log.sent(made.block.last_seq)
             if not keeps_quiet:
                 events = [event.data for event in made.block.events]
                 await self._teller.live(self._fold.log_id, self._fold.site_seq, self._fold.alarms(), events=events)

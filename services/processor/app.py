@@ -35,8 +35,8 @@ from shared.log.kafka.known import Known
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Headers, Place, Record, Tell, hush
-from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.signs import signing
+from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.topics import KafkaUnavailable, check
 from shared.log.kafka.watching import WATCH_S, Watch, standing
 from shared.runtime.clocks import SystemClock

@@ -11,14 +11,15 @@ from services.fleet.supervise_plan import FLEET
 from services.fleet.supervise_tell import Who
 from services.fleet.supervise_term import Setting
 from services.fleet.supervise_watch import Limits
-from shared.bus.registry import COMMANDS, EVENTS, LIVE, SIGNS
+from shared.bus.registry import COMMANDS, EVENTS, LIVE, SIGNS, SITES
 from shared.domain.events import Event
 from shared.domain.inputs import Command, What
 from shared.log.kafka.records import Record, partition_for
 from shared.wire.batches import EventsBatch, Verdict, decode_batch, encode_batch
 from shared.wire.events import decode_event
-from shared.wire.live import Live, encode_live
+from shared.wire.live import Live, LiveAnswer, decode_live, encode_live
 from shared.wire.orders import command_order, encode_order
+from shared.wire.registrations import Registration, encode_registration
 from shared.wire.signing import SigningKey
 from shared.wire.signs import Expiry, Sign, encode_sign
 from tests.fleet.centre import KEY, Centre
@@ -66,10 +67,34 @@ class Supervised:
             stop.set()
         await asyncio.gather(*(task for task, _ in terms), return_exceptions=True)
 
-    async def site(self, name: str) -> None:
+    async def site(self, name: str, *, certificate_ends_at_ms: int = 0) -> None:
         """Registered, and giving signs."""
-        await self.centre.register(name)
+        place = self.centre.place(SITES, name)
+        made = Registration(name, place.partition, (KEY.public.text(),), certificate_ends_at_ms=certificate_ends_at_ms)
+        await self.centre.producer.send(place, name.encode(), encode_registration(made))
         self.resume(name)
+
+    def resume_stuck(self, name: str) -> None:
+        """It gives signs, and says that its blocks do not get away."""
+        self._signing[name] = asyncio.create_task(self._sign_site(name, backlog_ms=9_000))
+
+    async def forge(self, name: str, key: SigningKey) -> None:
+        """Signs under the name of a site by another's key."""
+        while True:
+            await self.live(name, key)
+            await asyncio.sleep(EVERY_S)
+
+    async def answers(self) -> list[LiveAnswer]:
+        """What _fleet answered to commands."""
+        async with self.centre.reader(LIVE) as reader:
+            place = self.centre.place(LIVE, FLEET)
+            end = (await reader.ends([place]))[place]
+            found: list[LiveAnswer] = []
+            while reader.offset(place) < end:
+                for record in await reader.take():
+                    if record.key == FLEET.encode():
+                        found += decode_live(record.value or b"", {FLEET_KEY.id: FLEET_KEY.public}).answers
+            return found
 
     def resume(self, name: str) -> None:
         self._signing[name] = asyncio.create_task(self._sign_site(name))
@@ -84,9 +109,9 @@ class Supervised:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def _sign_site(self, name: str) -> None:
+    async def _sign_site(self, name: str, *, backlog_ms: int = 0) -> None:
         while True:
-            await self.live(name)
+            await self.live(name, backlog_ms=backlog_ms)
             await asyncio.sleep(EVERY_S)
 
     async def live(self, name: str, key: SigningKey = KEY, *, acked_seq: int = 9, backlog_ms: int = 0) -> None:

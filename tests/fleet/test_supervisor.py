@@ -1,12 +1,27 @@
 """The fleet's supervision on a real Kafka and PostgreSQL: what is silent, wrong or ends is an alarm of _fleet."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
+from services.fleet.supervise_plan import FLEET
+from services.fleet.supervise_tell import SIGNED
+from services.processor.block_fold import Batch, SiteFold
+from shared.bus.registry import DEADLETTER
 from shared.domain.inputs import What
-from tests.fleet.supervised import Supervised, supervised
+from shared.wire.batches import Verdict
+from shared.wire.blocks import decode_block
+from shared.wire.deadletters import DeadLetter, encode_dead_letter
+from shared.wire.plans import decision_version
+from shared.wire.signing import SigningKey
+from shared.wire.signs import Expiry
+from tests.fleet.lanes import PATIENCE_S
+from tests.fleet.supervised import FLEET_KEY, Supervised, supervised, wall_ms
 from tests.testkit.fleet import KafkaBroker, Postgres
+
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -31,3 +46,106 @@ async def test_a_site_that_falls_silent_is_an_alarm_until_it_is_heard_again(flee
     events = await fleet.until(("acked", "north/site/site_lost"), ("cleared", "north/site/site_lost"))
     assert {event.subject for event in events if ".alarm." in event.type} == {"_fleet/north/site/site_lost"}
     assert [event.room_no for event in events if event.room == "north"] == [*range(1, 2 + 3 + 1)]
+
+
+async def test_each_kind_of_trouble_has_an_alarm_of_its_own(fleet: Supervised) -> None:
+    """A stuck link, a block that differs, a dead letter, a lost service, a token that ends, an unanswered command."""
+    await fleet.site("north")
+    fleet.service("gateway", Expiry("token", "anna", wall_ms() + 29 * DAY_MS), Expiry("token", "ben", 1 << 52))
+    fleet.start("gateway", "history")
+    await fleet.until(("raised", "_site/anna/token_expiring"), ("raised", "_site/history/service_lost"))
+    await fleet.batch("north", Verdict.DIFFERENT)
+    await fleet.until(("raised", "north/blocks/block_differs"))
+    letter = DeadLetter("t", 0, 1, "north", "no block", "processor", wall_ms(), b"\xff")
+    place = fleet.centre.place(DEADLETTER, "north")
+    await fleet.centre.producer.send(place, b"north", encode_dead_letter(letter))
+    await fleet.command(What.ACK, "north/r1/gas1-h2/h2_alarm", "north", ident="c7", ttl_ms=500)
+    await fleet.silence("gateway")
+    await fleet.silence("north")
+    fleet.resume_stuck("north")
+    await fleet.until(("raised", "north/records/poison"))
+    await fleet.until(("raised", "_site/gateway/service_lost"))
+    events = await fleet.until(("raised", "north/link/link_lost"))
+    assert [event.reason for event in events if event.rule == "undelivered"] == [
+        "c7 ack north/r1/gas1-h2/h2_alarm by anna"
+    ]
+    raised = {event.subject for event in events if event.type.endswith("alarm.raised.v1")}
+    assert "_fleet/_site/ben/token_expiring" not in raised
+    assert "_fleet/north/site/site_lost" not in raised
+
+
+async def test_what_stands_behind_a_lost_site_is_grouped_under_it(fleet: Supervised) -> None:
+    """A certificate that ends is told; once the site is lost it is hidden under that, and told again after it."""
+    await fleet.site("north", certificate_ends_at_ms=wall_ms() + DAY_MS)
+    fleet.start()
+    await fleet.until(("raised", "north/certificate/certificate_expiring"))
+    await fleet.silence("north")
+    await fleet.until(("raised", "north/site/site_lost"), ("suppressed", "north/certificate/certificate_expiring"))
+    fleet.resume("north")
+    await fleet.until(("returned", "north/site/site_lost"), ("unsuppressed", "north/certificate/certificate_expiring"))
+
+
+async def test_a_sign_that_the_site_has_not_signed_does_not_keep_it_alive(fleet: Supervised) -> None:
+    """Whoever may write the topic cannot hide that a site is gone."""
+    await fleet.site("north")
+    fleet.start()
+    await fleet.until(("recorded", "_site/notify"))
+    await fleet.silence("north")
+    forging = asyncio.create_task(fleet.forge("north", SigningKey(bytes(32))))
+    await fleet.until(("raised", "north/site/site_lost"))
+    forging.cancel()
+    assert "record_unreadable" in fleet.told.names
+
+
+async def test_another_takes_over_and_the_processors_fold_derives_the_same(fleet: Supervised) -> None:
+    """The one that works loses its lease as if it had slept and writes nothing more; nothing is told twice or left out,
+    batches are signed, the links are one chain whose events the processor's fold derives again, byte for byte."""
+    await fleet.site("north")
+    fleet.start()
+    await fleet.until(("recorded", "_site/notify"))
+    fleet.start()
+    connection = await asyncpg.connect(fleet.url)
+    await connection.execute("UPDATE fleet.lease SET until = now() - interval '1 s'")
+    await fleet.until(("started", "north"))
+    await fleet.silence("north")
+    await fleet.until(("raised", "north/site/site_lost"))
+    await fleet.stop()
+    records = await fleet.records()
+    for record in records:
+        headers = dict(record.headers)
+        assert headers["ampward-key"].decode() == FLEET_KEY.id
+        FLEET_KEY.public.check(SIGNED + (record.value or b""), headers["ampward-signature"])
+    told = [event.id for event in await fleet.events()]
+    assert len(told) == len(set(told))
+    assert any(words.startswith("Fenced") for event, words in fleet.told.events if event == "term_ends")
+    blocks = [bytes(data) for (data,) in await connection.fetch("SELECT data FROM fleet.block ORDER BY last_seq")]
+    body = bytes(await connection.fetchval("SELECT plan FROM fleet.head"))
+    bodies = {
+        version: bytes(data) for version, data in await connection.fetch("SELECT version, body FROM fleet.ruleset")
+    }
+    await connection.close()
+    assert bodies[decision_version(body)] == body
+    fold = SiteFold(FLEET, bodies.get)
+    derived = [fold.take(decode_block(data, FLEET_KEY.public)) for data in blocks]
+    assert {(type(one), one.verdict) for one in derived if isinstance(one, Batch)} == {(Batch, Verdict.EQUAL)}
+    assert len(derived) == len(blocks)
+    assert sum(len(one.events) for one in derived if isinstance(one, Batch)) == len(told)
+
+
+async def test_the_same_command_twice_is_one_input(fleet: Supervised) -> None:
+    """And what is refused is answered with the reason."""
+    fleet.start("history")
+    await fleet.until(("raised", "_site/history/service_lost"))
+    subject = "_fleet/_site/history/service_lost"
+    await fleet.command(What.RESET, subject, ident="r1")
+    await fleet.command(What.ACK, subject, ident="a1")
+    await fleet.command(What.ACK, subject, ident="a1")
+    await fleet.until(("rejected", "_site/history/service_lost"), ("acked", "_site/history/service_lost"))
+    async with asyncio.timeout(PATIENCE_S):
+        while len(answers := await fleet.answers()) < 2:
+            await asyncio.sleep(0.2)
+    assert [(one.id, one.accepted, one.reason) for one in answers[:2]] == [
+        ("r1", False, "condition-true"),
+        ("a1", True, ""),
+    ]
+    assert len([event for event in await fleet.events() if event.type.endswith("acked.v1")]) == 1
