@@ -4,7 +4,7 @@ import ast
 
 import services
 import shared
-from tests.architecture.source import ROOT, calls, imports, modules
+from tests.architecture.source import ROOT, calls, imports, modules, nodes
 
 HOMES: dict[str, tuple[str, ...]] = {
     "aiokafka": ("shared/log/kafka/",),
@@ -98,7 +98,7 @@ def test_only_the_actuator_is_handed_a_writer() -> None:
     found = [
         f"{name}:{node.lineno} names Writer"
         for name, tree in modules("shared", "services")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ImportFrom)
         and node.module == "shared.fieldbus.port"
         and any(alias.name == "Writer" for alias in node.names)

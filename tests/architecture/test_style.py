@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.architecture.source import ROOMS, ROOT, calls, files, imports, modules, name_of
+from tests.architecture.source import ROOMS, ROOT, calls, dotted, files, imports, modules, name_of, nodes, text_of
 
 LINES_MAX = 450
 FUNCTION_LINES_MAX = 70
@@ -70,7 +70,7 @@ def test_the_core_has_no_floats() -> None:
     found = [
         f"{name}:{node.lineno} {ast.unparse(node)[:60]}; instead: round_div of shared.domain.units"
         for name, tree in modules("shared/domain")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if (isinstance(node, ast.Constant) and isinstance(node.value, float))
         or (isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div))
     ]
@@ -87,7 +87,7 @@ def test_no_handler_swallows_everything() -> None:
     found = [
         f"{name}:{node.lineno}; instead: name the error, or log it with its reason"
         for name, tree in modules()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ExceptHandler) and is_silent(node)
     ]
     assert not found, "\n".join(found)
@@ -97,7 +97,7 @@ def test_no_async_function_blocks_its_loop() -> None:
     """time.sleep in a coroutine stops every bus of the process; asyncio.sleep does not."""
 
     def blocking(tree: ast.Module) -> Iterator[int]:
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.AsyncFunctionDef):
                 yield from (
                     c.lineno
@@ -114,7 +114,7 @@ def test_domain_data_is_frozen_and_slotted() -> None:
     found = [
         f"{name}:{node.lineno} {node.name}"
         for name, tree in modules("shared/domain", "shared/devices", "shared/fieldbus/port.py", "shared/log")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ClassDef) and name != "shared/domain/state.py"
         for decorator in map(ast.unparse, node.decorator_list)
         if decorator.startswith("dataclass") and not ("frozen=True" in decorator and "slots=True" in decorator)
@@ -131,21 +131,21 @@ def test_every_module_says_what_it_is() -> None:
 def _called(node: ast.AST) -> set[str]:
     """Last names of everything that is called inside."""
     calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
-    return {ast.unparse(call.func).rpartition(".")[2] for call in calls}
+    return {dotted(call.func).rpartition(".")[2] for call in calls}
 
 
 def _asserting() -> set[str]:
     """Names of the tests' functions that can fail a test: by an assertion, or by calling one that has one."""
     functions = [
-        node
+        (node, _called(node))
         for _, tree in modules("tests")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     names = {"raises", "check_call"}
-    names |= {f.name for f in functions if any(isinstance(inner, ast.Assert) for inner in ast.walk(f))}
+    names |= {f.name for f, _ in functions if any(isinstance(inner, ast.Assert) for inner in ast.walk(f))}
     for _ in range(3):
-        names |= {f.name for f in functions if _called(f) & names}
+        names |= {f.name for f, called in functions if called & names}
     return names
 
 
@@ -154,7 +154,7 @@ def test_every_test_says_in_a_sentence_what_holds() -> None:
     asserting = _asserting()
     found = []
     for name, tree in modules("tests"):
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 sentence = (ast.get_docstring(node) or "").strip()
                 if not sentence or sentence[-1] not in ".:!?)":
@@ -166,12 +166,12 @@ def test_every_test_says_in_a_sentence_what_holds() -> None:
 
 def test_modules_and_functions_fit_a_reader() -> None:
     """A module has at most 450 lines, a function at most 70."""
-    sizes = [(name_of(path), path.read_text(encoding="utf-8").count("\n")) for path in files(*ROOMS, suffix=".py")]
+    sizes = [(name_of(path), text_of(path).count("\n")) for path in files(*ROOMS, suffix=".py")]
     found = [f"{name}: {lines} lines" for name, lines in sizes if lines > LINES_MAX]
     found += [
         f"{name}:{node.lineno} {node.name}: {length} lines"
         for name, tree in modules()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES_MAX
     ]
@@ -191,7 +191,7 @@ def test_no_time_is_asserted_in_tests() -> None:
         f"{name}:{node.lineno} {ast.unparse(node)[:80]}"
         for name, tree in modules("tests")
         if not name.startswith(("tests/bench/", "tests/soak/"))
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Assert) and any(clock in ast.unparse(node.test) for clock in clocks)
     ]
     assert not found, "\n".join(found)

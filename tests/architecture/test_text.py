@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.source import ROOT, files, name_of
+from tests.architecture.source import ROOT, files, name_of, text_of
 
 _HOSTS = ("pypi org", "pythonhosted org", "npmjs org", "npmjs com", "maven org", "crates io", "golang org")
 REGISTRY = re.compile("|".join(re.escape(host.replace(" ", ".")) for host in _HOSTS), re.IGNORECASE)
@@ -17,13 +17,14 @@ _TEXT = {"", *[".py", ".md", ".toml", ".lock", ".yaml", ".yml", ".json", ".csv",
 def _texts() -> Iterator[tuple[Path, str]]:
     for path in files():
         if path.suffix in _TEXT:
-            yield path, path.read_text(encoding="utf-8", errors="replace")
+            yield path, text_of(path)
 
 
 def _found(pattern: re.Pattern[str]) -> list[str]:
     return [
         f"{name_of(path)}:{number}: {line.strip()[:100]}"
         for path, text in _texts()
+        if pattern.search(text)
         for number, line in enumerate(text.splitlines(), 1)
         if pattern.search(line)
     ]
