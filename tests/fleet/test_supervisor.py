@@ -1,7 +1,10 @@
 """The fleet's supervision on a real Kafka and PostgreSQL: what is silent, wrong or ends is an alarm of _fleet."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -149,3 +152,25 @@ async def test_the_same_command_twice_is_one_input(fleet: Supervised) -> None:
         ("a1", True, ""),
     ]
     assert len([event for event in await fleet.events() if event.type.endswith("acked.v1")]) == 1
+
+
+async def test_a_lost_site_reaches_a_person_through_the_centres_notifier(fleet: Supervised, tmp_path: Path) -> None:
+    """The notifier takes _fleet for a site like any other, and nobody but it tells of _fleet."""
+    await fleet.site("north")
+    fleet.start()
+    await fleet.until(("recorded", "_site/notify"))
+    centre = fleet.centre
+    words = [centre.broker.bootstrap, centre.prefix, str(centre.partitions), fleet.url, str(tmp_path)]
+    notifier = subprocess.Popen([sys.executable, "-m", "tests.fleet.notifier_process", *words])
+    try:
+        await fleet.silence("north")
+        async with asyncio.timeout(PATIENCE_S):
+            while not (tmp_path / "arrived").exists():
+                await asyncio.sleep(0.1)
+    finally:
+        notifier.kill()
+        notifier.wait()
+    (line,) = (tmp_path / "arrived").read_text().splitlines()
+    assert "ALARM" in line
+    assert "Site lost" in line
+    assert "north" in line
