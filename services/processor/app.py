@@ -51,8 +51,10 @@ TAKE_S: Final = 0.02
 BUFFER: Final = 64
 """Blocks that Faust holds ahead: 16 MiB of ordinary ones."""
 FETCH_BYTES: Final = 4 << 20
-SESSION_S: Final = 10.0
-HEARTBEAT_S: Final = 3.0
+SESSION_S: Final = 6.0
+HEARTBEAT_S: Final = 1.0
+"""A killed worker's sites go on after a session (brokers allow no shorter one by default), a heartbeat and the reading
+of states: within 15 s. A worker that only slept so long comes back to what is another's, and can but repeat."""
 REQUEST_S: Final = 30.0
 HAND_OVER_S: Final = 6.0
 TEND_S: Final = 0.5

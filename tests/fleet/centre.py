@@ -66,6 +66,11 @@ class Processor:
         self._process.terminate()
         return self.wait()
 
+    def leave(self) -> None:
+        """TERM, without waiting."""
+        self.is_wanted_dead = True
+        self._process.terminate()
+
     def wait(self) -> int:
         code = self._process.wait(60)
         self._listener.join(10)
@@ -105,8 +110,7 @@ class Centre:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         for processor in self.processors:
-            if processor.is_running():
-                processor.kill()
+            (processor.kill if processor.is_running() else processor.wait)()
         await self.producer.close()
 
     def place(self, topic: Topic, site: str) -> Place:

@@ -55,25 +55,27 @@ async def _live(broker: KafkaBroker, seed: int, outcome: Outcome) -> None:
         centre.start()
         centre.start()
         following = asyncio.create_task(told.follow(within_s=FEED_S * 4 + SETTLE_S))
-        feeding = [asyncio.create_task(_feed(centre, site, made, draw.random())) for site, made in blocks.items()]
+        feeding = [
+            asyncio.create_task(feed(centre, site, made, draw.random(), FEED_S)) for site, made in blocks.items()
+        ]
         done = [await _act(centre, draw) for _ in range(ACTIONS)]
         await asyncio.gather(*feeding)
         try:
             await following
-            states = await _last_states(centre, blocks)
+            states = await last_states(centre, blocks)
         except TimeoutError as fault:
             outcome.faults.append(f"seed {seed}: {fault} after {done}")
             states = {}
-        _compare(seed, told, logs, states, outcome)
+        compare(seed, told, logs, states, outcome)
         events = {event for processor in centre.processors for event in processor.events()}
         if events & FORBIDDEN:
             outcome.faults.append(f"seed {seed}: a worker told {sorted(events & FORBIDDEN)} after {done}")
 
 
-async def _feed(centre: Centre, site: str, blocks: list[Block], luck: float) -> None:
+async def feed(centre: Centre, site: str, blocks: list[Block], luck: float, lasts_s: float) -> None:
     """Sends a site's blocks in order, as an uplink does: acknowledged before the next, some of them twice."""
     draw = random.Random(luck)
-    pause = FEED_S / len(blocks)
+    pause = lasts_s / len(blocks)
     for number, block in enumerate(blocks):
         await centre.send(site, [block])
         if draw.random() < 0.1:
@@ -113,7 +115,7 @@ async def _act(centre: Centre, draw: random.Random) -> str:
     return deed
 
 
-async def _last_states(centre: Centre, blocks: dict[str, list[Block]]) -> dict[str, SiteState]:
+async def last_states(centre: Centre, blocks: dict[str, list[Block]]) -> dict[str, SiteState]:
     """The newest state of each site, once all stand at their last block."""
     newest: dict[str, tuple[tuple[int, int], bytes]] = {}
     heads = {site: made[-1].last_seq for site, made in blocks.items()}
@@ -126,7 +128,8 @@ async def _last_states(centre: Centre, blocks: dict[str, list[Block]]) -> dict[s
     return {site: decode_site_state(data) for site, (_, data) in newest.items()}
 
 
-def _compare(seed: int, told: Told, logs: dict[str, MemoryLog], states: dict[str, SiteState], outcome: Outcome) -> None:
+def compare(seed: int, told: Told, logs: dict[str, MemoryLog], states: dict[str, SiteState], outcome: Outcome) -> None:
+    """Every event once, in order, with the site's bytes; the last states are those of the undisturbed fold."""
     found = told.by_site()
     for site, events in told.expected.items():
         outcome.lost += len(set(events) - set(found.get(site, [])))

@@ -54,12 +54,28 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("G12", "sends or writes during replay: none", "tests.soak.g12_replay", few=1, full=50, batch=5),
     Goal(
+        "G13",
+        "core, site runner and Faust app: equal bytes on a million inputs of a thousand rooms",
+        "tests.soak.g13_runners",
+        few=2,
+        full=1000,
+        batch=50,
+    ),
+    Goal(
         "G13-fleet",
         "workers and broker killed, paused, bounced: the fleet's events are the sites'",
         "tests.soak.g13_fleet",
         few=1,
         full=20,
         batch=1,
+    ),
+    Goal(
+        "G13-storm",
+        "a rebalance every 15 s and a storm of ten: the fleet's events are the sites'",
+        "tests.soak.g13_storm",
+        few=1,
+        full=40,
+        batch=20,
     ),
     Goal(
         "G14",

@@ -22,7 +22,7 @@ from shared.bus.registry import EVENTS, Shape, Topic
 from shared.log.kafka.topics import set_up
 from shared.wire.batches import decode_batch
 from tests.bench.__main__ import machine
-from tests.bench.fleet import load, usual
+from tests.bench.fleet import load, sites, takeover, usual
 from tests.bench.rooms import KINDS
 from tests.bench.site import MODULES
 from tests.fleet.centre import Centre
@@ -37,6 +37,9 @@ PARTITIONS = 4
 BUSY, CALM = 0.04, 0.001
 WITHIN_S = 600
 CORES = 2
+TAKEOVER_S, HAND_OVER_S = 15.0, 5.0
+FLAT = 1.5
+"""A reading costs at most so many times what it costs with one site."""
 
 
 def say(text: str) -> None:
@@ -113,12 +116,13 @@ async def measure(broker: KafkaBroker, frames: int) -> dict[str, float]:
     lost, doubled = await usual.miscounted(broker)
     say(f"  Faust the usual way, {usual.KILLS} kills: {lost} readings never counted, {doubled} counted twice")
     figures["faust_usual_lost"], figures["faust_usual_doubled"] = lost, doubled
-    return figures
+    return figures | sites.measure() | await takeover.measure(broker)
 
 
 def judged(figures: dict[str, float]) -> list[dict[str, object]]:
     """Ours against what it should be: twice Streams on JSON, half of it on blocks, a hundred times Faust's usual way;
-    when all is calm, ahead of Streams on blocks."""
+    when all is calm, ahead of Streams on blocks. Take-over, hand-over and the cost a reading have limits of their own.
+    """
     busy = max(
         2 * figures["kstreams_readings_per_s"],
         figures["kstreams_blocks_readings_per_s"] / 2,
@@ -128,10 +132,21 @@ def judged(figures: dict[str, float]) -> list[dict[str, object]]:
         "processor_readings_per_s": busy,
         "processor_readings_per_s_calm": figures["kstreams_blocks_readings_per_s_calm"],
     }
-    return [
+    least = [
         {"name": name, "value": figures[name], "unit": "readings/s", "target": target, "holds": figures[name] >= target}
         for name, target in targets.items()
     ]
+    most = [
+        {"name": name, "value": figures[name], "unit": "s", "target": target, "holds": figures[name] <= target}
+        for name, target in (("processor_takeover_s", TAKEOVER_S), ("processor_hand_over_s", HAND_OVER_S))
+    ]
+    one = figures[f"processor_ns_a_reading_{sites.COUNTS[0]}_sites"]
+    flat = [
+        {"name": name, "value": value, "unit": "ns", "target": FLAT * one, "holds": value <= FLAT * one}
+        for name, value in figures.items()
+        if name.startswith("processor_ns_a_reading")
+    ]
+    return least + most + flat
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import orjson
 from services.processor.runner import Runner
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place
+from shared.log.memory import MemoryLog
 from shared.log.store import MemoryStore
 from shared.runtime.clocks import ManualClock
 from shared.wire.blocks import encode_block
@@ -33,16 +34,16 @@ def site_names() -> list[str]:
     return [f"site-{n}" for n in range(SITES)]
 
 
-def _log(count: int, changing: float) -> MemoryStore:
-    """What the site's own runner makes of the frames."""
+def recorded_log(count: int, changing: float, group: int = GROUP) -> MemoryLog:
+    """What the site's own runner makes of the frames; ``group`` of them are a commit."""
     store, clock = MemoryStore(), ManualClock()
     runner = Runner(store, decision(MODULES), clock, new_id=lambda: "l" * 32)
     runner.open("bench")
     given = frames(MODULES, count, changing=changing)
-    for at in range(0, count, GROUP):
+    for at in range(0, count, group):
         clock.advance(50)
-        runner.commit(given[at : at + GROUP])
-    return store
+        runner.commit(given[at : at + group])
+    return store.log
 
 
 def _cut(links: list[Link]) -> Iterator[list[Link]]:
@@ -58,14 +59,14 @@ def _cut(links: list[Link]) -> Iterator[list[Link]]:
 
 async def fill_centre(centre: Centre, count: int, changing: float) -> int:
     """Our blocks of all sites, in turns, registered and with their rule set; how many frames there are."""
-    log = _log(count, changing).log
+    log = recorded_log(count, changing)
     names = list(log.log_ids())
     parts = list(_cut(list(links_of(log))))
     await centre.register(*site_names())
     await centre.rules(bodies(log))
     for part in parts:
         for site in site_names():
-            await centre.send(site, [encode_block(block_from(part, site=site, names=names), KEY)])
+            await centre.send(site, [encode_block(block_from(part, site=site, names=names), KEY, pack=True)])
     return count * SITES
 
 
