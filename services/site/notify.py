@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from services.notifier.outside import Beating
     from services.notifier.post import Counter
     from services.notifier.service import Notifier
+    from shared.runtime.metrics import Ages
 
 AGAIN_S = 5.0
 SHOWN_WAIT_S = 5.0
@@ -233,6 +234,10 @@ class Telling:
     def attempts(self) -> Mapping[tuple[str, str], int]:
         """By channel and result; empty before somebody is to be told."""
         return dict(self._counts.attempts) if self._counts is not None else {}
+
+    def ages(self) -> "Mapping[str, Ages]":
+        """By channel, how long messages took from the frame."""
+        return dict(self._counts.ages) if self._counts is not None else {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``."""

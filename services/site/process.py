@@ -29,8 +29,10 @@ from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
 from services.site.log_time import LogTime
 from services.site.loss_mark import LossMark
+from services.site.measured import measured
 from services.site.notify import SiteNews, Telling
 from services.site.past import SitePast, batteries
+from services.site.pushes import Pushes
 from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
@@ -42,7 +44,7 @@ from shared.domain.errors import LogNewer
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import ReportKind
 from shared.log.store import SqliteStore
-from shared.runtime import places
+from shared.runtime import places, uplink_stand
 from shared.runtime.clocks import SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
@@ -134,6 +136,10 @@ class Process:
             source=self._options.source, data=self._data, service=service, link=self._link, plan=self.plan,
             adopted=self._on_new_plan, ended=self._signals.ended,
         )  # fmt: skip
+        self._pushes = Pushes(
+            self._options.source, self._data, dict(os.environ), self._reloader.check_instead, self._reloader.reload,
+            lambda kind, part, detail, on: service.report(kind, part, detail, on=on),
+        )  # fmt: skip
         self._night = NightlyReplay(self._data, self._now())
         self._clean_up.callback(self._night.end)
         stored = runner.position(token_watch.POSITION)
@@ -181,6 +187,7 @@ class Process:
                 agreed = guard.boot
                 self._reloader.agree_with_guard()
             self._tokens.look()
+            self._pushes.look()
             if monotonic() - looked_at >= LOOK_S:
                 looked_at = monotonic()
                 self._night.look(self._now(), self._service)
@@ -201,6 +208,7 @@ class Process:
             mqtt=lambda: self._faces.mqtt_state,
             version=version("ampward"),
             attempts=lambda: telling.attempts(),
+            measured=lambda: measured(self.plan.uplink, uplink_stand.read(self._data, self._clock), telling.ages()),
             messages=lambda: telling.notes(),
         )
         outside = Outside(

@@ -34,7 +34,7 @@ from shared.devices.plan import SitePlan
 from shared.domain.events import About
 from shared.domain.inputs import Command
 from shared.log.port import Cursor
-from shared.runtime.metrics import MetricValues
+from shared.runtime.metrics import MetricValues, Sample
 
 ANSWER_WAIT_S = 5.0
 UPKEEP_S = 1.0
@@ -65,6 +65,8 @@ class Parts:
     version: str
     attempts: Callable[[], Mapping[tuple[str, str], int]] = dict
     """Of the notifier, by channel and result."""
+    measured: Callable[[], tuple[Sample, ...]] = tuple
+    """What else is measured: ages of deliveries, the uplink."""
     messages: Callable[[], tuple[str, ...]] = tuple
     """What became of the last message by each channel, and of the heartbeat, in words."""
 
@@ -144,6 +146,7 @@ class SiteViews:
             log_head_sequence=shown.head_seq,
             frame_age_s=counts.frame_age_s(device.id for device in self._parts.plan().decision.devices),
             notify_attempts=self._parts.attempts(),
+            more=self._parts.measured(),
         )
 
     def head(self) -> Cursor | None:

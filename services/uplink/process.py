@@ -13,6 +13,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from services.uplink.budget import Budget
+from services.uplink.files import Files
 from services.uplink.identity import read_identity
 from services.uplink.lane import LABELS, Lane
 from services.uplink.live import LiveLane
@@ -22,6 +23,7 @@ from services.uplink.port import Centre
 from services.uplink.reading import Blocks
 from services.uplink.serving import Serving
 from services.uplink.site_door import SiteDoor
+from services.uplink.standing import Standing
 from shared.devices.plan import SitePlan, UplinkPlan
 from shared.domain.errors import Busy, ConfigError, WireError
 from shared.runtime import notify_lease, places
@@ -73,7 +75,7 @@ class Process:
     async def _serve(self, plan: SitePlan) -> None:
         """Until the plan of the uplink is another one."""
         try:
-            serving = self._serving(plan.decision.site, plan.uplink)
+            serving, standing = self._serving(plan.decision.site, plan.uplink)
         except ConfigError as fault:
             if self._changes.changed("identity", str(fault)):
                 logger().error("uplink_has_no_identity", why=str(fault))
@@ -83,16 +85,18 @@ class Process:
         logger().info("uplink_begins", site=plan.decision.site, kafka=plan.uplink.kafka)
         settle()
         stop = asyncio.Event()
-        running = asyncio.create_task(serving.run(stop))
+        running, telling = asyncio.create_task(serving.run(stop)), asyncio.create_task(standing.run())
         while not running.done() and not self._signals.ended.is_set():
             await asyncio.wait([running], timeout=LOOK_S)
             found = self._look()
             if found is None or found.uplink != plan.uplink:
                 break
         stop.set()
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await running
 
-    def _serving(self, site: str, plan: UplinkPlan) -> Serving:
+    def _serving(self, site: str, plan: UplinkPlan) -> tuple[Serving, Standing]:
         """Raises ConfigError."""
         folder = Path(plan.identity)
         identity = read_identity(folder, site)
@@ -102,7 +106,8 @@ class Process:
         blocks = Blocks(self._directory, site, identity.key)
         lane = Lane(blocks, keeper, budget, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
         live = LiveLane(self._directory, site, identity.key, budget, door, self._clock)
-        orders = Orders(site, lane, live, door, self._clock, step=self._step, lease=self._hold)
+        files = Files(self._directory, folder)
+        orders = Orders(site, lane, live, door, self._clock, step=self._step, lease=self._hold, files=files.take)
 
         async def connect(done_order: int) -> Centre:
             found = read_identity(folder, site)
@@ -113,7 +118,8 @@ class Process:
                 raise ConfigError(f"{fault}: this installation lacks what the fleet needs (ampward[fleet])") from fault
             return KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
 
-        return Serving(lane, live, orders, connect, chance=SystemRandom())
+        serving = Serving(lane, live, orders, connect, chance=SystemRandom())
+        return serving, Standing(self._directory, self._clock, lambda: lane.place, lambda: serving.is_up)
 
     def _hold(self, lease: NotifyLease) -> None:
         with suppress(OSError, Busy):

@@ -33,6 +33,7 @@ class Serving:
         self._orders = orders
         self._connect = connect
         self._chance = chance
+        self.is_up = False
         self._changes = Changes()
         self._log = logger()
 
@@ -58,6 +59,7 @@ class Serving:
         except (CentreLost, ConfigError) as fault:
             return str(fault)
         self._changes.changed("link", "")
+        self.is_up = True
         why = ""
         try:
             async with asyncio.TaskGroup() as group:
@@ -70,6 +72,7 @@ class Serving:
         except* AmpwardError as faults:
             why = str(faults.exceptions[0])
         finally:
+            self.is_up = False
             await centre.close()
         return why
 

@@ -244,6 +244,13 @@ class SqliteReader:
             last = at.execute("SELECT max(last_seq) FROM rows").fetchone()[0]
         return 0 if last is None else int(last)
 
+    def bytes_an_input(self) -> float:
+        """What an input and its events take, by the newest hundred rows; 0 without any."""
+        newest = "SELECT count, length(data) AS size FROM rows ORDER BY last_seq DESC LIMIT 100"
+        with self._moment() as at:
+            size, count = at.execute(f"SELECT sum(size), sum(count) FROM ({newest})").fetchone()
+        return size / count if count else 0.0
+
     def hash_before(self, site_seq: int) -> bytes:
         """Head of the chain before the row that begins with ``site_seq``, whatever numbers are missing before it."""
         with self._moment() as at:

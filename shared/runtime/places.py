@@ -30,7 +30,9 @@ NOTIFY_LEASE = "notify-lease.json"
 """In memory only: who tells people at the moment, the uplink's word for the site's process."""
 UNDURABLE_EVENTS = "undurable.events"
 """In memory only: what the site decides while its disk takes nothing, for the uplink."""
-IN_MEMORY = (NOTIFY_LEASE, UNDURABLE_EVENTS)
+UPLINK_STAND = "uplink-stand.json"
+"""In memory only: how the uplink stands, for `ampward status` and metrics."""
+IN_MEMORY = (NOTIFY_LEASE, UNDURABLE_EVENTS, UPLINK_STAND)
 TEXT_LOG = "ampward.log"
 
 _SOCKET_PATH_MAX = 107

@@ -1,7 +1,8 @@
 """A service of the centre waits for its servers: a broker, its topics, PostgreSQL, in whatever order they come.
 
 Containers and units start everything at once. What is not there yet is waited for as long as it takes and said once a
-minute, and by the service's health port, where it is alive and not ready; what is there and wrong, such as a topic of other settings, is the service's own to judge at its start.
+minute, and by the service's health port, where it is alive and not ready; what is there and wrong, such as a topic of
+other settings, is the service's own to judge at its start.
 """
 
 import asyncio
