@@ -22,7 +22,7 @@ from shared.bus.registry import EVENTS, Shape, Topic
 from shared.log.kafka.topics import set_up
 from shared.wire.batches import decode_batch
 from tests.bench.__main__ import machine
-from tests.bench.fleet import load, sites, takeover, usual
+from tests.bench.fleet import load, sites, stream, takeover, usual
 from tests.bench.rooms import KINDS
 from tests.bench.site import MODULES
 from tests.fleet.centre import Centre
@@ -36,6 +36,8 @@ FRAMES = 500
 PARTITIONS = 4
 BUSY, CALM = 0.04, 0.001
 WITHIN_S = 600
+STREAM_MS = 250.0
+"""From a frame at a site to its alarm on an operator's stream."""
 CORES = 2
 TAKEOVER_S, HAND_OVER_S = 15.0, 5.0
 FLAT = 1.5
@@ -116,7 +118,7 @@ async def measure(broker: KafkaBroker, frames: int) -> dict[str, float]:
     lost, doubled = await usual.miscounted(broker)
     say(f"  Faust the usual way, {usual.KILLS} kills: {lost} readings never counted, {doubled} counted twice")
     figures["faust_usual_lost"], figures["faust_usual_doubled"] = lost, doubled
-    return figures | sites.measure() | await takeover.measure(broker)
+    return figures | sites.measure() | await takeover.measure(broker) | await stream.measure(broker, say)
 
 
 def judged(figures: dict[str, float]) -> list[dict[str, object]]:
@@ -137,8 +139,12 @@ def judged(figures: dict[str, float]) -> list[dict[str, object]]:
         for name, target in targets.items()
     ]
     most = [
-        {"name": name, "value": figures[name], "unit": "s", "target": target, "holds": figures[name] <= target}
-        for name, target in (("processor_takeover_s", TAKEOVER_S), ("processor_hand_over_s", HAND_OVER_S))
+        {"name": name, "value": figures[name], "unit": unit, "target": target, "holds": figures[name] <= target}
+        for name, unit, target in (
+            ("processor_takeover_s", "s", TAKEOVER_S),
+            ("processor_hand_over_s", "s", HAND_OVER_S),
+            ("stream_latency_ms_p99", "ms", STREAM_MS),
+        )
     ]
     one = figures[f"processor_ns_a_reading_{sites.COUNTS[0]}_sites"]
     flat = [
@@ -160,7 +166,7 @@ def main() -> int:
     peers = [
         {"name": name, "value": value, "unit": "readings/s" if name.endswith(("_per_s", "_calm")) else "readings"}
         for name, value in figures.items()
-        if not name.startswith("processor")
+        if not name.startswith(("processor", "stream"))
     ]
     for suffix in ("", "_calm"):
         ours_, json_, block = (
@@ -168,6 +174,8 @@ def main() -> int:
         )
         print(f"processor{suffix:6} {ours_:12,.0f} readings/s: {ours_ / json_:.2f} of Kafka Streams on JSON frames")
         print(f"{'':34}{ours_ / block:.2f} of Kafka Streams on blocks")
+    print(f"frame to operator's stream: p50 {figures['stream_latency_ms_p50']:.0f} ms, "
+          f"p99 {figures['stream_latency_ms_p99']:.0f} ms at {stream.RATE} frames/s")  # fmt: skip
     for row in results:
         print(f"{row['name']:32} {'holds' if row['holds'] else 'DOES NOT HOLD'}")
     if frames == FRAMES:

@@ -1,0 +1,59 @@
+"""A site for measuring, without a field bus: the real log and core, with frames handed in at a rate.
+
+    python -m tests.bench.fleet.site_at FOLDER SITE RATE SECONDS CHANGING
+
+The wall clock at which a frame is handed to the log's writer stands in it as its time of sampling. Prints ``ready`` and
+begins at a line on standard input; ends when all is committed.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic, sleep, time_ns
+
+from services.processor.runner import Runner
+from services.site.writer import Item, Writer
+from shared.devices.plan import DecisionPlan
+from shared.log.store import SqliteStore
+from shared.runtime.clocks import SystemClock
+from shared.runtime.garbage import settle
+from shared.wire.plans import decode_decision, encode_decision
+from tests.bench.site import MODULES, decision, frames
+
+END_S = 60.0
+
+
+def plan_of(site: str) -> DecisionPlan:
+    """The plan of the site's benchmark under another name."""
+    body = encode_decision(decision(MODULES))
+    made = decode_decision(body.replace(b'"bench/', f'"{site}/'.encode()).replace(b'"bench"', f'"{site}"'.encode()))
+    return replace(made, site=site)
+
+
+def main(folder: Path, site: str, rate: float, seconds: float, changing: float) -> None:
+    given = frames(MODULES, int(rate * seconds), changing=changing)
+    runner = Runner(SqliteStore(folder), plan_of(site), SystemClock())
+    runner.open("bench")
+
+    def commit(_items: list[Item]) -> None:
+        runner.commit()
+
+    def idle() -> None:
+        runner.tick()
+
+    writer = Writer(lambda item: runner.offer((item.body,)), commit, idle)
+    writer.start()
+    settle()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began = monotonic()
+    for number, frame in enumerate(given):
+        sleep(max(0.0, began + number / rate - monotonic()))
+        writer.put(Item(frame._replace(sampled_at_ms=time_ns() // 1_000_000)))
+    writer.end(END_S)
+    runner.close()
+    print(f"{len(given) / (monotonic() - began):.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], *map(float, sys.argv[3:6]))

@@ -1,0 +1,29 @@
+"""A gateway of the fleet in a process of its own.
+
+    python -m tests.fleet.gateway_process BOOTSTRAP PREFIX PARTITIONS TOKEN
+
+Prints its address when it answers; TERM ends it in order.
+"""
+
+import asyncio
+import signal
+import sys
+
+from services.gateway.centre.service import GatewayPlan, serving
+from shared.bus.registry import Shape
+from shared.log.kafka.access import Access
+from shared.log.kafka.records import silent
+
+
+async def main(bootstrap: str, prefix: str, partitions: int, token: str) -> None:
+    """Until TERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    plan = GatewayPlan(Access(bootstrap), Shape(partitions=partitions), token, "127.0.0.1:0", prefix)
+    async with serving(plan, silent) as served:
+        print(served.address, flush=True)
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
