@@ -15,6 +15,7 @@ import pytest
 from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
 from tests.testkit.process import Running, descendants, is_alive, wait_for
+from tests.testkit.prometheus import prometheus, rules, shown, watched
 
 ROOT = Path(__file__).parents[2]
 SITES = {"/north", "/south"}
@@ -69,7 +70,8 @@ async def answer(url_file: str) -> int:
 
 @pytest.mark.timeout(600)
 async def test_the_fleet_of_the_readme_shows_both_sites_in_one_stream(tmp_path: Path) -> None:
-    """Alarms of both sites, each event once; an ack at the centre is the site's; people are told. What dies comes back,
+    """Alarms of both sites, each event once; an ack at the centre is the site's; people are told; what a
+    real Prometheus gets of it leaves no expression of rules and dashboards empty. What dies comes back,
     a second start is refused, and Ctrl-C leaves nothing."""
     start, follow, ack = commands()
     here = checkout(tmp_path)
@@ -91,6 +93,8 @@ async def test_the_fleet_of_the_readme_shows_both_sites_in_one_stream(tmp_path: 
             assert len(ids) == len(set(ids))
         mail = folder / "messages.jsonl"
         wait_for(lambda: mail.exists() and "north/r1" in mail.read_text(), within_s=WITHIN_S, name="a message")
+        with prometheus(tmp_path / "prometheus", folder / "prometheus" / "targets.json") as asked:
+            asked.see({**rules("recording.yml", "record"), **watched(), **shown()})
 
         first = record()
         assert stat.S_IMODE((folder / "fleet.json").stat().st_mode) == 0o600

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.testkit.ports import free_port
-from tests.testkit.process import Running, wait_for
+from tests.testkit.process import Running, is_alive, wait_for
 
 INFRA = Path(__file__).parents[2] / "infra"
 SHIPPED = INFRA / "prometheus"
@@ -108,4 +108,4 @@ def prometheus(folder: Path, targets: Path) -> Iterator[Prometheus]:
         made = Prometheus(port)
         wait_for(made.is_ready, within_s=WITHIN_S, name="Prometheus")
         yield made
-        assert running.is_running
+        assert is_alive(running.pid), running.output
