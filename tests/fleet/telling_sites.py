@@ -89,6 +89,18 @@ class Heard:
     def last(self) -> str:
         return self.told[-1][0]
 
+    async def take(self, answer: httpx.Response, count: int = 0) -> None:
+        """Every event of a stream, until there are so many or it ends."""
+        cursor = ""
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                cursor = line[4:]
+            elif line.startswith("data: ") and cursor:
+                self.told.append((cursor, json.loads(line[6:])))
+                cursor = ""
+                if len(self.told) == count:
+                    return
+
 
 async def listen(client: httpx.AsyncClient, count: int = 0, **params: str) -> Heard:
     """Follows the stream until so many events came; 0 reads to the newest there is."""
@@ -97,15 +109,7 @@ async def listen(client: httpx.AsyncClient, count: int = 0, **params: str) -> He
         params["follow"] = "false"
     async with client.stream("GET", "/api/v1/events", params=params) as answer:
         answer.raise_for_status()
-        cursor = ""
-        async for line in answer.aiter_lines():
-            if line.startswith("id: "):
-                cursor = line[4:]
-            elif line.startswith("data: ") and cursor:
-                heard.told.append((cursor, json.loads(line[6:])))
-                cursor = ""
-                if len(heard.told) == count:
-                    break
+        await heard.take(answer, count)
     return heard
 
 
