@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.fleet.supervise_fold import Made
+from services.fleet.supervise_push import SCHEMA
 from shared.devices.plan import DecisionPlan
 from shared.domain.errors import AmpwardError
 from shared.log.chain import GENESIS
@@ -46,7 +47,7 @@ CREATE TABLE fleet.room (room text PRIMARY KEY, state bytea NOT NULL);
 CREATE TABLE fleet.place (topic text NOT NULL, partition integer NOT NULL, next bigint NOT NULL,
     PRIMARY KEY (topic, partition));
 """
-MIGRATIONS: Final = Migrations("fleet", (_FIRST,))
+MIGRATIONS: Final = Migrations("fleet", (_FIRST, SCHEMA))
 
 _TAKE = f"""
 UPDATE fleet.lease SET holder = $1, fence = fence + 1, until = now() + interval '{LIVES_S} s'
@@ -95,7 +96,7 @@ class FleetLog:
     """One term of one supervisor. ``name`` is one that no other process has or had."""
 
     def __init__(self, pool: Pool, name: str) -> None:
-        self._pool = pool
+        self.pool = pool
         self.name = name
         self.fence = 0
         self.was_clean = True
@@ -103,43 +104,41 @@ class FleetLog:
 
     async def take(self) -> bool:
         """Hold the lease; False while another holds it and lives."""
-        await self._pool.execute(_LET_GO, self.name)
-        self.was_clean = await self._pool.fetchval("SELECT holder FROM fleet.lease") == ""
-        self.fence = await self._pool.fetchval(_TAKE, self.name) or 0
+        await self.pool.execute(_LET_GO, self.name)
+        self.was_clean = await self.pool.fetchval("SELECT holder FROM fleet.lease") == ""
+        self.fence = await self.pool.fetchval(_TAKE, self.name) or 0
         return self.fence > 0
 
     async def sign(self) -> None:
         """Hold it on. Raises Fenced."""
-        if not await self._pool.fetchval(_SIGN, self.name, self.fence):
+        if not await self.pool.fetchval(_SIGN, self.name, self.fence):
             raise Fenced(f"the lease {self.fence} has ended")
 
     async def end(self) -> None:
         """Let it go at once."""
-        await self._pool.execute(
+        await self.pool.execute(
             "UPDATE fleet.lease SET holder = '' WHERE holder = $1 AND fence = $2", self.name, self.fence
         )
 
     async def found(self) -> Found:
         """Where the log stands."""
-        row = await self._pool.fetchrow("SELECT * FROM fleet.head")
+        row = await self.pool.fetchrow("SELECT * FROM fleet.head")
         if row is None:
             return Found()
-        rooms = {
-            str(room): bytes(state) for room, state in await self._pool.fetch("SELECT room, state FROM fleet.room")
-        }
+        rooms = {str(room): bytes(state) for room, state in await self.pool.fetch("SELECT room, state FROM fleet.room")}
         anchor = Anchor(row["tick_ms"], row["at_ms"], row["mono_ms"], row["boot"])
         plan = decode_decision(bytes(row["plan"]))
         return Found(row["log_id"], row["site_seq"], bytes(row["hash"]), anchor, plan, rooms)
 
     async def places(self) -> dict[tuple[str, int], int]:
         """How far each partition was read."""
-        rows = await self._pool.fetch("SELECT topic, partition, next FROM fleet.place")
+        rows = await self.pool.fetch("SELECT topic, partition, next FROM fleet.place")
         return {(str(topic), int(partition)): int(following) for topic, partition, following in rows}
 
     async def commit(self, made: Made, data: bytes, plan: DecisionPlan, anchor: Anchor, places: Places) -> None:
         """Durable on return. Raises Fenced, and what PostgreSQL raises: then nothing of it is there."""
         block = made.block
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             await self._check(connection)
             await connection.execute(
                 "INSERT INTO fleet.block (last_seq, log_id, at_ms, data, sent) VALUES ($1, $2, $3, $4, $5)",
@@ -161,24 +160,24 @@ class FleetLog:
 
     async def keep(self, places: Places) -> None:
         """Note how far Kafka was read without a link. Raises Fenced."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             await self._check(connection)
             await self._keep(connection, places)
 
     async def unsent(self) -> list[bytes]:
         """Blocks whose events Kafka may not have, oldest first."""
-        rows = await self._pool.fetch(
+        rows = await self.pool.fetch(
             "SELECT data FROM fleet.block WHERE NOT sent ORDER BY last_seq LIMIT $1", UNSENT_MAX
         )
         return [bytes(data) for (data,) in rows]
 
     async def sent(self, last_seq: int) -> None:
         """Kafka has everything up to there."""
-        await self._pool.execute("UPDATE fleet.block SET sent = true WHERE NOT sent AND last_seq <= $1", last_seq)
+        await self.pool.execute("UPDATE fleet.block SET sent = true WHERE NOT sent AND last_seq <= $1", last_seq)
 
     async def tidy(self, now_ms: int) -> None:
         """Old links go."""
-        await self._pool.execute("DELETE FROM fleet.block WHERE sent AND at_ms < $1", now_ms - KEPT_MS)
+        await self.pool.execute("DELETE FROM fleet.block WHERE sent AND at_ms < $1", now_ms - KEPT_MS)
 
     async def _check(self, connection: Pool) -> None:
         held = await connection.fetchval(

@@ -14,15 +14,19 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from services.fleet.supervise_plan import FLEET, ROOM, poison
+from services.fleet.supervise_push import Told, read_told
 from services.fleet.supervise_watch import Watch
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, LIVE, SIGNS, SITES
 from shared.domain.errors import BadSignature, WireError
+from shared.domain.events import Event
+from shared.domain.inputs import ReportKind
 from shared.log.kafka.access import Access
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
 from shared.runtime.clocks import Clock
 from shared.wire.batches import decode_batch
 from shared.wire.deadletters import decode_dead_letter
+from shared.wire.events import decode_event
 from shared.wire.live import decode_live
 from shared.wire.orders import CommandOrder, decode_order
 from shared.wire.registrations import Registration, decode_registration
@@ -33,10 +37,15 @@ LIVE_BACK_MS: Final = 1_200_000
 """Twice the time that a command may take: whether it was answered is known then."""
 SIGNS_BACK_MS: Final = 86_400_000
 """A service that gave no sign for a day is not one that was lost."""
+BAD_SIGNATURE: Final = "bad-signature"
+"""How a site's uplink answers a file that it does not take for the centre's."""
 TAKEN_S: Final = 30.0
 TAKEN_MAX: Final = 10_000
 """Ids of commands that are known again when they come twice."""
 LOOK_S: Final = 0.5
+_PUSHED: Final = ReportKind.PUSHED_FILE.value.encode()
+
+Places = Mapping[tuple[str, int], int]
 
 
 class Waiting(NamedTuple):
@@ -45,6 +54,10 @@ class Waiting(NamedTuple):
     order: CommandOrder
     until_ms: int
     """By the wall clock."""
+
+
+def _of(event: Event) -> tuple[str, str, str]:
+    return event.subject, event.state, event.reason
 
 
 class Ears:
@@ -64,7 +77,13 @@ class Ears:
         self._taken: dict[str, None] = {}
         self.places: dict[tuple[str, int], int] = {}
         """Where the log of _fleet goes on reading: moved with what was made of the records."""
-        self.commands: list[CommandOrder] = []
+        self.begun_at: Places = {}
+        self.commands: list[tuple[CommandOrder, Places]] = []
+        """With the place behind it."""
+        self.files: list[Told] = []
+        self.turned_away: list[tuple[str, str]] = []
+        self.partitions: dict[str, int] = {}
+        """Of each site."""
         self.waiting: dict[str, Waiting] = {}
         self.moved = asyncio.Event()
         """Something came that is to be told at once."""
@@ -86,6 +105,7 @@ class Ears:
         self._answered_from = {place: stored.get((place.topic, place.partition), ends[place]) for place in orders}
         self.places = {(place.topic, place.partition): starts[place] for place in lanes}
         self.places |= {(place.topic, place.partition): at for place, at in self._answered_from.items()}
+        self.begun_at = dict(self.places)
         # Keys before what they have signed.
         known = dict.fromkeys([*sites, *signs], BEGINNING)
         self._reader = Reader(self._access, known, "supervisor-known", tell=self._tell)
@@ -133,8 +153,15 @@ class Ears:
                     self._watch.live(live, now_ms)
                 for answer in live.answers:
                     self.waiting.pop(answer.id, None)
+                    if answer.reason == BAD_SIGNATURE:
+                        self.turned_away.append((answer.id, answer.text))
             case EVENTS.name:
-                self._watch.batch(decode_batch(value), now_ms)
+                batch = decode_batch(value)
+                self._watch.batch(batch, now_ms)
+                for event in map(decode_event, (data for data in batch.events if _PUSHED in data)):
+                    if event.rule == ReportKind.PUSHED_FILE and (told := read_told(*_of(event))) is not None:
+                        self.files.append(told)
+                        self.moved.set()
             case DEADLETTER.name:
                 self._bury(decode_dead_letter(value).key)
             case _:
@@ -143,6 +170,7 @@ class Ears:
     def _register(self, registration: Registration) -> None:
         if registration.site == FLEET:
             return
+        self.partitions[registration.site] = registration.partition
         keys = (read_public_key(text) for text in registration.keys)
         self._keys[registration.site] = {} if registration.ended else {key.id: key for key in keys}
         self._watch.register(registration, self._clock.monotonic_ms())
@@ -160,7 +188,8 @@ class Ears:
             self.waiting[order.id] = Waiting(order, order.sent_at_ms + order.ttl_ms)
         elif record.offset >= self._answered_from[record.place] and order.id not in self._taken:
             self._taken[order.id] = None
-            self.commands.append(order)
+            behind = {(record.place.topic, record.place.partition): record.offset + 1}
+            self.commands.append((order, behind))
             self.moved.set()
             if len(self._taken) > TAKEN_MAX:
                 del self._taken[next(iter(self._taken))]

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from services.fleet.supervise_plan import FLEET
-from shared.bus.registry import EVENTS, LIVE
+from services.fleet.supervise_push import TTL_MS, Wanted
+from shared.bus.registry import COMMANDS, EVENTS, LIVE
 from shared.domain.catalogue import guidance
 from shared.domain.core import AlarmView
 from shared.log.kafka.producer import Producer
@@ -21,6 +22,8 @@ from shared.wire import cloud
 from shared.wire.batches import EventsBatch, Verdict, encode_batch
 from shared.wire.blocks import Block
 from shared.wire.live import Live, LiveAlarm, LiveAnswer, encode_live, raw_events
+from shared.wire.orders import FileOrder, encode_order
+from shared.wire.pushes import sign_file
 from shared.wire.signing import SigningKey
 
 SIGNED: Final = b"ampward.events.v1\n"
@@ -114,6 +117,18 @@ class Teller:
                 )
             )
         self._known, self._sent_s = now, now_s
+
+    async def file(self, wanted: Wanted, partition: int) -> None:
+        """A signed order to a site to go by a file; returns when the broker has it."""
+        now_ms = self._clock.wall_ms()
+        order = FileOrder(
+            id=wanted.id, site=wanted.site, sent_at_ms=now_ms, ttl_ms=TTL_MS, name=wanted.name, number=wanted.number,
+            actor=wanted.actor, body=wanted.body,
+        )  # fmt: skip
+        headers = cloud.headers(cloud.ORDER, site=wanted.site, id=order.id, at_ms=now_ms)
+        place = Place(self._who.prefix + COMMANDS.name, partition)
+        value = encode_order(sign_file(order, self._who.key))
+        await self._producer.send(place, wanted.site.encode(), value, headers)
 
     async def _send(self, live: Live) -> None:
         self._count += 1

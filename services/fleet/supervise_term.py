@@ -19,6 +19,7 @@ from typing import Any, Final
 from services.fleet.supervise_fold import FleetFold, Made, Taken
 from services.fleet.supervise_log import SIGN_S, FleetLog, Found
 from services.fleet.supervise_plan import FLEET, ROOM, Fact, compile_fleet
+from services.fleet.supervise_push import Pushes
 from services.fleet.supervise_read import Ears
 from services.fleet.supervise_tell import Teller, Who
 from services.fleet.supervise_watch import Limits, Watch
@@ -40,6 +41,7 @@ KEEP_S: Final = 10.0
 """How often the places in Kafka are noted when nothing happens."""
 TIDY_S: Final = 86_400.0
 MOMENT_S: Final = 600.0
+SITES_S: Final = 5.0
 TELLER: Final = "notifier"
 """Who tells people of _fleet: the centre's notifier, always. As the notify lease names it."""
 ACTOR: Final = "centre:supervisor"
@@ -77,6 +79,9 @@ class Term:
         self._told: dict[Fact, float] = {}
         self._times: dict[str, float] = {}
         self._began_ms = clock.wall_ms()
+        self._done: dict[tuple[str, int], int] = {}
+        """How far Kafka was read and everything done that follows from it."""
+        self._pushes = Pushes(log.pool)
         self._words: Any = logger(part="supervisor")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -107,6 +112,7 @@ class Term:
             await self._teller.events(block)
             await self.log.sent(block.last_seq)
         await self._ears.begin(await self.log.places())
+        self._done = dict(self._ears.begun_at)
         await self._begin(await self.log.found())
         self._words.info("term_begins", fence=self.log.fence, sites=len(self._watch.watched().sites))
         hearing = asyncio.create_task(self._hear())
@@ -149,15 +155,35 @@ class Term:
     async def _look(self) -> None:
         """Once: what is to be said, and what was asked."""
         self._beat()
+        seen = dict(self._ears.places)
+        await self._push()
         bodies = [*self._new_rules(), *self._reports(), *self._undelivered()]
         if bodies:
             await self._append(bodies)
         await self._ticks()
         while self._ears.commands:
-            await self._decide(self._ears.commands.pop(0))
-        await self._now_and_then("keep", KEEP_S, lambda: self.log.keep(self._ears.places))
+            order, behind = self._ears.commands.pop(0)
+            self._done |= behind
+            await self._decide(order)
+        # Everything up to here has had its effect; what was heard meanwhile comes with the next look.
+        self._done = {place: max(at, self._done.get(place, 0)) for place, at in seen.items()}
+        await self._now_and_then("keep", KEEP_S, lambda: self.log.keep(self._done))
         await self._now_and_then("tidy", TIDY_S, lambda: self.log.tidy(self._clock.wall_ms()))
         await self._teller.live(self._fold.log_id, self._fold.site_seq, self._fold.alarms())
+
+    async def _push(self) -> None:
+        """What sites said of pushed files, then what is to be sent to them."""
+        while self._ears.files:
+            await self._pushes.told(self._ears.files.pop(0))
+        while self._ears.turned_away:
+            await self._pushes.turned_away(*self._ears.turned_away.pop(0))
+        await self._now_and_then("sites", SITES_S, lambda: self._pushes.know(sorted(self._watch.watched().sites)))
+        now_ms = self._clock.wall_ms()
+        for wanted in await self._pushes.due(now_ms):
+            if wanted.site in self._ears.partitions:
+                await self._teller.file(wanted, self._ears.partitions[wanted.site])
+                await self._pushes.sent(wanted, now_ms)
+        self._watch.drift(await self._pushes.drifting())
 
     def _new_rules(self) -> list[Taken]:
         plan = compile_fleet(self._watch.watched())
@@ -218,7 +244,7 @@ class Term:
         last: Minted = inputs[-1][0]
         anchor = Anchor(last.tick_ms, last.at_ms, now.mono_ms, now.boot)
         data = encode_block(made.block, self._setting.who.key, pack=True)
-        await self.log.commit(made, data, plan, anchor, self._ears.places)
+        await self.log.commit(made, data, plan, anchor, self._done)
         for event in made.events:
             self._words.info("told", type=event.type, subject=event.subject, state=event.state, reason=event.reason)
         if made.events:

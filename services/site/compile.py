@@ -4,7 +4,7 @@ The parent stays small because the checker's libraries end with this process. Af
 SitePlan) and DIR/guard.json ({hash, plan}) are replaced in one step each, guard's first; DIR/start.json says from
 which files they came and what the parent needs. After a bad one nothing is touched. Standard output is one JSON object
 {ok, faults: [lines], sources: {path: hash}}. ``--candidate`` writes site.next.json in place of all three: a reload that
-is not in force.
+is not in force. ``--instead PATH OTHER`` writes nothing: what would be if PATH had the content of OTHER.
 """
 
 import json
@@ -15,8 +15,16 @@ from pathlib import Path
 from services.site.adopt import CANDIDATE, adopt
 from services.site.start import file_hash
 from shared.runtime import places
+from shared.runtime.documents import reading_instead
 from shared.runtime.site_file import check_site
 from shared.wire.plans import encode_site
+
+
+def check_instead(source: Path, path: Path, other: Path) -> dict[str, object]:
+    """Check only, with the content of ``other`` in the place of ``path``; gives what is printed."""
+    with reading_instead(path, other):
+        checked = check_site(source, dict(os.environ))
+    return {"ok": checked.plan is not None, "faults": [str(fault) for fault in checked.faults]}
 
 
 def compile_site(source: Path, data: Path, *, candidate: bool = False) -> dict[str, object]:
@@ -35,7 +43,10 @@ def compile_site(source: Path, data: Path, *, candidate: bool = False) -> dict[s
 
 def main() -> int:
     source, data = Path(sys.argv[1]), Path(sys.argv[2])
-    answer = compile_site(source, data, candidate="--candidate" in sys.argv[3:])
+    if sys.argv[3:4] == ["--instead"]:
+        answer = check_instead(source, *map(Path, sys.argv[4:6]))
+    else:
+        answer = compile_site(source, data, candidate="--candidate" in sys.argv[3:])
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0 if answer["ok"] else 1
 

@@ -105,9 +105,13 @@ class Reloader:
     def _commit(self, decision: DecisionPlan, actor: str) -> None:
         self.service.change_rules(decision, actor).result()
 
-    def _check(self) -> dict[str, Any]:
+    def check_instead(self, path: Path, other: Path) -> dict[str, Any]:
+        """What the check would say if ``path`` had the content of ``other``."""
+        return self._check("--instead", str(path), str(other))
+
+    def _check(self, *words: str) -> dict[str, Any]:
         """In a process of its own; what it prints."""
-        command = python("services.site.compile", str(self.source), str(self.data), "--candidate")
+        command = python("services.site.compile", str(self.source), str(self.data), *(words or ("--candidate",)))
         environment = {**os.environ, PARENT: str(os.getpid())}
         end = monotonic() + CHECK_WAIT_S
         output = b""

@@ -4,6 +4,7 @@
 |---|---|
 | command | into the site's own door under its own id: one input, however often it comes; its answer goes up at once |
 | resend | to the lane of inputs |
+| file | its signature is looked at, then the site's process checks it and takes it in or not; its answer goes up |
 | notify_lease | held for the site's own process (shared.runtime.notify_lease); one that comes too late is nothing |
 | older than its time to live, by the fleet's clock | dropped, said in a structured line |
 | not readable, for another site, of a kind that this program does not know | the same |
@@ -23,7 +24,8 @@ from shared.domain.errors import WireError
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
-from shared.wire.orders import CommandOrder, NotifyLease, Resend, decode_order
+from shared.wire.live import LiveAnswer
+from shared.wire.orders import CommandOrder, FileOrder, NotifyLease, Resend, decode_order
 from shared.wire.orders import Order as Wanted
 
 AGAIN_S = 0.5
@@ -44,6 +46,7 @@ class Orders:
         *,
         step: Step = no_step,
         lease: Callable[[NotifyLease], object] = lambda _: None,
+        files: Callable[[FileOrder], LiveAnswer | None] = lambda _: None,
     ) -> None:
         self._site = site
         self._lane = lane
@@ -52,6 +55,7 @@ class Orders:
         self._clock = clock
         self._step = step
         self._lease = lease
+        self._files = files
         self._log = logger()
 
     async def run(self, centre: Centre) -> None:
@@ -81,6 +85,8 @@ class Orders:
                     self._lease(wanted)
             case CommandOrder():
                 await self._command(centre, wanted)
+            case FileOrder():
+                await self._file(centre, wanted)
             case _:
                 self._log.warning("order_not_supported", id=wanted.id, kind=type(wanted).__name__)
 
@@ -95,6 +101,15 @@ class Orders:
             self._log.info("order_done", id=wanted.id, accepted=answer.accepted, reason=answer.reason)
             await self._live.answer(centre, answer)
             return
+
+    async def _file(self, centre: Centre, wanted: FileOrder) -> None:
+        """A file that the centre pushes: what the site said of it goes up at once."""
+        if self._is_over(centre, wanted):
+            return
+        answer = await asyncio.to_thread(self._files, wanted)
+        if answer is not None:
+            self._log.info("file_done", id=wanted.id, accepted=answer.accepted, reason=answer.reason, text=answer.text)
+            await self._live.answer(centre, answer)
 
     async def _know_clock(self, centre: Centre) -> None:
         end = self._clock.monotonic_ms() + int(CLOCK_S * 1000)

@@ -78,6 +78,7 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
             ("resend", orders.Resend, "Send again from a place, under a higher epoch."),
             ("lease", orders.OutputLease, "Keep an output on, for at most 15 minutes."),
             ("notify_lease", orders.NotifyLease, "The centre sends this site's messages, for so long."),
+            ("file", orders.FileOrder, "Go by this file, signed by the centre, when the site's own check allows it."),
         )
     ),
     registry.DELIVERIES.name: (

@@ -9,7 +9,9 @@ expanded, 200 faults a document. What would take the parser long is refused befo
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -102,6 +104,19 @@ class Document:
         return Fault(self.file, line, col, place_text(parts), what, allowed, severity)
 
 
+_INSTEAD: ContextVar[Mapping[Path, Path]] = ContextVar("instead", default={})  # noqa: B039 - never changed in place
+
+
+@contextmanager
+def reading_instead(path: Path, other: Path) -> Iterator[None]:
+    """Inside, ``other`` is read where ``path`` is named: what a file would come to, before it is put there."""
+    token = _INSTEAD.set({path.resolve(): other})
+    try:
+        yield
+    finally:
+        _INSTEAD.reset(token)
+
+
 def place_text(place: Iterable[str | int]) -> str:
     """A place as people read it: ``rooms.r1.gas[0].h2``."""
     text = ""
@@ -117,7 +132,7 @@ def load_document(path: Path, env: Mapping[str, str], name: str | None = None) -
     """
     file = name or str(path)
     try:
-        with path.open("rb") as stream:
+        with _INSTEAD.get().get(path.resolve(), path).open("rb") as stream:
             raw = stream.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         return None, [Fault(file, 1, 1, "", f"cannot be read ({error.strerror or error})", "a readable file")]

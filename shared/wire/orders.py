@@ -4,6 +4,7 @@
     resend         the centre lacks inputs: send again from a place, under a higher epoch of the uplink
     lease          the centre wants an output on: for at most 15 minutes, counted from receipt on the site's own clock
     notify_lease   the centre sends this site's messages for so long, but for what the site always sends itself
+    file           a file that the site file includes, signed by the centre: the site checks it, accepts or refuses
 
 Each has an id, by which a repeat is known, and a time to live: the site drops what is older by its measured clock
 offset. There is no order that switches an output off, silences a detector or changes a rule without the site's check.
@@ -26,6 +27,7 @@ ORDER_BYTES_MAX: Final = 64 << 10
 TTL_MS_MAX: Final = 86_400_000
 """A day: an order that waited longer is a surprise to everybody."""
 LEASE_MS_MAX: Final = 900_000
+FILE_CHARACTERS_MAX: Final = 40_000
 VERSION: Final = 1
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
@@ -107,7 +109,20 @@ class NotifyLease(_Order, kw_only=True, frozen=True, tag="notify_lease"):
     for_ms: Annotated[int, msgspec.Meta(gt=0, le=60_000)]
 
 
-Order = CommandOrder | Resend | OutputLease | NotifyLease
+class FileOrder(_Order, kw_only=True, frozen=True, tag="file"):
+    """Go by this file, when the site file includes one of the name and the site's own check finds no fault."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,40}\.yaml$")]
+    number: Count
+    """Rises from push to push: an older one that is sent again is refused."""
+    actor: Name
+    body: Annotated[str, msgspec.Meta(max_length=FILE_CHARACTERS_MAX)]
+    key: Text = ""
+    """The id of the key of the centre's supervision that signed it (shared.wire.pushes)."""
+    signature: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{128})?$")] = ""
+
+
+Order = CommandOrder | Resend | OutputLease | NotifyLease | FileOrder
 FORM: Final[Form[Order]] = Form("order", Order)  # type: ignore[arg-type]  # A union is what the decoder takes.
 _encode = msgspec.json.Encoder().encode
 

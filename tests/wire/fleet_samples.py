@@ -43,6 +43,9 @@ COMMAND_ORDER = orders.command_order(COMMAND, site="s", sent_at_ms=WALL_MS, ttl_
 RESEND = orders.Resend(id="x1", from_seq=7, epoch=3, state=True, **_TO)  # type: ignore[arg-type]
 LEASE = orders.OutputLease(id="x2", output="s/r1/io1-do0", epoch=1, number=2, on_ms=60_000, reason="drill", **_TO)  # type: ignore[arg-type]
 NOTIFY = orders.NotifyLease(id="x3", holder="centre-1", epoch=1, number=9, for_ms=5000, **_TO)  # type: ignore[arg-type]
+FILE = orders.FileOrder(  # type: ignore[arg-type]
+    id="x4", name="people.yaml", number=3, actor="anna", body="people: {}\n", key=KEY.id, signature="0" * 128, **_TO
+)
 OCCURRENCE = "a" * 32
 REFUSALS = (live.LiveRefusal("r1", "severity-rose", "it is critical"),)
 ALARM = live.LiveAlarm(
@@ -152,6 +155,7 @@ SAMPLES = (
     Sample("resend", RESEND, orders.encode_order, orders.decode_order),
     Sample("lease", LEASE, orders.encode_order, orders.decode_order),
     Sample("notify_lease", NOTIFY, orders.encode_order, orders.decode_order),
+    Sample("file", FILE, orders.encode_order, orders.decode_order),
     Sample("live", LIVE, _signed_live, _checked_live),
     Sample("delivery", DELIVERY, deliveries.encode_delivery, deliveries.decode_delivery),
     Sample("state", STATE, site_state.encode_site_state, site_state.decode_site_state),

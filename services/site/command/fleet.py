@@ -17,6 +17,7 @@ import typer
 from services.site.command import repository_file
 from services.site.command.options import Json
 from services.site.command.output import plain, table, write, write_json
+from services.site.command.pushing import drift, push
 from services.site.command.trouble import Exit, Trouble
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def add(app: typer.Typer) -> None:
     fleet.command("up")(up)
     fleet.command("down")(down)
     fleet.command("topics")(topics)
+    fleet.command("push")(push)
+    fleet.command("drift")(drift)
     fleet.command("set-up")(set_up)
     app.add_typer(fleet, name="fleet", rich_help_panel=PANEL)
 
@@ -202,8 +205,8 @@ def topics(
     ]
     for line in table(("topic", "key", "is"), rows):
         write(line)
-    for drift in found:
-        write(str(drift))
+    for difference in found:
+        write(str(difference))
     return Exit.NO if found else Exit.DONE
 
 
