@@ -61,6 +61,8 @@ def _common(resource: Resource, given: dict[str, Any]) -> None:
         if resource["kind"] in TEMPLATES:
             template = resource["spec"]["template"]["metadata"]
             template["labels"] = {**template["labels"], **entry["pairs"]}
+        for claim in resource.get("spec", {}).get("volumeClaimTemplates", ()):
+            claim["metadata"]["labels"] = dict(entry["pairs"])
     for entry in given.get("replicas", ()):
         if metadata["name"] == entry["name"] and resource["kind"] in ("Deployment", "StatefulSet"):
             resource["spec"]["replicas"] = entry["count"]

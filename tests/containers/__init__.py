@@ -1,0 +1,1 @@
+"""What needs a container engine or a cluster, neither of which this project can install: `make containers-test`."""
