@@ -19,7 +19,7 @@ from services.history.kinds import Kind
 from services.history.kpi import LOOK_BACK_MS, kpi
 from services.site.past import KINDS, KPI_ROWS_MAX, discharge_item, journal_item, too_many_events, trend_answer
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.postgres import close, connect
+from shared.runtime.postgres import connect
 
 ASKING_MAX = 4
 _Answer = TypeVar("_Answer")
@@ -108,9 +108,10 @@ def _by_wall_clock(rows: tuple[EventRecord, ...]) -> list[EventRecord]:
 
 @asynccontextmanager
 async def opened(plan: FleetPlan) -> AsyncIterator[FleetPast]:
-    """The fleet's history of a fleet file that has ``postgres:``. Raises DatabaseAway, ConfigError."""
-    pool = await connect(plan.postgres_url(), "gateway", pool=ASKING_MAX)
+    """The fleet's history of a fleet file that has ``postgres:``. Raises ConfigError."""
+    url = plan.postgres_url()
+    asking = Asking(lambda: connect(url, "gateway", pool=ASKING_MAX))
     try:
-        yield FleetPast(Asking(pool))
+        yield FleetPast(asking)
     finally:
-        await close(pool)
+        await asking.close()

@@ -12,6 +12,7 @@
     mqtt: {url: "mqtts://mqtt:8883", ca_file: ca.pem, cert_file: "users/{service}.pem", key_file: "users/{service}.key"}
     http: 127.0.0.1:8080
     supervisor: {identity: supervisor, services: [processor, gateway]}    # the key of _fleet, what has to be there
+    history: {minutes_days: 100, years_days: 3660}   # how long minutes, and hours and journals, are kept in PostgreSQL
     notify: people.yaml              # who is told what (shared.runtime.site_file.people), for the notifier
     health: "0.0.0.0:9464"           # /healthz, /readyz, /metrics of every service; or {processor: 127.0.0.1:9464, ...}
     sites: sites                     # folder of registrations, one file a site; without it ampward.sites.v1 is read
@@ -141,6 +142,14 @@ class SupervisorModel(_Model):
     expiring_before: Duration = 30 * 86_400_000
 
 
+class HistoryModel(_Model):
+    """For how many days the fleet's history is kept; whole months are dropped."""
+
+    minutes_days: Annotated[int, Field(ge=2, le=36_600)] = 100
+    years_days: Annotated[int, Field(ge=2, le=36_600)] = 3_660
+    """Hours, journals, discharges."""
+
+
 class FleetFile(_Model):
     """The whole file."""
 
@@ -153,6 +162,7 @@ class FleetFile(_Model):
     """Where services tell how they are (shared.runtime.probes): one address for each in a container of its own, or an
     address by service. Without it nowhere."""
     supervisor: SupervisorModel = SupervisorModel()
+    history: HistoryModel = HistoryModel()
     notify: str = ""
     """File with the people whom the centre tells, and how."""
     sites: str = ""
@@ -180,6 +190,7 @@ class FleetPlan:
     health: str
     """Where this service tells how it is; "" is nowhere."""
     supervisor: SupervisorModel
+    history: HistoryModel
     """With absolute paths."""
     notify: str
     sites: str
@@ -364,6 +375,7 @@ def _plan(model: FleetFile, base: Path, service: str) -> FleetPlan:
             else ("", "", "", "", "")
         ),
         http=model.http,
+        history=model.history,
         supervisor=model.supervisor.model_copy(
             update={
                 "identity": path(model.supervisor.identity),

@@ -53,6 +53,7 @@ BLOCKS_LEFT_OUT = "ampward_blocks_left_out_total"
 INPUTS = "ampward_inputs_decided_total"
 EVENTS = "ampward_events_derived_total"
 HOLES = "ampward_holes_total"
+BLOCKS_STORED = "ampward_history_blocks_total"
 BLOCK_AGE = "ampward_block_age_seconds"
 SITES_OWNED = "ampward_sites_owned"
 SITES_PARKED = "ampward_sites_parked"
@@ -128,6 +129,7 @@ METRICS: Final[Mapping[str, Described]] = {
     ),
     BLOCK_REPEATS: Described(Kind.COUNTER, "Blocks that had come before."),
     BLOCKS_LEFT_OUT: Described(Kind.COUNTER, "Blocks that the engine left out and that were read beside it."),
+    BLOCKS_STORED: Described(Kind.COUNTER, "Blocks of which the history took something."),
     INPUTS: Described(Kind.COUNTER, "Inputs that were decided again."),
     EVENTS: Described(Kind.COUNTER, "Events that came of them."),
     HOLES: Described(Kind.COUNTER, "Times that a site was asked to send again."),

@@ -134,7 +134,10 @@ class Database:
             pass
 
     def past(self) -> FleetPast:
-        return FleetPast(Asking(self.pool))
+        async def pool() -> Pool:
+            return self.pool
+
+        return FleetPast(Asking(pool))
 
 
 async def made_database(pool: Pool, known: Knowing) -> Database:

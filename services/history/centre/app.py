@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from services.history.centre.desk import Desk
 from services.history.centre.schema import MIGRATIONS
+from services.history.centre.telling import NAME, Telling
 from services.history.centre.writing import LABELS, Fenced, partitions_of
 from shared.bus.registry import DELIVERIES, INPUTS, RULESETS, SITES, Shape
 from shared.domain.errors import AmpwardError
@@ -25,14 +26,16 @@ from shared.log.kafka.access import Access
 from shared.log.kafka.group import GroupReader, Taken
 from shared.log.kafka.known import Known
 from shared.log.kafka.records import Record, Tell
+from shared.log.kafka.signs import signing
 from shared.log.kafka.topics import check
 from shared.log.steps import Step, no_step
+from shared.runtime.clocks import SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
 from shared.runtime.postgres import TROUBLE, Pool, close, connect, migrate
+from shared.runtime.probes import serving_probes
 
-NAME: Final = "history"
 GROUP: Final = "ampward-history"
 TOPICS: Final = (INPUTS, DELIVERIES, RULESETS, SITES)
 READ: Final = (INPUTS, DELIVERIES)
@@ -45,8 +48,6 @@ LOOK_S: Final = 0.25
 AGAIN_S: Final = 0.5
 TIDY_S: Final = 3600.0
 DAY_MS: Final = 86_400_000
-MINUTES_DAYS: Final = 100
-YEARS_DAYS: Final = 3_660
 CANNOT_START: Final = 3
 
 
@@ -54,8 +55,8 @@ CANNOT_START: Final = 3
 class Kept:
     """For how many days; whole months are dropped."""
 
-    minutes: int = MINUTES_DAYS
-    years: int = YEARS_DAYS
+    minutes: int = 100
+    years: int = 3_660
     """Hours and journals."""
 
 
@@ -70,6 +71,8 @@ class HistoryPlan:
     """Of the topics' names and the group."""
     kept: Kept = field(default_factory=Kept)
     step: Step = no_step
+    health: str = ""
+    """Where probes and metrics are answered, "" for nowhere."""
     quiet_s: float = QUIET_S
     event_s: float = EVENT_S
 
@@ -77,6 +80,13 @@ class HistoryPlan:
 async def serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell) -> None:
     """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer, TopicsDrifted,
     KafkaUnavailable."""
+    telling = Telling(tell)
+    async with serving_probes(plan.health, telling.probes(), tell):
+        await _begin(plan, stop, telling)
+
+
+async def _begin(plan: HistoryPlan, stop: asyncio.Event, telling: Telling) -> None:
+    tell = telling.tell
     topics = [topic.named(plan.prefix) for topic in TOPICS]
     for drift in await check(plan.access, topics, plan.shape):
         tell("topic_drifted", str(drift))
@@ -86,18 +96,19 @@ async def serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell) -> None:
         steps = await migrate(pool, MIGRATIONS)
         if steps:
             tell("schema_migrated", f"{steps} steps")
-        await _serve(plan, stop, tell, pool, name)
+        await _serve(plan, stop, telling, pool, name)
     finally:
         await close(pool)
 
 
-async def _serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell, pool: Pool, name: str) -> None:
+async def _serve(plan: HistoryPlan, stop: asyncio.Event, telling: Telling, pool: Pool, name: str) -> None:
+    tell = telling.tell
     known = Known(plan.access, NAME, partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
     await known.begin()
     tasks = [
         asyncio.create_task(known.follow(), name="known"),
         asyncio.create_task(_tidy(plan, pool, tell), name="tidy"),
-        asyncio.create_task(_read(plan, pool, known, tell, name), name="read"),
+        asyncio.create_task(_read(plan, pool, known, telling, name), name="read"),
         asyncio.create_task(stop.wait(), name="stop"),
     ]
     done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -109,15 +120,17 @@ async def _serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell, pool: Pool,
         task.result()
 
 
-async def _read(plan: HistoryPlan, pool: Pool, known: Known, tell: Tell, name: str) -> None:
+async def _read(plan: HistoryPlan, pool: Pool, known: Known, telling: Telling, name: str) -> None:
     """Until cancelled; a replica that was fenced begins anew."""
+    tell = telling.tell
     topics = tuple(plan.prefix + topic.name for topic in READ)
     while True:
         desk = Desk(pool, partitions_of(pool), known, tell=tell, step=plan.step)
         async with GroupReader(
             plan.access, plan.prefix + GROUP, topics, name, start_at=desk.start_at, tell=tell
         ) as reader:
-            keeping = _Keeping(plan, desk, reader, tell)
+            telling.reader = reader
+            keeping = _Keeping(plan, desk, reader, telling)
             try:
                 await keeping.run()
             except Fenced as fault:
@@ -129,15 +142,14 @@ async def _read(plan: HistoryPlan, pool: Pool, known: Known, tell: Tell, name: s
 class _Keeping:
     """Takes, flushes and confirms."""
 
-    def __init__(self, plan: HistoryPlan, desk: Desk, reader: GroupReader, tell: Tell) -> None:
+    def __init__(self, plan: HistoryPlan, desk: Desk, reader: GroupReader, telling: Telling) -> None:
         self._plan = plan
         self._desk = desk
         self._reader = reader
-        self._tell = tell
+        self._telling = telling
         self._taken = Taken(0, ())
         """Of this generation: the last record of each partition that is in hand."""
         self._flushed_at = asyncio.get_running_loop().time()
-        self._is_away = False
 
     async def run(self) -> None:
         """Until cancelled. Raises Fenced."""
@@ -146,6 +158,14 @@ class _Keeping:
             if self._is_due():
                 await self._flush()
             await self._turn()
+            self._note()
+
+    def _note(self) -> None:
+        """For probes and metrics."""
+        telling, desk = self._telling, self._desk
+        telling.beat.beat()
+        telling.is_begun = telling.is_begun or desk.is_begun
+        telling.blocks, telling.left_out, telling.sites = desk.blocks, desk.unreadable, desk.sites
 
     async def end(self) -> None:
         """What is in hand, when the database takes it: less comes again elsewhere."""
@@ -219,15 +239,15 @@ class _Keeping:
                 self._trouble(fault)
 
     def _trouble(self, fault: BaseException) -> None:
-        if not self._is_away:
-            self._tell("database_away", f"{type(fault).__name__}: {fault}")
-        self._is_away = True
+        if not self._telling.is_away:
+            self._telling.tell("database_away", f"{type(fault).__name__}: {fault}")
+        self._telling.is_away = True
         self._desk.partitions.forget()
 
     def _well(self) -> None:
-        if self._is_away:
-            self._tell("database_back", "what waited is being written")
-        self._is_away = False
+        if self._telling.is_away:
+            self._telling.tell("database_back", "what waited is being written")
+        self._telling.is_away = False
 
 
 async def _tidy(plan: HistoryPlan, pool: Pool, tell: Tell) -> None:
@@ -258,9 +278,16 @@ def main(plan: FleetPlan) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         made = HistoryPlan(
-            plan.access(), plan.shape, plan.postgres_url(), plan.prefix, step=crash_step(os.environ, LABELS)
+            plan.access(),
+            plan.shape,
+            plan.postgres_url(),
+            plan.prefix,
+            Kept(plan.history.minutes_days, plan.history.years_days),
+            crash_step(os.environ, LABELS),
+            plan.health,
         )
-        await serve(made, stop, lambda event, words: log.warning(event, words=words))
+        async with signing(made.access, NAME, SystemClock().wall_ms, prefix=plan.prefix):
+            await serve(made, stop, lambda event, words: log.warning(event, words=words))
 
     try:
         asyncio.run(run())

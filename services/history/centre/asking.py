@@ -7,8 +7,9 @@ Limits: as at a site; an answer takes shared.runtime.postgres.STATEMENT_S at mos
 step ``auto`` is minutes where a site would give readings.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +33,7 @@ from services.history.rolls import (
     unpack_rolls,
 )
 from shared.domain.units import DECIMALS, Unit
-from shared.runtime.postgres import TROUBLE, Connection, Pool
+from shared.runtime.postgres import TROUBLE, Connection, DatabaseAway, Pool, close
 
 Sites = frozenset[str] | None
 
@@ -68,10 +69,19 @@ class Journal(NamedTuple):
 
 
 class Asking:
-    """Reads on the pool's connections; any number of questions at a time."""
+    """Reads on a pool's connections; any number of questions at a time. ``open_pool`` is asked at the first of them,
+    and again as long as it raises: nobody has to wait for a database that is away."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, open_pool: Callable[[], Awaitable[Pool]]) -> None:
+        self._open_pool = open_pool
+        self._pool: Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Give the pool back."""
+        if self._pool is not None:
+            await close(self._pool)
+            self._pool = None
 
     async def trend(self, sites: Sites, point: str, begin_ms: int, end_ms: int, step: Step = Step.AUTO) -> Trend:
         """Rows from ``begin_ms`` on, whole minutes or hours."""
@@ -162,10 +172,14 @@ class Asking:
     async def _connection(self) -> AsyncIterator[Connection]:
         """One moment of the database, nothing written."""
         try:
-            async with self._pool.acquire() as connection, _moment(connection):
+            async with self._opening:
+                pool = self._pool = self._pool or await self._open_pool()
+            async with pool.acquire() as connection, _moment(connection):
                 yield connection
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as fault:
             raise NoHistory("there is no history in this database yet") from fault
+        except DatabaseAway as fault:
+            raise HistoryBroken(str(fault)) from fault
         except TROUBLE as fault:
             raise HistoryBroken(f"PostgreSQL: {type(fault).__name__}: {fault}") from fault
         except (ValueError, TypeError, OverflowError, IndexError) as fault:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-from services.history.centre.chain import DECISION
+from services.history.centre.chain import DECISION, Passed
 from services.history.centre.deliveries import event_of, mark_of
 from services.history.centre.shelf import Row, Rows, Shelf, empty, fitting, open_shelf, site_number
 from services.history.centre.times import moment_at
@@ -66,12 +66,18 @@ class Desk:
         self._marks: list[Row] = []
         self._deliveries: list[Row] = []
         self._hopeless: set[str] = set()
+        self.blocks = 0
+        """Of which something was taken, since the start."""
+        self.unreadable = 0
+        self.is_begun = False
+        """Partitions were shared out."""
 
     async def start_at(self, places: frozenset[Place]) -> Mapping[Place, int]:
         """Partitions were shared out anew: ours are claimed, and read on from what is stored."""
         async with self.lock:
             self._forget()
             self._stands = await claim(self._pool, sorted(places))
+            self.is_begun = True
             return {place: stand.next for place, stand in self._stands.items()}
 
     def _forget(self) -> None:
@@ -80,6 +86,11 @@ class Desk:
         self._tellers.clear()
         self._marks.clear()
         self._deliveries.clear()
+
+    @property
+    def sites(self) -> int:
+        """Of which something was taken since the partitions were shared out."""
+        return len(self._shelves)
 
     @property
     def weight(self) -> int:
@@ -108,6 +119,7 @@ class Desk:
             else:
                 await self._block(record)
         except WireError as fault:
+            self.unreadable += 1
             self._tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset}: {fault}")
         self._reached[record.place] = Standing(stand.fence, record.offset + 1)
 
@@ -132,7 +144,11 @@ class Desk:
             block = decode_block(data, key)
             shelf = await self._shelf(name, record.place)
             await self._wait_for_rules(block)
-            shelf.take(block, record.at_ms)
+            passed = shelf.take(block, record.at_ms)
+            self.blocks += passed is None
+            if passed is Passed.HOLE and not shelf.is_told:
+                self._tell("hole", f"{name}: {block.first_seq} does not follow {shelf.chain.last_seq}")
+            shelf.is_told = passed is Passed.HOLE
         except WireError:
             shelf = shelf or self._shelves.get(name)
             if shelf is not None:

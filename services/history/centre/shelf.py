@@ -72,6 +72,8 @@ class Shelf:
     """Days of which minutes are not turned round."""
     may_jump: bool = False
     """Something of this site is gone for us: the next block need not follow."""
+    is_told: bool = False
+    """That blocks are missing."""
     is_new: bool = False
     """Something was taken since the last flush."""
     _complete: set[tuple[int, int]] = field(default_factory=set)

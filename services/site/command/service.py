@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 SERVICES = {
     "processor": "services.processor.app",
-    "gateway": "services.gateway.centre.service",
+    "kpi": "services.processor.kpi",
+    "gateway": "services.site.centre_gateway",
     "notifier": "services.notifier.centre.app",
+    "history": "services.history.centre.app",
     "supervisor": "services.fleet.supervise",
 }
 """Module by service; each has TOPICS, which it waits for, and ``main(plan: FleetPlan) -> int``, until INT or TERM."""

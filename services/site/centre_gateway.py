@@ -1,0 +1,12 @@
+"""`ampward service gateway` as the centre runs it: with the past of all sites behind it, when there is a database."""
+
+from services.gateway.centre import service
+from services.site.fleet_past import opened
+from shared.runtime.fleet_file import FleetPlan
+
+TOPICS = service.TOPICS
+
+
+def main(plan: FleetPlan) -> int:
+    """Until INT or TERM; the exit code."""
+    return service.main(plan, opened if plan.postgres_url_file else None)
