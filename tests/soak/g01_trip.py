@@ -7,6 +7,7 @@ process stopped, or with both of these.
 import random
 from contextlib import ExitStack
 
+from tests.soak.limits import limit
 from tests.soak.living import living, seconds_until
 from tests.soak.outcome import Outcome
 from tests.testkit.cpu import busy_cores
@@ -34,10 +35,10 @@ def run(count: int, seed: int) -> Outcome:
                 if "stopped" in trouble:
                     troubles.callback(site.stop_site())
                 site.depot.h2(level)
-                seconds = seconds_until(lambda: site.fan_is(on=True), NEVER_OVER_S)
+                seconds = seconds_until(lambda: site.fan_is(on=True), limit(NEVER_OVER_S))
             outcome.runs += 1
-            late += seconds > P99_S
-            if seconds >= NEVER_OVER_S:
+            late += seconds > limit(P99_S)
+            if seconds >= limit(NEVER_OVER_S):
                 outcome.faults.append(f"seed {seed}, crossing {each} to {level / 10} % ({trouble}): no fan in 2 s")
     if late > max(1, count // 100):
         outcome.faults.append(f"seed {seed}: {late} of {count} crossings took over {P99_S} s")

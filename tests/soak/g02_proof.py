@@ -4,6 +4,7 @@ A run is one demand on a real site whose duct is blocked; the alarm must be ther
 comes back must end its condition.
 """
 
+from tests.soak.limits import limit
 from tests.soak.living import Living, living, seconds_until
 from tests.soak.outcome import Outcome
 
@@ -24,18 +25,18 @@ def run(count: int, seed: int) -> Outcome:
             site.depot.io._on_coil = None
             site.depot.io.set("d", AIRFLOW, 0)
             site.depot.h2(12)
-            seconds_until(lambda: site.fan_is(on=True), FAIL_S)
+            seconds_until(lambda: site.fan_is(on=True), limit(FAIL_S))
 
             def has_failed(before: str = before) -> bool:
                 occurrence, condition = _fan_fail(site)
                 return occurrence not in ("", before) and condition == "true"
 
-            if seconds_until(has_failed, FAIL_S, every_s=0.1) >= FAIL_S:
+            if seconds_until(has_failed, limit(FAIL_S), every_s=0.1) >= limit(FAIL_S):
                 outcome.faults.append(f"seed {seed}, start {each}: no fan_fail in {FAIL_S} s")
             outcome.runs += 1
             site.depot.io._on_coil = follow
             site.depot.io.set("d", AIRFLOW, 1)
-            if seconds_until(lambda: _fan_fail(site)[1] == "false", FAIL_S, every_s=0.1) >= FAIL_S:
+            if seconds_until(lambda: _fan_fail(site)[1] == "false", limit(FAIL_S), every_s=0.1) >= limit(FAIL_S):
                 outcome.faults.append(f"seed {seed}, start {each}: fan_fail goes on although air flows")
     return outcome
 

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 
+from tests.soak.limits import limit
 from tests.soak.living import Living, living, seconds_until
 from tests.soak.outcome import Outcome
 
@@ -29,14 +30,14 @@ def run(count: int, seed: int) -> Outcome:
                 os.kill(pid, signal.SIGSTOP)
             else:
                 site.depot.h2(NO_DATA)
-            seconds = seconds_until(lambda: site.fan_is(on=True) and _is_faulty(site), FAULT_S, every_s=0.05)
+            seconds = seconds_until(lambda: site.fan_is(on=True) and _is_faulty(site), limit(FAULT_S), every_s=0.05)
             outcome.runs += 1
-            if seconds >= FAULT_S:
+            if seconds >= limit(FAULT_S):
                 fan = "on" if site.fan_is(on=True) else "off"
                 outcome.faults.append(f"seed {seed}, failure {each} ({kind}): no fault in {FAULT_S} s, fan {fan}")
             os.kill(pid, signal.SIGCONT)
             site.depot.h2(0)
-            if seconds_until(lambda: not _is_faulty(site), BACK_S, every_s=0.05) >= BACK_S:
+            if seconds_until(lambda: not _is_faulty(site), limit(BACK_S), every_s=0.05) >= limit(BACK_S):
                 outcome.faults.append(f"seed {seed}, failure {each} ({kind}): the fault goes on with a good sensor")
     return outcome
 

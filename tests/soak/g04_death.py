@@ -14,6 +14,7 @@ from shared.wire.guardlink import Explain, Explained
 from tests.services.actuator.plans import BUZZER, CHARGER, FAN, relay_module, site
 from tests.services.guard.peer import Peer
 from tests.services.guard.plant import Plant, running
+from tests.soak.limits import limit
 from tests.soak.living import seconds_until
 from tests.soak.outcome import Outcome
 from tests.testkit.process import Running, wait_for
@@ -48,21 +49,21 @@ def _die(death: str) -> list[str]:
         with Running.python("services.guard", data) as guard, Peer(data) as peer:
             peer.say(Explain(60_000, tuple(Explained(n, demanded=True, gas_at_limit=False) for n in ALL_OFF)))
             peer.hold(dict(ALL_OFF))
-            wait_for(lambda: not plant.coil(FAN_COIL), within_s=20, name="the fan to stop under the lease")
+            wait_for(lambda: not plant.coil(FAN_COIL), within_s=60, name="the fan to stop under the lease")
             if death == "killed":
                 guard.kill()
             elif death == "stopped":
                 guard.signal(signal.SIGSTOP)
             else:
                 proxy.cut()
-            seconds = seconds_until(lambda: plant.coil(FAN_COIL), SAFE_S, every_s=0.02)
-            if seconds >= SAFE_S:
+            seconds = seconds_until(lambda: plant.coil(FAN_COIL), limit(SAFE_S), every_s=0.02)
+            if seconds >= limit(SAFE_S):
                 return [f"the fan does not run after {SAFE_S} s"]
             if death == "stopped":
                 writes = len(plant.writes)
                 peer.close()
                 guard.signal(signal.SIGCONT)
-                wait_for(lambda: plant.coil(FAN_COIL), within_s=5, name="the fan after the pause")
+                wait_for(lambda: plant.coil(FAN_COIL), within_s=60, name="the fan after the pause")
                 offs = [value for _, coil, value in plant.writes[writes:] if coil == FAN_COIL and not value]
                 return ["a write of before the pause turned the fan off"] if offs else []
     return []

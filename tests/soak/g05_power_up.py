@@ -15,6 +15,7 @@ from shared.wire.guardlink import Explain, Explained
 from tests.services.actuator.plans import BUZZER, CHARGER, FAN, relay_module, room, site
 from tests.services.guard.peer import Peer
 from tests.services.guard.plant import Plant, running
+from tests.soak.limits import limit
 from tests.soak.living import seconds_until
 from tests.soak.outcome import Outcome
 from tests.testkit.process import Running
@@ -25,6 +26,7 @@ WARM_UPS_MS = (0, 800, 1500)
 SAMPLES = 3
 POLL_S = 0.2
 WATCHED_S = 4.0
+ON_S = 10.0
 ALL_OFF: dict[str, bool] = {FAN: False, CHARGER: False, BUZZER: False}
 
 
@@ -50,9 +52,10 @@ def _start(warm_up_ms: int, *, is_good: bool) -> list[str]:
         with Running.python("services.guard", data), Peer(data) as peer:
             peer.say(Explain(60_000, tuple(Explained(n, demanded=True, gas_at_limit=False) for n in ALL_OFF)))
             peer.hold(dict(ALL_OFF))
-            if seconds_until(lambda: plant.coil(FAN_COIL), 10.0) >= 10.0:
+            if seconds_until(lambda: plant.coil(FAN_COIL), limit(ON_S)) >= limit(ON_S):
                 return ["the fan was not turned on"]
-            seconds_until(lambda: not plant.coil(FAN_COIL), warm_up_ms / 1000 + WATCHED_S)
+            watched_s = limit(WATCHED_S) if is_good else WATCHED_S
+            seconds_until(lambda: not plant.coil(FAN_COIL), warm_up_ms / 1000 + watched_s)
     writes = [(at - began, value) for at, coil, value in plant.writes if coil == FAN_COIL]
     faults = [] if writes and writes[0][1] else ["the first write did not turn the fan on"]
     offs = [at for at, value in writes if not value]

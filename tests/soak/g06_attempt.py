@@ -8,6 +8,7 @@ the other channel must not feel it.
 import random
 import time
 
+from tests.soak.limits import limit
 from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, BEN, Telling
 from tests.testkit.http_sink import Answer
@@ -39,7 +40,7 @@ def run(count: int, seed: int) -> Outcome:
             arrived = telling.first_arrivals()
             telling.kill()
         waits = [arrived[event.id] - event.tick_ms for event in told]
-        late = [wait for wait in waits if wait > LIMIT_MS]
+        late = [wait for wait in waits if wait > limit(LIMIT_MS)]
         outcome.faults += [f"seed {each}: first attempt after {wait} ms" for wait in late]
         outcome.runs += 1
     return outcome

@@ -7,6 +7,7 @@ the alarm is acked, and nothing more comes.
 import random
 import time
 
+from tests.soak.limits import faster, limit
 from tests.soak.outcome import Outcome
 from tests.soak.telling import ANNA, CARL, Telling, route
 from tests.testkit.process import wait_for
@@ -15,7 +16,7 @@ SCALE = 30
 MINUTE_MS = 60_000
 AGAIN_MS = 5 * MINUTE_MS
 SLACK_MS = 60_000
-"""Two seconds of real time: what a look, a commit and a send take on a busy machine."""
+"""Two seconds of real time at this scale: what a look, a commit and a send take on a busy machine."""
 ESCALATE_MS = 10 * MINUTE_MS
 RUN_MS = 20 * MINUTE_MS
 
@@ -31,7 +32,7 @@ def run(count: int, seed: int) -> Outcome:
 
 def _nobody_acks(draw: random.Random) -> list[str]:
     way = route(ANNA, escalate_after_ms=ESCALATE_MS, escalate_to=("carl",))
-    with Telling(scale=SCALE, people=(ANNA, CARL), routes=(way,)) as telling:
+    with Telling(scale=faster(SCALE), people=(ANNA, CARL), routes=(way,)) as telling:
         telling.start()
         wait_for(telling.is_running, within_s=60, name="the notifier runs")
         raised = telling.put("raised", "r1/gas1/h2_alarm", "critical")
@@ -49,7 +50,7 @@ def _nobody_acks(draw: random.Random) -> list[str]:
                 at = [telling.ms(c) for c in telling.copies() if (c.person, c.channel) == (person, channel)]
                 faults += _gaps(f"{person}/{channel}", at, since_ms, end_ms, (down_ms, up_ms))
         telling.put("acked", "r1/gas1/h2_alarm", "critical")
-        time.sleep(0.5)
+        time.sleep(limit(0.5))
         before = len(telling.copies())
         _until(telling, telling.clock.monotonic_ms() + AGAIN_MS + SLACK_MS)
         if len(telling.copies()) != before:
@@ -61,10 +62,10 @@ def _nobody_acks(draw: random.Random) -> list[str]:
 def _gaps(lane: str, at: list[int], since_ms: int, end_ms: int, down: tuple[int, int]) -> list[str]:
     """Every pause that is too long; the time that the process was away is not its fault."""
     faults = []
-    first_allowed = SLACK_MS
+    first_allowed = slack_ms = limit(SLACK_MS)
     for begin, end in zip((since_ms, *at), (*at, end_ms), strict=True):
         allowed = first_allowed
-        first_allowed = AGAIN_MS + SLACK_MS
+        first_allowed = AGAIN_MS + slack_ms
         if begin < down[1] and end > down[0]:
             allowed += down[1] - down[0]
         if end - begin > allowed:
@@ -73,4 +74,4 @@ def _gaps(lane: str, at: list[int], since_ms: int, end_ms: int, down: tuple[int,
 
 
 def _until(telling: Telling, at_ms: int) -> None:
-    time.sleep(max(0, at_ms - telling.clock.monotonic_ms()) / SCALE / 1000)
+    time.sleep(max(0, at_ms - telling.clock.monotonic_ms()) / faster(SCALE) / 1000)

@@ -17,6 +17,7 @@ from services.notifier.ledger_port import OPEN
 from tests.e2e.depot import Depot, events, kill, open_depot, site_pid
 from tests.e2e.foreign import Site, running, wait_for
 from tests.soak.account import Account, copies_of, judge_bodies, judge_copies, judge_events, read_messages, read_states
+from tests.soak.limits import limit
 from tests.soak.outcome import Outcome
 from tests.testkit.http_sink import Answer, HttpSink
 from tests.testkit.smtp_server import Manner, SmtpServer
@@ -127,7 +128,7 @@ def _judge_waits(site: Site, smtp: SmtpServer, sink: HttpSink, found: Account) -
     for event, at in raised.items():
         about = {ident for ident, (message, _) in messages.items() if event in message.event_ids}
         waits = [copy.at + offset - at for copy in copies_of(smtp.mails, sink.requests) if copy.id in about]
-        if not waits or min(waits) > LIMIT_S:
+        if not waits or min(waits) > limit(LIMIT_S):
             found.faults.append(f"{event}: first attempt after {min(waits, default=-1):.1f} s")
 
 

@@ -17,6 +17,11 @@ def limit(stated: float) -> float:
     return stated * _times.get()
 
 
+def faster(scale: int) -> int:
+    """How fast a goal's own clock runs: twice as fast where the limits are loose."""
+    return scale * min(2, _times.get())
+
+
 @contextmanager
 def loosely() -> Iterator[None]:
     """Every limit is LOOSE times what is stated."""

@@ -13,7 +13,7 @@ from tests.e2e.depot import FAN, Depot, open_depot, site_pid
 from tests.e2e.foreign import Site, running
 from tests.testkit.process import wait_for
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
