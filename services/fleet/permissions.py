@@ -3,9 +3,9 @@
     service     reads                                   writes
     site        commands rulesets                       inputs live rulesets
     processor   inputs state rulesets sites             events state commands deadletter
-    kpi         events sites
+    kpi         events kpis                             kpis
     notifier    events live sites                       commands deliveries deadletter
-    history     inputs events deliveries rulesets sites deadletter
+    history     inputs deliveries rulesets sites
     gateway     events live commands sites              commands
     bridge      commands sites                          inputs live rulesets deadletter
     supervisor  inputs events live commands deadletter sites services           events live commands
@@ -26,6 +26,7 @@ from shared.bus.registry import (
     DELIVERIES,
     EVENTS,
     INPUTS,
+    KPIS,
     LIVE,
     RULESETS,
     SIGNS,
@@ -51,9 +52,9 @@ class Role(NamedTuple):
 SITE: Final = Role((COMMANDS, RULESETS), (INPUTS, LIVE, RULESETS), grouped=False)
 SERVICES: Final = {
     "processor": Role((INPUTS, STATE, RULESETS, SITES), (EVENTS, STATE, COMMANDS, DEADLETTER)),
-    "kpi": Role((EVENTS, SITES), ()),
+    "kpi": Role((EVENTS, KPIS), (KPIS,)),
     "notifier": Role((EVENTS, LIVE, SITES), (COMMANDS, DELIVERIES, DEADLETTER)),
-    "history": Role((INPUTS, EVENTS, DELIVERIES, RULESETS, SITES), (DEADLETTER,)),
+    "history": Role((INPUTS, DELIVERIES, RULESETS, SITES), ()),
     "gateway": Role((EVENTS, LIVE, COMMANDS, SITES), (COMMANDS,)),
     "bridge": Role((COMMANDS, SITES), (INPUTS, LIVE, RULESETS, DEADLETTER)),
     "supervisor": Role(

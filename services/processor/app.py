@@ -18,9 +18,9 @@ import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import faust
 
@@ -28,7 +28,7 @@ from services.processor.hands import Hands, OwnSeats, SeatsPort
 from services.processor.seats import KEY, RULES
 from services.processor.telling import Telling
 from services.processor.worker import SAVE_S, Worker
-from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape
+from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape, Topic
 from shared.domain.errors import AmpwardError
 from shared.log.kafka.access import Access
 from shared.log.kafka.known import Known
@@ -63,6 +63,8 @@ TOPICS: Final = (INPUTS, EVENTS, STATE, RULESETS, COMMANDS, DEADLETTER, SITES)
 CANNOT_START: Final = 3
 ENDED: Final = 1
 """Exit code of a process that ends itself: whoever supervises it starts it again."""
+
+End = Callable[[BaseException], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class _Beside:
         return None if key is None else key.raw
 
 
-class _Acks:
+class Acks:
     """services.processor.worker.Engine: Faust's events in the order in which they came, until they are done with."""
 
     def __init__(self) -> None:
@@ -121,10 +123,29 @@ class _Acks:
             waiting.popleft().ack()
 
 
-class _Agent:
-    """Between Faust and the worker."""
+class Work(Protocol):
+    """What is done with records; services.processor.worker.Worker, or the figures of services.processor.kpi."""
 
-    def __init__(self, app: faust.App, worker: Worker, acks: _Acks, end: Callable[[BaseException], None]) -> None:
+    async def assign(self, places: Sequence[Place], generation: int) -> None: ...
+
+    async def hand_over(self) -> None: ...
+
+    async def take(self, records: Sequence[Record]) -> None: ...
+
+
+class Watched(Protocol):
+    """What says how far it is."""
+
+    @property
+    def is_busy(self) -> bool: ...
+
+    def stands(self) -> dict[Place, int]: ...
+
+
+class _Agent:
+    """Between Faust and the work."""
+
+    def __init__(self, app: faust.App, worker: Work, acks: Acks, end: End) -> None:
         self._app = app
         self._worker = worker
         self._acks = acks
@@ -184,7 +205,7 @@ class _Agent:
         await self._worker.take(records)
 
 
-def _make(plan: ProcessorPlan, folder: str) -> faust.App:
+def _make(plan: ProcessorPlan, group: str, folder: str) -> faust.App:
     access = plan.access
     security: dict[str, Any] = {}
     if access.security is not None:
@@ -196,7 +217,7 @@ def _make(plan: ProcessorPlan, folder: str) -> faust.App:
             ssl_context=options["ssl_context"],
         )
     return faust.App(
-        plan.prefix + GROUP,
+        plan.prefix + group,
         broker=[f"kafka://{host}" for host in access.bootstrap.split(",")],
         **security,
         store="memory://",
@@ -226,7 +247,7 @@ async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:
 
 async def _serve(plan: ProcessorPlan, stop: asyncio.Event, telling: Telling) -> None:
     tell = telling.tally.tell
-    if not await _check(plan, stop, tell):
+    if not await check_topics(plan, TOPICS, stop, tell):
         return
 
     def end(fault: BaseException) -> None:
@@ -235,17 +256,44 @@ async def _serve(plan: ProcessorPlan, stop: asyncio.Event, telling: Telling) -> 
 
     known = Known(plan.access, "processor", partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
     await known.begin()
-    beside, acks = _Beside(plan, known, tell), _Acks()
+    beside, acks = _Beside(plan, known, tell), Acks()
     seats: SeatsPort = await Hands.start(plan.hands) if plan.hands else OwnSeats()
-    worker = Worker(seats, beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s)
+    worker = Worker(seats, beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s,
+                    spans=telling.spans)  # fmt: skip
     telling.worker = worker
+    beside_it = (known.follow(), _tend(worker), watch(worker, INPUTS, plan, end, telling))
+    await drive(plan, Driven(GROUP, INPUTS, worker, acks), beside_it, stop, end)
+    await worker.close()
+    await seats.close()
+    await beside.producer.close()
+    await known.close()
+    await asyncio.to_thread(telling.spans.close)
+
+
+class Driven(NamedTuple):
+    """What Faust is to drive: the group that shares a topic's partitions out, and what is done with the records."""
+
+    group: str
+    topic: Topic
+    work: Work
+    acks: Acks
+
+
+async def drive(
+    plan: ProcessorPlan, driven: Driven, beside: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event, end: End
+) -> None:
+    """Until ``stop``. A part that ends before, also one ``beside``, is given to ``end``, which does not return."""
     with tempfile.TemporaryDirectory(prefix="ampward-processor-") as folder:
-        app = _make(plan, folder)
-        agent = _Agent(app, worker, acks, end)
-        inputs = app.topic(
-            plan.prefix + INPUTS.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        app = _make(plan, driven.group, folder)
+        agent = _Agent(app, driven.work, driven.acks, end)
+        topic = app.topic(
+            plan.prefix + driven.topic.name,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
         )
-        app.agent(inputs, name="fold", concurrency=1)(agent.run)
+        app.agent(topic, name="fold", concurrency=1)(agent.run)
         handlers: list[tuple[Any, Any]] = [
             (app.on_partitions_assigned, agent.on_assigned),
             (app.on_partitions_revoked, agent.on_revoked),
@@ -253,9 +301,7 @@ async def _serve(plan: ProcessorPlan, stop: asyncio.Event, telling: Telling) -> 
         ]
         for each, handler in handlers:
             each.connect(handler, weak=False)
-        tasks = [
-            asyncio.create_task(each) for each in (known.follow(), _tend(worker), _watch(worker, plan, end, telling))
-        ]
+        tasks = [asyncio.create_task(each) for each in beside]
         for task in tasks:
             task.add_done_callback(lambda done: None if done.cancelled() else end(done.exception() or StoppedError()))
         await app.start()
@@ -267,10 +313,6 @@ async def _serve(plan: ProcessorPlan, stop: asyncio.Event, telling: Telling) -> 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await worker.close()
-        await seats.close()
-        await beside.producer.close()
-        await known.close()
 
 
 def main(plan: FleetPlan) -> int:
@@ -297,9 +339,9 @@ def main(plan: FleetPlan) -> int:
     return 0
 
 
-async def _check(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> bool:
+async def check_topics(plan: ProcessorPlan, used: Sequence[Topic], stop: asyncio.Event, tell: Tell) -> bool:
     """Waits for a broker, and looks at the topics; False when it was stopped meanwhile."""
-    topics = [topic.named(plan.prefix) for topic in TOPICS]
+    topics = [topic.named(plan.prefix) for topic in used]
     is_told = False
     while not stop.is_set():
         try:
@@ -324,16 +366,16 @@ async def _tend(worker: Worker) -> None:
         await worker.tend()
 
 
-async def _watch(worker: Worker, plan: ProcessorPlan, end: Callable[[BaseException], None], telling: Telling) -> None:
+async def watch(work: Watched, topic: Topic, plan: ProcessorPlan, end: End, telling: Telling) -> None:
     """Faust's consumer may hang after a broker restart: asked by a client of its own, whether there is more."""
-    places = [Place(plan.prefix + INPUTS.name, number) for number in range(plan.shape.partitions)]
+    places = [Place(plan.prefix + topic.name, number) for number in range(plan.shape.partitions)]
     loop, tell = asyncio.get_running_loop(), telling.tally.tell
     watch = Watch(loop.time())
     telling.is_watching = True
     async with Reader(plan.access, dict.fromkeys(places, 0), "processor-watch", tell=tell) as reader:
         while True:
             await asyncio.sleep(WATCH_S)
-            stands = worker.stands()
+            stands = work.stands()
             ends = None
             try:
                 async with asyncio.timeout(WATCH_S):
@@ -341,6 +383,6 @@ async def _watch(worker: Worker, plan: ProcessorPlan, end: Callable[[BaseExcepti
             except TimeoutError:
                 tell("end_unknown", "nobody says how far the topic goes")
             telling.standing = standing(time.monotonic(), stands, ends, telling.standing)
-            why = watch.look(loop.time(), stands, ends, busy=worker.is_busy or not stands)
+            why = watch.look(loop.time(), stands, ends, busy=work.is_busy or not stands)
             if why:
                 end(StoppedError(why))

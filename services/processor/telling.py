@@ -5,6 +5,7 @@ no unreadiness: it is what the lag shows. Alive: the look at Kafka's ends goes o
 stands still by itself.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from shared.log.kafka.watching import Standing
 from shared.runtime import metrics
 from shared.runtime.metrics import VERDICTS, Sample, Tally
 from shared.runtime.probes import STILL_S, Probes
+from shared.runtime.tracing import open_spans
 
 SERVICE: Final = "processor"
 STARTING: Final = "it waits for Kafka, and for its first partitions"
@@ -27,6 +29,7 @@ class Telling:
     def __init__(self, tell: Tell) -> None:
         self.tally = Tally(tell)
         self.standing = Standing(is_away=False, looked_at_s=time.monotonic())
+        self.spans = open_spans(SERVICE, os.environ, tell)
         self.worker: Worker | None = None
         self.is_watching = False
         """The look at Kafka's ends has begun."""
@@ -54,7 +57,7 @@ class Telling:
             return
         # A partition that no block has come for yet has no place: it is ours, and nothing is behind.
         places = Counter(place.topic for place in worker.places())
-        yield from metrics.of_kafka(standing._replace(behind=dict.fromkeys(places, 0) | standing.behind,
+        yield from metrics.of_kafka(standing._replace(behind=dict.fromkeys(places, 0) | dict(standing.behind),
                                                       partitions=places))  # fmt: skip
         counts, sites = worker.counts, worker.sites()
         equal = counts.blocks - counts.different - counts.not_comparable

@@ -16,7 +16,19 @@ from typing import Any, Final, NamedTuple
 
 from shared.bus import registry, topics
 from shared.devices.plan import DecisionPlan
-from shared.wire import batches, blocks, cloud, deadletters, deliveries, live, orders, registrations, signs, site_state
+from shared.wire import (
+    batches,
+    blocks,
+    cloud,
+    deadletters,
+    deliveries,
+    kpis,
+    live,
+    orders,
+    registrations,
+    signs,
+    site_state,
+)
 from shared.wire.schemas import json_schemas
 
 SCHEMA_AT: Final = "#/components/schemas/{name}"
@@ -98,6 +110,7 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
             "registration", cloud.REGISTRATION, registrations.RegistrationRecord, "", "A site's partition and keys."
         ),
     ),
+    registry.KPIS.name: (Record("kpi", cloud.KPI, kpis.Kpi, "", "Alarm figures of a site in one window of time."),),
     registry.SIGNS.name: (
         Record("sign", cloud.SIGN, signs.Sign, "", "A replica of a service of the centre lives, or ended in order."),
     ),

@@ -11,6 +11,7 @@
     ampward.deadletter.v1   site        90 days         records that could not be read
     ampward.sites.v1        site        newest a key    registrations: partition, public keys, end
     ampward.services.v1     service     newest a key    signs of life of the centre's services
+    ampward.kpis.v1         site        400 days        alarm figures of each site by windows of ten minutes
 
 All records of a site lie in the one partition that its registration stores, in every topic; what has no site (rulesets,
 services) goes by the hash of its key. Topics are never repartitioned in place: another number of partitions is a
@@ -138,5 +139,8 @@ SITES: Final = Topic(
 SIGNS: Final = Topic(
     "ampward.services.v1", "signs of life of the centre's services", "service", FOREVER, SMALL_BYTES_MAX, compacted=True
 )
+KPIS: Final = Topic(
+    "ampward.kpis.v1", "alarm figures of each site by windows of ten minutes", "site", 400 * DAY_MS, SMALL_BYTES_MAX
+)
 
-ALL: Final = (INPUTS, EVENTS, LIVE, STATE, RULESETS, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS)
+ALL: Final = (INPUTS, EVENTS, LIVE, STATE, RULESETS, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS, KPIS)

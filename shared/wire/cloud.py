@@ -18,6 +18,7 @@ ORDER: Final = ("ampward.order.v1", "application/json")
 LIVE: Final = ("ampward.live.v1", "application/vnd.ampward.live")
 DELIVERY: Final = ("ampward.delivery.v1", "application/json")
 REGISTRATION: Final = ("ampward.registration.v1", "application/json")
+KPI: Final = ("ampward.kpi.v1", "application/json")
 SIGN: Final = ("ampward.service.v1", "application/json")
 DEAD_LETTER: Final = ("ampward.deadletter.v1", "application/vnd.ampward.deadletter")
 """(type, content type) of what each topic holds."""

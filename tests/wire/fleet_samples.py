@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.inputs import Command, What
 from shared.domain.plan import Severity
-from shared.wire import batches, blocks, deadletters, deliveries, live, orders, registrations, signs, site_state
+from shared.wire import batches, blocks, deadletters, deliveries, kpis, live, orders, registrations, signs, site_state
 from tests.contract.rows import LOG_ID, WALL_MS, event
 from tests.wire.chained import BLOCK, KEY
 
@@ -96,6 +96,22 @@ SIGN = signs.Sign(
     sent_at_ms=WALL_MS,
     expires=(signs.Expiry("token", "anna-desk", WALL_MS),),
 )
+KPI = kpis.Kpi(
+    site="s",
+    begin_ms=WALL_MS,
+    window_ms=600_000,
+    announced=3,
+    warnings=2,
+    criticals=1,
+    acked=1,
+    closed=2,
+    hidden=1,
+    events=12,
+    blocks=4,
+    log_id=LOG_ID,
+    last_seq=10,
+    offset=42,
+)
 LETTER = deadletters.DeadLetter(
     "ampward.inputs.v1", 3, 17, "s", "block: no header line and signature", "processor-1", WALL_MS, b"\x00po\nison\xff"
 )
@@ -160,6 +176,7 @@ SAMPLES = (
     Sample("delivery", DELIVERY, deliveries.encode_delivery, deliveries.decode_delivery),
     Sample("state", STATE, site_state.encode_site_state, site_state.decode_site_state),
     Sample("registration", REGISTRATION, registrations.encode_registration, registrations.decode_registration),
+    Sample("kpi", KPI, kpis.encode_kpi, kpis.decode_kpi),
     Sample("sign", SIGN, signs.encode_sign, signs.decode_sign),
     Sample("dead_letter", LETTER, deadletters.encode_dead_letter, deadletters.decode_dead_letter),
 )
