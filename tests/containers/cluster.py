@@ -82,6 +82,7 @@ def main() -> int:
     """0 when the server took everything and refused what it must."""
     if crds := os.environ.get("CRDS"):
         kubectl("apply", "--server-side", "-f", crds)
+        time.sleep(1)  # kubectl's wait stumbles over a definition that has no conditions yet.
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
     taken = 0
     for name in OVERLAYS:
@@ -117,7 +118,7 @@ def main() -> int:
 def gone() -> None:
     """Wait until the namespace is away, so that the next overlay begins anew."""
     until = time.monotonic() + 120
-    while NAMESPACE in kubectl("get", "namespaces", "-o", "name").split("namespace/"):
+    while f"namespace/{NAMESPACE}" in kubectl("get", "namespaces", "-o", "name").split():
         if time.monotonic() > until:
             raise SystemExit("the namespace does not go")
         time.sleep(0.5)
