@@ -8,7 +8,7 @@ from shared.bus.registry import EVENTS, KPIS
 from shared.wire import kpis
 from shared.wire.batches import encode_batch
 from tests.fleet.centre import Centre
-from tests.services.processor.test_figures import batches, expected, summed
+from tests.services.processor.test_figures import expected, summed, told_batches
 from tests.testkit.fleet import KafkaBroker
 
 SITES = ("depot", "mill")
@@ -22,7 +22,7 @@ def _start(centre: Centre) -> "subprocess.Popen[bytes]":
 
 async def test_a_killed_worker_costs_no_figure(kafka: KafkaBroker) -> None:
     """Half of the batches, kill -9, the other half: the windows' sums are those of the logs; TERM ends with 0."""
-    made = {site: [encode_batch(batch) for batch in batches(site)] for site in SITES}
+    made = {site: [encode_batch(batch) for batch in told_batches(site)] for site in SITES}
     wanted = {name: len(SITES) * count for name, count in expected().items()}
     async with Centre(kafka, partitions=PARTITIONS) as centre:
         workers = [_start(centre)]

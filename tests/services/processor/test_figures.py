@@ -14,7 +14,7 @@ from tests.soak.rig import stored
 BEGAN_MS = 1_767_225_600_000
 
 
-def batches(site: str = "s") -> list[EventsBatch]:
+def told_batches(site: str = "s") -> list[EventsBatch]:
     """The batches of a recorded log."""
     blocks = [block for block in blocks_of(recorded(0), site=site, seed=1) if block.events]
     return [
@@ -56,7 +56,7 @@ def expected() -> Counter[str]:
         closed=sum(types[kind] for kind in closes),
         events=len(events),
         acked=types[EventType.ALARM_ACKED],
-        blocks=len(batches()),
+        blocks=len(told_batches()),
     )
 
 
@@ -71,7 +71,7 @@ def _told(figures: Figures, batches: list[EventsBatch], first: int = 0) -> list[
 
 def test_every_event_is_counted_in_one_window() -> None:
     """Over all windows the figures are those of the log, and there are several windows."""
-    kpis = _told(Figures(), batches())
+    kpis = _told(Figures(), told_batches())
     assert summed(kpis) == expected()
     assert len({kpi.begin_ms for kpi in kpis}) > 1
     assert {kpi.begin_ms % WINDOW_MS for kpi in kpis} == {0}
@@ -80,7 +80,7 @@ def test_every_event_is_counted_in_one_window() -> None:
 
 def test_what_comes_again_is_counted_once() -> None:
     """A batch at its old offset, and the same batch at a new one (a take-over) change no figure."""
-    batches = batches()
+    batches = told_batches()
     figures = Figures()
     kpis = _told(figures, batches[:20])
     kpis += _told(figures, batches[15:20], 15)
@@ -90,7 +90,7 @@ def test_what_comes_again_is_counted_once() -> None:
 
 def test_another_worker_goes_on_from_the_newest_record() -> None:
     """Whatever record the first one sent last: with those behind it given again the figures are the same."""
-    batches = batches()
+    batches = told_batches()
     for cut in (1, 7, len(batches) - 1):
         kpis = _told(Figures(), batches[:cut])
         other = Figures()
@@ -102,7 +102,7 @@ def test_another_worker_goes_on_from_the_newest_record() -> None:
 
 def test_a_window_that_is_over_is_told_with_all_its_figures() -> None:
     """Records are asked for less often than windows end: none is left out."""
-    figures, batches = Figures(), batches()
+    figures, batches = Figures(), told_batches()
     for offset, batch in enumerate(batches):
         figures.count(batch, offset, BEGAN_MS + offset * 60_000)
     assert summed(figures.take_due()) == expected()
@@ -111,7 +111,7 @@ def test_a_window_that_is_over_is_told_with_all_its_figures() -> None:
 
 def test_verdicts_are_counted() -> None:
     """Blocks that differ, or that could not be compared, stand in the window."""
-    first, second, third = batches()[:3]
+    first, second, third = told_batches()[:3]
     figures = Figures()
     for offset, batch in enumerate(
         (first, second._replace(verdict=Verdict.DIFFERENT), third._replace(verdict=Verdict.NOT_COMPARABLE))
