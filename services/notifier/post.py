@@ -30,6 +30,7 @@ from shared.domain.inputs import ReportKind
 from shared.log.steps import Step, no_step
 from shared.runtime.logging import logger
 from shared.runtime.metrics import Ages
+from shared.runtime.tracing import OFF, Span, Spans, Stage, input_of
 
 AT_A_TIME = 6
 FOR_URGENT = 2
@@ -42,6 +43,8 @@ ASKED_RETRY_MAX_MS = 3_600_000
 FAILING_TIMES = 3
 FAILING_S = 120.0
 LOOK_S = 1.0
+TRACED_MAX = 20
+"""Of the things that one message tells."""
 
 
 class Desk(Protocol):
@@ -94,6 +97,7 @@ class Counter:
     last: dict[str, Last] = field(default_factory=dict)
     ages: dict[str, Ages] = field(default_factory=dict)
     """By channel: from the frame behind the oldest event that a message is the first to tell of, to its taking."""
+    spans: Spans = OFF
 
     def add(self, row: Row) -> None:
         lane = row.message.lane
@@ -103,6 +107,21 @@ class Counter:
         if row.state == "sent" and first and row.message.form is not Form.SUMMARY:
             age_ms = row.changed_at_ms - min(first)
             self.ages.setdefault(lane.channel, Ages()).add(age_ms / 1000)
+        if self.spans.is_on and row.state != "failed":
+            self._trace(row)
+
+    def _trace(self, row: Row) -> None:
+        """Of what it is the first to tell of; no person and no words."""
+        message = row.message
+        attributes: dict[str, str | int] = {
+            "channel": message.lane.channel,
+            "message": message.id,
+            "attempts": row.attempts,
+        }
+        for item in [item for item in message.items if item.kind in FROM_EVENTS][:TRACED_MAX]:
+            began_ms, failed = item.event.at_ms, "refused" if row.state == "refused" else ""
+            of, ended_ms = input_of(item.event), row.changed_at_ms
+            self.spans.tell(Span(Stage.MESSAGE, of, began_ms, ended_ms, message.id, attributes, failed))
 
 
 class Post:

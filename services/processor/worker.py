@@ -29,9 +29,11 @@ from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, STATE
 from shared.domain.errors import AmpwardError, WireError
 from shared.log.kafka.records import Headers, Place, Record, Tell
 from shared.runtime.metrics import Ages
+from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
 from shared.wire import cloud
-from shared.wire.batches import Verdict
+from shared.wire.batches import Verdict, decode_batch
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
+from shared.wire.events import decode_event
 from shared.wire.orders import Resend, encode_order
 from shared.wire.site_state import StatePlace, peek_site_state
 
@@ -58,6 +60,7 @@ class Worker:
         tell: Tell,
         prefix: str = "",
         save_s: float = SAVE_S,
+        spans: Spans = OFF,
         now: Callable[[], float] = time.monotonic,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -67,6 +70,7 @@ class Worker:
         self._tell = tell
         self._prefix = prefix
         self._save_s = save_s
+        self._spans = spans
         self._pause_s = save_s
         self._now = now
         self._wall_ms = wall_ms
@@ -280,11 +284,20 @@ class Worker:
         if outcome.record:
             headers = cloud.headers(cloud.BATCH, site=site.name, id=outcome.id, at_ms=record.at_ms)
             await self._send(partition, EVENTS.name, site.name, outcome.record, headers)
+            self._trace(record, outcome)
         self.ages.add((self._wall_ms() - record.at_ms) / 1000)
         if outcome.from_seq:
             await self._ask(partition, site, outcome.from_seq, state=True)
         elif outcome.verdict == Verdict.EQUAL.value:
             site.ask_pause = ASK_S
+
+    def _trace(self, record: Record, outcome: Outcome) -> None:
+        """That these events were decided again."""
+        if not self._spans.is_on:
+            return
+        now_ms, attributes = self._wall_ms(), {"verdict": outcome.verdict, "batch": outcome.id}
+        for cause, _ in by_input(map(decode_event, decode_batch(outcome.record).events)):
+            self._spans.tell(Span(Stage.COMPARE, cause, record.at_ms, now_ms, attributes=attributes))
 
     async def _bury(self, partition: Partition, site: Site, record: Record, why: str) -> None:
         self._count(dead=1)

@@ -32,6 +32,7 @@ from shared.log.port import Cursor
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 from shared.runtime.notify_lease import Held, held
+from shared.runtime.tracing import OFF, Spans
 from shared.wire.inputs import report
 
 if TYPE_CHECKING:
@@ -206,8 +207,9 @@ def as_raised(site: str, room: str, alarm: AlarmPlan, at_ms: int) -> Event:
 class Telling:
     """The notifier and the heartbeat for as long as the site shows itself."""
 
-    def __init__(self, feed: SiteNews, folder: Path, clock: Clock) -> None:
+    def __init__(self, feed: SiteNews, folder: Path, clock: Clock, spans: Spans = OFF) -> None:
         self._feed = feed
+        self._spans = spans
         self._folder = folder
         self._clock = clock
         self._counts: Counter | None = None
@@ -265,10 +267,17 @@ class Telling:
                 return
         from services.notifier.on_disk import LedgerOnDisk
         from services.notifier.outside import make_channels
+        from services.notifier.post import Counter
         from services.notifier.service import Notifier
 
         feed, clock = self._feed, self._clock
-        notifier = Notifier(feed, LedgerOnDisk(self._folder), clock, lambda _: make_channels(feed.setting(), clock))
+        notifier = Notifier(
+            feed,
+            LedgerOnDisk(self._folder),
+            clock,
+            lambda _: make_channels(feed.setting(), clock),
+            counts=Counter(spans=self._spans),
+        )
         self._counts, self._notifier = notifier.post.counts, notifier
         await notifier.run(stop)
 

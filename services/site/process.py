@@ -36,6 +36,7 @@ from services.site.pushes import Pushes
 from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
+from services.site.traces import SiteTraces
 from services.site.views import Parts, SiteViews
 from services.uplink.place import read_place
 from services.uplink.tls import fleet_broker
@@ -50,6 +51,7 @@ from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import configure, logger
+from shared.runtime.tracing import open_spans
 from shared.runtime.undurable_events import Handing
 from shared.wire.inputs import report
 from shared.wire.plans import decode_site
@@ -118,11 +120,14 @@ class Process:
         step = crash_step(os.environ)
         store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20, step=step)
         time = LogTime(self._clock, log_begins(self._data, self._clock))
+        self._spans = open_spans("site", os.environ, lambda event, words: logger().warning(event, words=words))
+        self._clean_up.callback(self._spans.close)
         runner = Runner(store, decision, time, limits=self.plan.log, step=step, sent=self._sent)
         self._read = LogReader(runner.reader)
         self._service = service = Service(
             runner, self._clock, decision.site, time=time, read=self._read, mark=LossMark(self._data),
             handing=Handing(self._data), restored=RestoredMark(self._data), alive=self._sign_of_life,
+            traces=SiteTraces(self._spans, self._clock.wall_ms),
         )  # fmt: skip
         service.open(self._boot)
         settle()
@@ -226,6 +231,7 @@ class Process:
             SiteNews(service, views, lambda: self.plan, lambda: self._link.state, position=self._read.position),
             self._data,
             self._clock,
+            self._spans,
         )
         self._faces = Faces(views, past, self._feed, outside, telling)
         self._faces.start()

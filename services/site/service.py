@@ -28,6 +28,7 @@ from services.site.loss_mark import Life, LossMark, lost, not_known
 from services.site.reader import LogReader
 from services.site.shown import NOTHING, Shown
 from services.site.tail import Tail
+from services.site.traces import SiteTraces
 from services.site.upkeep_items import upkeep
 from services.site.writer import InputBody, Item, Writer
 from shared.devices.frame import Frame
@@ -102,6 +103,7 @@ class Service:
         handing: Handing,
         restored: RestoredMark,
         alive: Callable[[], None],
+        traces: SiteTraces,
     ) -> None:
         self.runner = runner
         self.counts = Counts()
@@ -118,6 +120,7 @@ class Service:
         self._alive = alive
         self._mark = mark
         self._handing = handing
+        self._traces = traces
         self._restored = restored
         self._link: GuardLink | None = None
         self._held = Held()
@@ -292,6 +295,7 @@ class Service:
         if committed.events and not committed.durable:
             self._handing.put([encode_event(event) for event in committed.events])
         self.counts.note(committed.events)
+        self._traces.take(committed.events)
         self.tail.extend(committed.cursors, committed.events, durable=committed.durable)
         self._show(now=bool(committed.events))
 

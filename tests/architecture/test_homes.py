@@ -18,6 +18,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
     "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/notifier/", "services/site/"),
     "numpy": ("shared/domain/columns.py", "shared/devices/columns.py", "services/history/"),
+    "opentelemetry": ("shared/runtime/tracing.py",),
     "orjson": ("shared/wire/", "services/gateway/", "services/site/"),
     "paho": ("shared/bus/",),
     "prometheus_client": ("shared/runtime/metrics.py", "services/gateway/"),

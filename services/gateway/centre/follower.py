@@ -25,6 +25,7 @@ from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.watching import Standing
 from shared.runtime.metrics import Ages
+from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
 from shared.wire.orders import CommandOrder, decode_order
 from shared.wire.registrations import decode_registration
 
@@ -61,6 +62,7 @@ class Follower:
         self._trouble = ""
         self._live_from_ms = 0
         self._is_following = False
+        self.spans: Spans = OFF
         self.ages = {lane: Ages() for lane in Lane}
         """From the frame behind an event to now, for what came since the beginning."""
 
@@ -157,6 +159,10 @@ class Follower:
         now_ms = self._wall_ms()
         for event, _ in events if self._is_following else ():
             self.ages[lane].add((now_ms - event.at_ms) / 1000)
+        if self.spans.is_on and self._is_following:
+            name = lane.name.lower()
+            for cause, caused in by_input(event for event, _ in events):
+                self.spans.tell(Span(Stage.SHOW, cause, caused[0].at_ms, now_ms, name, {"lane": name}))
 
     def _note(self, record: Record) -> None:
         """A registration, or an order on its way down."""

@@ -87,6 +87,7 @@ async def _serving(plan: GatewayPlan, telling: Telling, past: SitesPast | None) 
         orders = Orders(producer, plan.prefix + COMMANDS.name, picture.registration, wall_ms)
         wanted = Wanted(plan.access, plan.prefix, partitions)
         follower = Follower(wanted, picture, orders, wall_ms=wall_ms, tell=tell)
+        follower.spans = telling.spans
         older = Older(plan.access, plan.prefix + EVENTS.name, tell)
         try:
             await follower.begin(token_hex(RUN_BYTES))
@@ -105,6 +106,7 @@ async def _serving(plan: GatewayPlan, telling: Telling, past: SitesPast | None) 
         finally:
             await older.close()
             await follower.close()
+            await asyncio.to_thread(telling.spans.close)
 
 
 Past = Callable[[FleetPlan], AbstractAsyncContextManager[SitesPast]]

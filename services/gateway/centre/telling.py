@@ -5,6 +5,7 @@ fleet may ask. Ready: it has what Kafka has; a silent site is an alarm and no un
 on.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -17,6 +18,7 @@ from shared.log.kafka.records import Tell
 from shared.runtime import metrics
 from shared.runtime.metrics import SEVERITIES, SITES_MAX, Sample, Tally
 from shared.runtime.probes import STILL_S, Probes
+from shared.runtime.tracing import open_spans
 
 SERVICE: Final = "gateway"
 STARTING: Final = "it reads what there is"
@@ -28,6 +30,7 @@ class Telling:
     def __init__(self, tell: Tell) -> None:
         self.tally = Tally(tell)
         self._parts: tuple[Follower, Orders, FleetViews] | None = None
+        self.spans = open_spans(SERVICE, os.environ, tell)
         self._streams: Callable[[], int] = lambda: 0
 
     def begin(self, follower: Follower, orders: Orders, views: FleetViews, streams: Callable[[], int]) -> None:

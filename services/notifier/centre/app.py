@@ -156,7 +156,10 @@ async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
     KafkaUnavailable."""
     telling = Telling(tell)
     async with serving_probes(plan.health, telling.probes(), tell):
-        await _begin(plan, stop, telling)
+        try:
+            await _begin(plan, stop, telling)
+        finally:
+            await asyncio.to_thread(telling.close)
 
 
 async def _begin(plan: NotifierPlan, stop: asyncio.Event, telling: Telling) -> None:

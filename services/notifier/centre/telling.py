@@ -5,6 +5,7 @@ stands by and is ready too. Alive: the look at Kafka goes on (it makes stuck cli
 no reason to start this process again.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -19,6 +20,7 @@ from shared.log.kafka.watching import Standing
 from shared.runtime import metrics
 from shared.runtime.metrics import Sample, Tally
 from shared.runtime.probes import STILL_S, Probes
+from shared.runtime.tracing import open_spans
 
 UNSIGNED_S: Final = 15.0
 STARTING: Final = "it waits for its first partitions"
@@ -30,11 +32,15 @@ class Telling:
 
     def __init__(self, tell: Tell) -> None:
         self.tally = Tally(tell)
-        self.counts = Counter()
+        self.counts = Counter(spans=open_spans(SENDER, os.environ, tell))
         """Of all sites, since the start of this process."""
         self.claims: Claims | None = None
         self.sites: Sites | None = None
         self.reader: GroupReader | None = None
+
+    def close(self) -> None:
+        """What waits for a collector is sent."""
+        self.counts.spans.close()
 
     def probes(self) -> Probes:
         return Probes(SENDER, self.ready, self.alive, self.samples)
