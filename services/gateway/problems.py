@@ -39,6 +39,7 @@ REFUSED: dict[str, str] = {
     Refusal.SERIAL_MISSING: "A serial is needed",
     Refusal.OTHER_SERIAL: "Another serial is known",
     Refusal.OUT_OF_RANGE: "The figure is out of range",
+    Refusal.STALE_LEASE: "This lease, or a later one, was given already",
     Refusal.NOT_SUPPORTED: "This site cannot do that",
     "undecodable": "The command could not be recorded",
 }

@@ -1,7 +1,7 @@
 """Who may do what: the roles, as a table.
 
     viewer     reads everything of its sites
-    operator   and acknowledges, resets, silences, shelves, unshelves, asks for a test
+    operator   and acknowledges, resets, silences, shelves, unshelves, asks for a test; at the centre holds outputs on
     engineer   does everything
 
 The machine token of the data folder is an engineer. Reading is every GET of the interface.
@@ -18,7 +18,7 @@ class Role(StrEnum):
     ENGINEER = "engineer"
 
 
-OPERATOR_MAY = frozenset({What.ACK, What.RESET, What.SILENCE, What.SHELVE, What.UNSHELVE, What.TEST})
+OPERATOR_MAY = frozenset({What.ACK, What.RESET, What.SILENCE, What.SHELVE, What.UNSHELVE, What.TEST, What.HOLD_ON})
 
 ROLES_ALLOWED = ", ".join(Role)
 

@@ -3,6 +3,7 @@
 | order | what becomes of it |
 |---|---|
 | command | into the site's own door under its own id: one input, however often it comes; its answer goes up at once |
+| lease | the same: the site's log decides it as a command, ``hold_on`` |
 | resend | to the lane of inputs |
 | file | its signature is looked at, then the site's process checks it and takes it in or not; its answer goes up |
 | notify_lease | held for the site's own process (shared.runtime.notify_lease); one that comes too late is nothing |
@@ -15,6 +16,7 @@ nothing is handed in when its time is over, also when the site's own process was
 
 import asyncio
 from collections.abc import Callable
+from typing import assert_never
 
 from services.uplink.lane import Again, Lane
 from services.uplink.live import LiveLane
@@ -25,7 +27,7 @@ from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 from shared.wire.live import LiveAnswer
-from shared.wire.orders import CommandOrder, FileOrder, NotifyLease, Resend, decode_order
+from shared.wire.orders import CommandOrder, FileOrder, NotifyLease, OutputLease, Resend, decode_order, lease_command
 from shared.wire.orders import Order as Wanted
 
 AGAIN_S = 0.5
@@ -85,10 +87,12 @@ class Orders:
                     self._lease(wanted)
             case CommandOrder():
                 await self._command(centre, wanted)
+            case OutputLease():
+                await self._command(centre, lease_command(wanted))
             case FileOrder():
                 await self._file(centre, wanted)
             case _:
-                self._log.warning("order_not_supported", id=wanted.id, kind=type(wanted).__name__)
+                assert_never(wanted)
 
     async def _command(self, centre: Centre, wanted: CommandOrder) -> None:
         """Hand it in until the site has answered, or its time is over."""

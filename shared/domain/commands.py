@@ -3,7 +3,8 @@
 A command is checked whole before anything changes; a refused one makes exactly one ampward.input.rejected event with
 the present occurrence and severity, an accepted one never makes that event. An ack names what the person saw: the
 occurrence and the severity. Without an occurrence it is taken only when exactly one open occurrence stands under the
-subject. No command lowers a demand, except that silence quiets a buzzer until the next alarm.
+subject. No command lowers a demand, except that silence quiets a buzzer until the next alarm. A lease of the centre is
+a command too, in the order of the log as every other.
 """
 
 from collections.abc import Callable
@@ -25,8 +26,12 @@ SHELVE_MAX_MS = 24 * HOUR_MS
 MAINTENANCE_MAX_MS = 24 * HOUR_MS
 OUT_OF_SERVICE_MAX_MS = 30 * 24 * HOUR_MS
 TEST_MAX_MS = HOUR_MS
+LEASE_MAX_MS = 15 * MINUTE_MS
+CENTRE = "centre:"
+"""What the actor of a command begins with that came down from the fleet."""
 REMIND_MS = 15 * MINUTE_MS
 """A maintenance of twice this is told of so long before its end."""
+LEASE_DIGITS = 32
 TEST_MS = 10_000
 """A test without a duration lasts so long."""
 
@@ -46,6 +51,7 @@ _SUBJECTS: dict[What, str] = {
     What.BASELINE: "name a jar, SITE/ROOM/BATTERY/2S4, a string, SITE/ROOM/BATTERY/STRING, or a battery",
     What.CALIBRATED: "name a hydrogen detector, SITE/ROOM/POINT",
     What.PROOF_TESTED: "name an output, SITE/ROOM/OUTPUT",
+    What.HOLD_ON: "name an output, SITE/ROOM/OUTPUT",
 }
 """What a person may name, said when there is nothing of that name."""
 
@@ -222,7 +228,8 @@ def _reason_and_end(command: Command, longest_ms: int, *, needs_end: bool = True
     if command.for_ms < 0 or (needs_end and command.for_ms == 0):
         return Refusal.DURATION_MISSING, ""
     if command.for_ms > longest_ms:
-        return Refusal.DURATION_TOO_LONG, f"at most {longest_ms // HOUR_MS} h"
+        longest = f"{longest_ms // HOUR_MS} h" if longest_ms >= HOUR_MS else f"{longest_ms // MINUTE_MS} min"
+        return Refusal.DURATION_TOO_LONG, f"at most {longest}"
     return None
 
 
@@ -326,6 +333,36 @@ def _test(turn: Turn, command: Command) -> Rejected | None:
     return None
 
 
+def _hold_on(turn: Turn, command: Command) -> Rejected | None:
+    """The centre's lease: on for so long from now. There is none that says off."""
+    o = next((o for o, plan in enumerate(turn.state.plan.outputs) if plan.id == command.subject), None)
+    if o is None:
+        return _no(Refusal.UNKNOWN_SUBJECT)
+    output = turn.state.outputs[o]
+    if not command.actor.startswith(CENTRE):
+        return _no(Refusal.NOT_SUPPORTED, "only the fleet's centre gives leases; at the site there is test")
+    if len(command.occurrence) != LEASE_DIGITS or not set(command.occurrence) <= set("0123456789abcdef"):
+        return _no(Refusal.OUT_OF_RANGE, "a lease is named by epoch and number, 16 hexadecimal digits each")
+    if command.occurrence <= output.lease:
+        epoch, number = int(output.lease[:16], 16), int(output.lease[16:], 16)
+        return Rejected(Refusal.STALE_LEASE, f"epoch {epoch} number {number} was given already", output.lease, None)
+    trouble = _reason_and_end(command, LEASE_MAX_MS)
+    if trouble is not None:
+        return _no(*trouble)
+    output.lease, output.lease_by = command.occurrence, command.actor
+    output.lease_until_ms = turn.now + command.for_ms
+    turn.emit(
+        EventType.OUTPUT_LEASED,
+        command.subject,
+        state="on",
+        reason=command.reason,
+        actor=command.actor,
+        until_ms=output.lease_until_ms,
+    )
+    turn.outputs_dirty = True
+    return None
+
+
 def _is_way(turn: Turn, subject: str) -> bool:
     """SITE/_site/CHANNEL/PERSON, of a channel that messages go out by: a test message is asked for."""
     channel, _, person = subject.rpartition("/")
@@ -347,4 +384,5 @@ _HANDLERS: dict[What, Callable[[Turn, Command], Rejected | None]] = {
     What.BASELINE: upkeep.baseline,
     What.CALIBRATED: upkeep.calibrated,
     What.PROOF_TESTED: upkeep.proof_tested,
+    What.HOLD_ON: _hold_on,
 }

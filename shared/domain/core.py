@@ -21,6 +21,7 @@ from shared.domain.alarms import doubt
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, Scan, Start, Tick, Undecodable
 from shared.domain.migrate import migrate
+from shared.domain.outputs import end_leases
 from shared.domain.plan import RoomPlan
 from shared.domain.settle import settle
 from shared.domain.snapshot import fresh, state_from_data, state_to_data
@@ -108,6 +109,8 @@ def _begin(turn: Turn, body: Body) -> None:
     for battery in state.batteries:
         battery.candidate_ms = turn.now
     detectors.begin(turn, same_boot=same_boot)
+    if not same_boot:
+        end_leases(turn)
     rows.cancel_unknown(turn)
     doubt(turn)
     for s in range(len(state.scans)):

@@ -34,6 +34,8 @@ class EventType(StrEnum):
     OUTPUT_FAILED = "ampward.output.failed.v1"
     OUTPUT_CONTESTED = "ampward.output.contested.v1"
     OUTPUT_SILENCED = "ampward.output.silenced.v1"
+    OUTPUT_LEASED = "ampward.output.leased.v1"
+    """The centre holds it on for so long, whatever else demands it."""
     SIGNAL_LOST = "ampward.signal.lost.v1"
     SIGNAL_RESTORED = "ampward.signal.restored.v1"
     INPUT_REJECTED = "ampward.input.rejected.v1"

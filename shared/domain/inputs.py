@@ -52,6 +52,9 @@ class What(StrEnum):
     REPLACE = "replace"
     CALIBRATED = "calibrated"
     PROOF_TESTED = "proof_tested"
+    HOLD_ON = "hold_on"
+    """The centre's lease: an output stays on for so long. ``occurrence`` names it: epoch and number, 16 hex digits
+    each, so that a later one is the greater text."""
 
 
 class Refusal(StrEnum):
@@ -79,6 +82,8 @@ class Refusal(StrEnum):
     OTHER_SERIAL = "other-serial"
     """The old serial is not the one that is known."""
     OUT_OF_RANGE = "out-of-range"
+    STALE_LEASE = "stale-lease"
+    """A lease with this number, or a later one, was given already."""
     NOT_SUPPORTED = "not-supported"
 
 

@@ -8,7 +8,9 @@ reach it, and silence reaches buzzers only. An output is on while anything deman
 - an alarm whose condition is TRUE or whose latch holds (ALARM); a buzzer hears it from severity alarm on;
 - a battery in boost, and run_on_ms after it, or whose mode is unknown (BOOST);
 - a trip that guard made by itself (a local_trip Report), with run-on when its cause was gas;
-- a test that a person asked for.
+- a test that a person asked for;
+- a lease of the centre, of at most 15 minutes; it adds to the others and takes nothing away, has no run-on, and a boot
+  of the machine ends it, because its time is that of one boot.
 
 Proof, while on: within run_up_ms the read-back shows it and air flows (as far as there are points for them), else the
 output has failed; a proof that is lost starts the same time again. The n-th standby fan is on when n fans before it in
@@ -72,6 +74,12 @@ def expect_renewal(turn: Turn) -> None:
     turn.outputs_dirty = True
 
 
+def end_leases(turn: Turn) -> None:
+    """The machine was started: nobody knows how much of their time is over."""
+    for output in turn.state.outputs:
+        output.lease_until_ms = NEVER_MS
+
+
 def _evaluate(turn: Turn, o: int) -> None:
     state = turn.state
     plan, output = state.plan.outputs[o], state.outputs[o]
@@ -125,6 +133,9 @@ def _demands(state: RoomState, o: int, now_ms: int) -> tuple[tuple[str, ...], in
     if now_ms < output.test_until_ms:
         by.append("test")
         ends.append(output.test_until_ms)
+    if now_ms < output.lease_until_ms:
+        by.append(f"central_lease {output.lease_by}")
+        ends.append(output.lease_until_ms)
     return tuple(by), min(ends, default=FAR_MS)
 
 

@@ -100,6 +100,10 @@ class OutputState:
     local_gas_ms: int = NEVER_MS
     test_until_ms: int = NEVER_MS
     test_by: str = ""
+    lease: str = ""
+    """The last of the centre that was taken: epoch and number. It outlives its end: none before it comes back."""
+    lease_until_ms: int = NEVER_MS
+    lease_by: str = ""
     falling_due_ms: int = FAR_MS
     falling_from: int = 0
     """Highest gas value when the present look at its fall began."""

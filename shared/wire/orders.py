@@ -91,13 +91,24 @@ class Resend(_Order, kw_only=True, frozen=True, tag="resend"):
 
 
 class OutputLease(_Order, kw_only=True, frozen=True, tag="lease"):
-    """Keep the output on for ``on_ms``; refused when (epoch, number) is not above the last one seen."""
+    """Keep the output on for ``on_ms``; refused when (epoch, number) is not above the last one seen, or when it is
+    older than ``on_ms`` or ``ttl_ms`` on arrival."""
 
     output: Name
     epoch: Count
     number: Count
     on_ms: Annotated[int, msgspec.Meta(gt=0, le=LEASE_MS_MAX)]
     reason: Text
+    actor: Name
+
+    def name(self) -> str:
+        """As the site's log takes it: a later lease is the greater text.
+
+        >>> OutputLease(id="x", site="s", sent_at_ms=0, ttl_ms=1, output="s/r/o", epoch=1, number=255, on_ms=1,
+        ...             reason="", actor="anna").name()
+        '000000000000000100000000000000ff'
+        """
+        return f"{self.epoch:016x}{self.number:016x}"
 
 
 class NotifyLease(_Order, kw_only=True, frozen=True, tag="notify_lease"):
@@ -147,6 +158,22 @@ def command_order(command: Command, *, site: str, sent_at_ms: int, ttl_ms: int) 
         new_serial=command.new_serial,
         value=command.value,
         age_ms=command.age_ms,
+    )
+
+
+def lease_command(lease: OutputLease) -> CommandOrder:
+    """The lease as the site's log takes it: a command of the centre, whose time to live is the shorter of both."""
+    return CommandOrder(
+        id=lease.id,
+        site=lease.site,
+        sent_at_ms=lease.sent_at_ms,
+        ttl_ms=min(lease.ttl_ms, lease.on_ms),
+        what=What.HOLD_ON,
+        subject=lease.output,
+        actor=lease.actor,
+        occurrence=lease.name(),
+        reason=lease.reason,
+        for_ms=lease.on_ms,
     )
 
 

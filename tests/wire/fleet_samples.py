@@ -41,7 +41,9 @@ COMMAND = Command(
 _TO = {"site": "s", "sent_at_ms": WALL_MS, "ttl_ms": 600_000}
 COMMAND_ORDER = orders.command_order(COMMAND, site="s", sent_at_ms=WALL_MS, ttl_ms=600_000)
 RESEND = orders.Resend(id="x1", from_seq=7, epoch=3, state=True, **_TO)  # type: ignore[arg-type]
-LEASE = orders.OutputLease(id="x2", output="s/r1/io1-do0", epoch=1, number=2, on_ms=60_000, reason="drill", **_TO)  # type: ignore[arg-type]
+LEASE = orders.OutputLease(
+    id="x2", output="s/r1/io1-do0", epoch=1, number=2, on_ms=60_000, reason="drill", actor="anna", **_TO
+)  # type: ignore[arg-type]
 NOTIFY = orders.NotifyLease(id="x3", holder="centre-1", epoch=1, number=9, for_ms=5000, **_TO)  # type: ignore[arg-type]
 FILE = orders.FileOrder(  # type: ignore[arg-type]
     id="x4", name="people.yaml", number=3, actor="anna", body="people: {}\n", key=KEY.id, signature="0" * 128, **_TO

@@ -87,9 +87,9 @@ async def test_each_role_does_what_the_table_says(
 
 
 def test_the_table_is_the_promised_one() -> None:
-    """Viewers give no command, operators six, engineers all."""
+    """Viewers give no command, operators seven, engineers all."""
     assert allowed(Role.VIEWER) == ()
-    assert set(allowed(Role.OPERATOR)) == {"ack", "reset", "silence", "shelve", "unshelve", "test"}
+    assert set(allowed(Role.OPERATOR)) == {"ack", "reset", "silence", "shelve", "unshelve", "test", "hold_on"}
     assert set(allowed(Role.ENGINEER)) == {act.value for act in What}
 
 

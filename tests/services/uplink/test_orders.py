@@ -31,6 +31,7 @@ class Door:
         self.away = away
         self.accepts = accepts
         self.given: list[str] = []
+        self.taken: list[CommandOrder] = []
         self.asked = 0
 
     def command(self, order: CommandOrder) -> LiveAnswer:
@@ -38,6 +39,7 @@ class Door:
         if self.asked <= self.away:
             raise DoorShut("away")
         self.given.append(order.id)
+        self.taken.append(order)
         return LiveAnswer(order.id, self.accepts, "" if self.accepts else "already")
 
 
@@ -149,19 +151,31 @@ async def test_a_request_for_inputs_goes_to_the_lane(tmp_path: Path, clock: Manu
     assert list(lane._asked) == [Again(7, state=True, epoch=9)]
 
 
-async def test_a_lease_is_said_and_passed_over(tmp_path: Path, clock: ManualClock) -> None:
-    """What this version cannot do is not done by half."""
-    lease = OutputLease(
-        id="l",
-        site="s",
-        sent_at_ms=clock.wall,
-        ttl_ms=1_000,
-        output="s/r1/o",
-        epoch=1,
-        number=1,
-        on_ms=1_000,
-        reason="",
-    )
+def lease(name: str, clock: ManualClock, *, age_ms: int = 0, on_ms: int = 60_000, ttl_ms: int = 600_000) -> OutputLease:
+    return OutputLease(
+        id=name, site="s", sent_at_ms=clock.wall - age_ms, ttl_ms=ttl_ms, output="s/r1/o", epoch=2, number=7,
+        on_ms=on_ms, reason="drill", actor="anna",
+    )  # fmt: skip
+
+
+async def test_a_lease_goes_into_the_sites_log_as_a_command(tmp_path: Path, clock: ManualClock) -> None:
+    """On, for its own time from now, under its number; the site's answer goes up as that of any command."""
+    door, fleet = Door(), FakeFleet()
+    await run(tmp_path, door, clock, lease("l1", clock), fleet=fleet)
+    [taken] = door.taken
+    assert (taken.what, taken.subject, taken.for_ms, taken.actor) == (What.HOLD_ON, "s/r1/o", 60_000, "anna")
+    assert taken.occurrence == f"{2:016x}{7:016x}"
+    assert [answer.id for data in fleet.live for answer in decode_live(data, KEYS).answers] == ["l1"]
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "on_ms", "ttl_ms", "given"),
+    [(60_000, 60_000, 600_000, True), (60_001, 60_000, 600_000, False), (5_001, 60_000, 5_000, False)],
+)
+async def test_a_lease_that_is_older_than_it_lasts_is_never_given(
+    tmp_path: Path, clock: ManualClock, age_ms: int, on_ms: int, ttl_ms: int, *, given: bool
+) -> None:
+    """By the fleet's clock as the uplink measures it: what was asked for long ago is nobody's wish any more."""
     door = Door()
-    await run(tmp_path, door, clock, lease)
-    assert door.asked == 0
+    await run(tmp_path, door, clock, lease("l1", clock, age_ms=age_ms, on_ms=on_ms, ttl_ms=ttl_ms))
+    assert bool(door.given) is given
