@@ -71,7 +71,10 @@ class Pushes:
         """Empty when the site goes by it now; else why not."""
         digest = sha256(waiting.body.encode()).hexdigest()
         known = self._known.get(waiting.name, {})
-        if known.get("number") == waiting.number:
+        last = int(known.get("number", 0))
+        if waiting.number < last:
+            return "a later one was pushed already"
+        if waiting.number == last:
             return str(known.get("why", ""))
         why = self._try(waiting)
         self._known[waiting.name] = {
@@ -89,8 +92,6 @@ class Pushes:
         target = self._included(waiting.name)
         if target is None:
             return f"the site file includes no file {waiting.name}"
-        if waiting.number <= int(self._known.get(waiting.name, {}).get("number", 0)):
-            return "a later one was pushed already"
         body = waiting.body.encode()
         try:
             candidate = places.write_file(self.data, f"push.{waiting.name}", body)
