@@ -108,6 +108,7 @@ class Teller:
                     log_id=log_id,
                     site_seq=site_seq,
                     sent_at_ms=self._clock.wall_ms(),
+                    number=self._count,
                     events=raw_events(tuple(events)) if is_first else (),
                     answers=tuple(answers) if is_first else (),
                     alarms=tuple(changed[first : first + ALARMS_MAX]),

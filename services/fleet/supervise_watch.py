@@ -55,6 +55,9 @@ class _Site:
     since_ms: int
     heard_ms: int | None = None
     certificate_ends_at_ms: int = 0
+    log_id: str = ""
+    at: tuple[int, int, int] = (0, 0, 0)
+    """Number, time and count of its newest live record: what is not behind it was sent again by somebody."""
     acked: tuple[str, int] = ("", 0)
     """Log and number up to which Kafka has its inputs, by its own word."""
     moved_ms: int = 0
@@ -88,10 +91,15 @@ class Watch:
         site.certificate_ends_at_ms = registration.certificate_ends_at_ms
 
     def live(self, live: Live, now_ms: int) -> None:
-        """A record of the live lane; one of a site that is not registered says nothing."""
+        """A record of the live lane; one of a site that is not registered, or that was sent before, says nothing."""
         site = self._sites.get(live.site)
         if site is None:
             return
+        at = (live.site_seq, live.sent_at_ms, live.number)
+        is_same_log = live.log_id == site.log_id
+        if at <= site.at if is_same_log else live.site_seq <= site.at[0] and live.sent_at_ms <= site.at[1]:
+            return
+        site.log_id, site.at = live.log_id, at
         site.heard_ms = max(now_ms, site.heard_ms or now_ms)
         site.backlog_ms = live.backlog_ms
         if (live.log_id, live.acked_seq) != site.acked:

@@ -77,6 +77,8 @@ class SiteJson(BaseModel):
     decision: str = Field(description="Decision version of its newest event.")
     core_version: int
     different: int = Field(description="Blocks whose events differed, since this gateway began.")
+    backlog_ms: int = Field(description="Age of the oldest input that Kafka does not have, by the site's own word.")
+    last_verdict: str = Field(description='On the newest block: equal, different, not_comparable; "" if none was seen.')
 
 
 class SitesJson(BaseModel):
@@ -187,6 +189,8 @@ def site(item: SiteItem) -> dict[str, Any]:
         "decision": item.decision,
         "core_version": item.core_version,
         "different": item.different,
+        "backlog_ms": item.backlog_ms,
+        "last_verdict": item.last_verdict,
     }
 
 

@@ -149,6 +149,10 @@ class SiteItem:
     core_version: int
     different: int
     """Blocks that differed, since this gateway began."""
+    backlog_ms: int = 0
+    """How old the oldest input is that Kafka does not have, by the site's own word."""
+    last_verdict: str = ""
+    """On the newest block that was told: equal, different, not_comparable; "" since this gateway began."""
 
 
 @dataclass(frozen=True, slots=True)

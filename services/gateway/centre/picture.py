@@ -45,6 +45,8 @@ class _Site:
     core_version: int = 0
     decision: str = ""
     different: int = 0
+    backlog_ms: int = 0
+    verdict: str = ""
 
 
 class Picture:
@@ -82,6 +84,7 @@ class Picture:
             return
         site.heard_at_ms = max(site.heard_at_ms, at_ms)
         site.offset_ms = at_ms - live.sent_at_ms
+        site.backlog_ms = live.backlog_ms
         if live.anew:
             site.points, site.alarms, site.outputs = {}, {}, {}
         site.points.update((one.id, one) for one in live.points if site_of(one.id) == live.site)
@@ -97,6 +100,7 @@ class Picture:
         site.head_hash, site.core_version = batch.head_hash, batch.core_version
         site.decision = decision or site.decision
         site.different += batch.verdict is Verdict.DIFFERENT
+        site.verdict = batch.verdict.value
         site.heard_at_ms = max(site.heard_at_ms, at_ms)
 
     def points(self) -> tuple[PointItem, ...]:
@@ -211,4 +215,6 @@ def _site(name: str, site: _Site, now_ms: int) -> SiteItem:
         decision=site.decision,
         core_version=site.core_version,
         different=site.different,
+        backlog_ms=site.backlog_ms,
+        last_verdict=site.verdict,
     )
