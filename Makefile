@@ -16,10 +16,10 @@ STAMP := $(VENV)/.ampward-setup
 APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd \
     openjdk-17-jre-headless maven postgresql kcat prometheus
 
-.PHONY: help setup run test check fix bench bench-fleet soak mutants fuzz licences lock bundle fleet system-deps broker clean
+.PHONY: help setup run test check fix bench bench-fleet soak containers-test mutants fuzz licences lock bundle fleet system-deps broker clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-16s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) ## Make .venv with the locked dependencies and ampward (does nothing when up to date)
 
@@ -64,6 +64,10 @@ bench-fleet: setup system-deps ## Measure one processor beside Kafka Streams, in
 
 soak: setup system-deps ## Hold the goals at full count for HOURS=1, into bench/soak.json
 	@$(PY) -m tests.soak --hours $(HOURS) $(ARGS)
+
+containers-test: setup ## Build and run docker-compose.yml; with KUBECONFIG hand the overlays to a cluster (CRDS=DIR)
+	@$(PY) -m tests.containers.compose
+	@if [ -n "$${KUBECONFIG:-}" ]; then $(PY) -m tests.containers.cluster; else echo "KUBECONFIG is not set: no cluster was asked"; fi
 
 mutants: setup system-deps ## Plant the seeded bugs one by one; each must be caught by its named test
 	@$(PY) -m tests.mutants $(ARGS)
