@@ -28,7 +28,7 @@ ALIVE = "/opt/ampward/container/healthy"
 def engine() -> tuple[str, list[str]]:
     """The program for one container, and the words for all of them."""
     if shutil.which("podman-compose"):
-        return "podman", ["podman-compose", "-p", PROJECT]
+        return "podman", ["podman-compose", "--parallel", "1", "-p", PROJECT]
     if shutil.which("docker"):
         return "docker", ["docker", "compose", "-p", PROJECT]
     raise SystemExit("neither podman-compose nor docker is on this machine")
