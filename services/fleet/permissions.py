@@ -6,7 +6,7 @@
     kpi         events kpis                             kpis
     notifier    events live sites                       commands deliveries deadletter
     history     inputs deliveries rulesets sites
-    gateway     events live commands sites              commands
+    gateway     events live commands sites state rulesets   commands
     bridge      commands sites                          inputs live rulesets deadletter
     supervisor  inputs events live commands deadletter sites services           events live commands
     all services                                        services
@@ -55,7 +55,7 @@ SERVICES: Final = {
     "kpi": Role((EVENTS, KPIS), (KPIS,)),
     "notifier": Role((EVENTS, LIVE, SITES), (COMMANDS, DELIVERIES, DEADLETTER)),
     "history": Role((INPUTS, DELIVERIES, RULESETS, SITES), ()),
-    "gateway": Role((EVENTS, LIVE, COMMANDS, SITES), (COMMANDS,)),
+    "gateway": Role((EVENTS, LIVE, COMMANDS, SITES, STATE, RULESETS), (COMMANDS,)),
     "bridge": Role((COMMANDS, SITES), (INPUTS, LIVE, RULESETS, DEADLETTER)),
     "supervisor": Role(
         (INPUTS, EVENTS, LIVE, COMMANDS, DEADLETTER, SITES, SIGNS), (EVENTS, LIVE, COMMANDS), grouped=False

@@ -64,7 +64,7 @@ def create_app(
     fleet: Callable[[], tuple[SiteItem, ...]] | None = None,
 ) -> FastAPI:
     """The application; ``keys`` may be the machine token alone. ``app.state.stopping`` ends its open streams: set it
-    before the server stops. ``fleet`` tells how the sites stand, at a fleet's centre: its parts are the sites' own."""
+    before the server stops. ``fleet`` tells how the sites stand, at a fleet's centre."""
     ring = KeyRing(keys) if isinstance(keys, str) else keys
     app = FastAPI(
         title="Ampward",
@@ -83,9 +83,8 @@ def create_app(
     _add_state(app, views)
     _add_events(app, views, ring)
     _add_commands(app, views)
-    if fleet is None:
-        add_upkeep(app, views)
-    else:
+    add_upkeep(app, views)
+    if fleet is not None:
         _add_sites(app, fleet)
     if past is not None:
         add_past(app, Pasts(past, views.sites), lambda: time_ns() // 1_000_000)

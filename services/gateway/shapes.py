@@ -58,6 +58,7 @@ class OutputJson(BaseModel):
     proof: str
     armed: bool
     supervision: str
+    pending: str = Field(description="At a fleet's centre: acts that the site has not answered, as `hold_on pending`.")
 
 
 class OutputsJson(BaseModel):
@@ -204,6 +205,7 @@ def output(item: OutputItem) -> dict[str, Any]:
         "proof": item.proof,
         "armed": item.armed,
         "supervision": item.supervision,
+        "pending": item.pending,
     }
 
 

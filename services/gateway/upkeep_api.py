@@ -4,21 +4,26 @@ The same rows as `ampward stock` and `ampward due` have. Fields are added, never
 null.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from services.gateway.door import caller_of, must_see
 from services.gateway.problems import Problem, ProblemBody, invalid
 from services.gateway.shapes import json_response
 from services.gateway.times import rfc3339
 from services.gateway.views import DueItem, GatewayViews, PartItem, Upkeep
+from shared.domain.ids import site_of
 from shared.domain.upkeep_plan import PartKind
 
 DAY_MS = 86_400_000
+SITES_TOLD = 50
 KINDS = tuple(kind.value for kind in PartKind)
 
+Site = Annotated[str, Query(max_length=40, description="This site alone; none: every site of the token")]
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
 _TROUBLES: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 422, 503), _PROBLEM)
 
@@ -69,19 +74,36 @@ def add_upkeep(app: FastAPI, views: GatewayViews) -> None:
 
     @app.get("/api/v1/stock", response_model=StockJson, responses=_TROUBLES, summary="Parts: serials, baselines")
     async def stock(
+        request: Request,
         kind: Annotated[
             str, Query(max_length=20, description="Only these", json_schema_extra={"enum": ["", *KINDS]})
         ] = "",
+        site: Site = "",
     ) -> Response:
+        sees = _seen(views, request, site)
         if kind not in ("", *KINDS):
             raise invalid([{"field": "kind", "message": "is not a kind of part", "allowed": ", ".join(KINDS)}])
         found = await _upkeep(views)
-        return json_response({"items": [part(item) for item in found.parts if kind in ("", item.kind)]})
+        return json_response(
+            {"items": [part(item) for item in found.parts if kind in ("", item.kind) and sees(item.part)]}
+        )
 
     @app.get("/api/v1/due", response_model=DuesJson, responses=_TROUBLES, summary="Calibrations and proof tests due")
-    async def dues() -> Response:
+    async def dues(request: Request, site: Site = "") -> Response:
+        sees = _seen(views, request, site)
         found = await _upkeep(views)
-        return json_response({"items": [due(item) for item in found.dues]})
+        return json_response({"items": [due(item) for item in found.dues if sees(item.subject)]})
+
+
+def _seen(views: GatewayViews, request: Request, site: str) -> Callable[[str], bool]:
+    """Which ids this caller is told of, of one site alone when it is named. Raises Problem."""
+    caller, known = caller_of(request.scope), views.sites()
+    if site and site not in known:
+        allowed = ", ".join(sorted(name for name in known if caller.may_see(name))[:SITES_TOLD])
+        raise invalid([{"field": "site", "message": "is not a site here", "allowed": allowed}])
+    if site:
+        must_see(caller, site)
+    return lambda name: caller.may_see(site_of(name)) and site in ("", site_of(name))
 
 
 async def _upkeep(views: GatewayViews) -> Upkeep:

@@ -53,7 +53,7 @@ class AlarmItem:
     until_at_ms: int = 0
     """When a shelving or an out-of-service ends, by the wall clock as far as it is known now."""
     pending: str = ""
-    """Acts at the centre that the site has not answered yet, such as ``ack pending``."""
+    """Acts at the centre that the site has not answered, such as ``ack pending`` or ``ack undelivered``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ class OutputItem:
     armed: bool
     supervision: str
     """What watches over the output when this program dies: ``watchdog`` or ``not supervised``."""
+    pending: str = ""
+    """Acts at the centre that the site has not answered, such as ``hold_on pending``."""
 
 
 @dataclass(frozen=True, slots=True)

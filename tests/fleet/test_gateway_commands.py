@@ -3,19 +3,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
 
-from services.gateway.centre import orders, picture
+from services.gateway.centre import orders, picture, service
 from services.gateway.keys import Caller
 from services.gateway.roles import Role
 from shared.bus.registry import COMMANDS
 from shared.domain.ids import site_of
 from shared.wire.live import LiveAlarm, LiveAnswer, LiveOutput, LivePoint
-from shared.wire.orders import CommandOrder, decode_order
+from shared.wire.orders import CommandOrder, OutputLease, decode_order
 from tests.fleet.centre import Centre
 from tests.fleet.telling_sites import TOKEN, Sites, client_of, gateway, ids, listen
 from tests.testkit.fleet import KafkaBroker
@@ -133,11 +134,41 @@ async def test_a_command_that_nobody_answers_is_undelivered(
         await client.post("/api/v1/commands", json=act("c1"))
         told = await until(client, "c1", "expired")
         assert told["reason"] == "undelivered"
-        assert (await items(client, "alarms"))[ALARM]["pending"] == ""
+        assert (await items(client, "alarms"))[ALARM]["pending"] == "ack undelivered"
         unknown = await client.post("/api/v1/commands", json=act("c2", "nowhere/r1"))
         assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (409, "unknown-subject")
     async with gateway(centre) as later, client_of(later) as client:
         await until(client, "c1", "expired")
+
+
+async def test_an_output_is_held_on_by_a_lease_above_all_before(
+    centre: Centre, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease goes down in a command's stead; the next one is above it, also by a replica whose clock is behind; too
+    long a one goes nowhere."""
+    monkeypatch.setattr(orders, "WAIT_S", 0.1)
+    await show(sites)
+    output = "depot/r1/io1-do0"
+    held = {"what": "hold_on", "severity_seen": None, "for": "10min"}
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(client_of(await stack.enter_async_context(gateway(centre))))
+        monkeypatch.setattr(service, "wall_ms", lambda: time.time_ns() // 1_000_000 - 30_000)
+        other = await stack.enter_async_context(client_of(await stack.enter_async_context(gateway(centre))))
+        assert (await client.post("/api/v1/commands", json=act("h1", output, **held))).status_code == 202
+        await until(other, "h1", "pending")
+        assert (await items(other, "outputs"))[output]["pending"] == "hold_on pending"
+        await sites.live("depot", answers=(LiveAnswer("h1", True),))  # noqa: FBT003
+        await until(other, "h1", "accepted")
+        assert (await items(other, "outputs"))[output]["pending"] == ""
+        assert (await other.post("/api/v1/commands", json=act("h1", output, **held))).status_code == 202
+        assert (await other.post("/api/v1/commands", json=act("h2", output, **held))).status_code == 202
+        for wrong in ("", "16min"):
+            refused = await client.post("/api/v1/commands", json=act("h3", output, **held | {"for": wrong}))
+            assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (409, "out-of-range")
+        first, second = (decode_order(each.value or b"") for each in await centre.first(COMMANDS, 2))
+        assert isinstance(first, OutputLease) and isinstance(second, OutputLease)
+        assert (first.output, first.on_ms, first.actor) == (output, 600_000, "token:machine")
+        assert (second.epoch, second.number) > (first.epoch, first.number)
 
 
 async def test_a_token_sees_its_sites_alone(centre: Centre, sites: Sites) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.centre.service import GatewayPlan, serving
+from services.site.upkeep_items import upkeep
 from shared.bus.registry import ALL, EVENTS, SITES, Shape
 from shared.log.kafka.producer import Producer
-from shared.log.kafka.records import Place
+from shared.log.kafka.records import Place, silent
 from shared.log.kafka.topics import set_up
 from shared.log.store import open_reader
 from shared.wire.batches import EventsBatch, Verdict, decode_batch
@@ -16,6 +18,7 @@ from shared.wire.registrations import Registration, encode_registration
 from tests.e2e.foreign import Site, wait_for
 from tests.fleet.centre import Processor
 from tests.fleet.joined import KEY, PARTITION, SITE, Fleet, joined
+from tests.fleet.telling_sites import TOKEN, client_of
 from tests.soak.rig import stored
 from tests.testkit.fleet import KafkaBroker
 
@@ -49,6 +52,16 @@ def _batches(fleet: Fleet) -> list[EventsBatch]:
     return [decode_batch(record.value or b"") for record in fleet.read(EVENTS)]
 
 
+async def _stock(fleet: Fleet) -> set[str]:
+    """The parts that the fleet's gateway tells."""
+    plan = GatewayPlan(fleet.access, Shape(PARTITIONS), TOKEN, "127.0.0.1:0", fleet.prefix, upkeep=upkeep)
+    async with serving(plan, silent) as served, client_of(served) as client:
+        for path in ("stock", "due"):
+            answer = await client.get(f"/api/v1/{path}")
+            answer.raise_for_status()
+        return {item["part"] for item in (await client.get("/api/v1/stock", params={"site": SITE})).json()["items"]}
+
+
 def _own(site: Site) -> list[bytes]:
     """The events in the site's own log."""
     reader = open_reader(site.data)
@@ -79,6 +92,9 @@ def test_an_alarm_of_a_real_site_is_derived_again_byte_for_byte(
             depot.h2(25)
             wait_for("the alarm", lambda: site.alarms().get("h2_alarm"))
             wait_for("the fleet's event log again", has_all)
+            own = {item["part"] for item in site.get("/api/v1/stock")["items"]}
+            assert own
+            wait_for("the site's parts at the centre", lambda: asyncio.run(_stock(fleet)) == own)
             assert successor.stop() == 0
         finally:
             if successor.is_running():

@@ -26,7 +26,7 @@ from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.watching import Standing
 from shared.runtime.metrics import Ages
 from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
-from shared.wire.orders import CommandOrder, decode_order
+from shared.wire.orders import decode_order
 from shared.wire.registrations import decode_registration
 
 BLOCKS_BACK: Final = 200
@@ -110,11 +110,16 @@ class Follower:
                     await self._take(reader)
 
     async def follow(self) -> None:
-        """Until cancelled; ``begin`` comes first."""
+        """Until cancelled; ``begin`` comes first. A fault ends it, and is the trouble from then on."""
         assert self._reader is not None, "begun"
         self._is_following = True
-        while True:
-            await self._take(self._reader)
+        try:
+            while True:
+                await self._take(self._reader)
+        except Exception as fault:
+            self._trouble = f"nothing is read any more: {type(fault).__name__}: {fault}"
+            self._tell("follower_ended", self._trouble)
+            raise
 
     async def close(self) -> None:
         if self._reader is not None:
@@ -171,7 +176,7 @@ class Follower:
         try:
             if record.place.topic == self._wanted.prefix + SITES.name:
                 self._picture.register(decode_registration(record.value))
-            elif isinstance(order := decode_order(record.value), CommandOrder):
-                self._orders.note(order, is_sure=record.at_ms >= self._live_from_ms)
+            else:
+                self._orders.note(decode_order(record.value), is_sure=record.at_ms >= self._live_from_ms)
         except WireError as fault:
             self._tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset}: {fault}")

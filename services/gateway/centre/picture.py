@@ -23,6 +23,8 @@ from shared.wire.signing import PublicKey, read_public_key
 
 SILENT_MS: Final = 60_000
 SITE_SILENT: Final = "site_silent"
+Pending = Mapping[tuple[What, str], str]
+"""Of (act, subject): whether its command is pending or undelivered."""
 _GRAVEST_FIRST: Final = {severity.label: -severity for severity in Severity}
 
 
@@ -111,8 +113,8 @@ class Picture:
             for item in _items(site.points.values(), is_silent=self._is_silent(site))
         )
 
-    def alarms(self, pending: frozenset[tuple[What, str]]) -> tuple[AlarmItem, ...]:
-        """All sites', gravest first, then the newest; ``pending`` are commands on their way."""
+    def alarms(self, pending: Pending) -> tuple[AlarmItem, ...]:
+        """All sites', gravest first, then the newest; ``pending`` are commands without an answer."""
         items = [
             _alarm(alarm, pending, is_silent=self._is_silent(site))
             for _, site in self._known()
@@ -121,9 +123,9 @@ class Picture:
         items.sort(key=lambda item: (_GRAVEST_FIRST.get(item.severity, 0), -item.since_at_ms, item.id))
         return tuple(items)
 
-    def outputs(self) -> tuple[OutputItem, ...]:
+    def outputs(self, pending: Pending) -> tuple[OutputItem, ...]:
         return tuple(
-            _output(output, is_silent=self._is_silent(site))
+            _output(output, pending, is_silent=self._is_silent(site))
             for _, site in sorted(self._known(), key=_name)
             for output in site.outputs.values()
         )
@@ -169,7 +171,7 @@ def _items(points: Iterable[LivePoint], *, is_silent: bool) -> Iterable[PointIte
             yield PointItem(point.id, point.value or None, point.unit, point.quality, point.no_data, point.at_ms)
 
 
-def _alarm(alarm: LiveAlarm, pending: frozenset[tuple[What, str]], *, is_silent: bool) -> AlarmItem:
+def _alarm(alarm: LiveAlarm, pending: Pending, *, is_silent: bool) -> AlarmItem:
     return AlarmItem(
         id=alarm.id,
         rule=alarm.rule,
@@ -184,11 +186,16 @@ def _alarm(alarm: LiveAlarm, pending: frozenset[tuple[What, str]], *, is_silent:
         unit=alarm.unit,
         guidance=alarm.guidance,
         until_at_ms=alarm.until_at_ms,
-        pending=" ".join(f"{act.value} pending" for act in What if (act, alarm.id) in pending),
+        pending=_unanswered(pending, alarm.id),
     )
 
 
-def _output(output: LiveOutput, *, is_silent: bool) -> OutputItem:
+def _unanswered(pending: Pending, subject: str) -> str:
+    """In words, as ``ack pending``."""
+    return ", ".join(f"{act} {pending[act, subject]}" for act in What if (act, subject) in pending)
+
+
+def _output(output: LiveOutput, pending: Pending, *, is_silent: bool) -> OutputItem:
     return OutputItem(
         id=output.id,
         kind=output.kind,
@@ -198,6 +205,7 @@ def _output(output: LiveOutput, *, is_silent: bool) -> OutputItem:
         proof=output.proof,
         armed=output.armed,
         supervision=output.supervision,
+        pending=_unanswered(pending, output.id),
     )
 
 

@@ -2,7 +2,7 @@
 
 Tokens stand in the service's data folder as at a site: DIR/token, made at the first start, is the machine token, named
 ones are made by `ampward user`. Replicas share the folder's files by whatever puts them there (a secret, a volume).
-Exit 0 for a clean end, 3 when it cannot start.
+Exit 0 for a clean end, 3 when it cannot start, 4 when a fault of this program ended the reading.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from services.gateway.centre.older import Older
 from services.gateway.centre.orders import Orders
 from services.gateway.centre.picture import Picture
 from services.gateway.centre.stands import PARTITIONS_MAX, RUN_BYTES, StandText
+from services.gateway.centre.stock import Build, Stock, untold
 from services.gateway.centre.telling import Telling
 from services.gateway.centre.views import FleetViews
 from services.gateway.keys import KeyRing, Keys
 from services.gateway.past import SitesPast
 from services.gateway.server import Gateway
-from shared.bus.registry import COMMANDS, EVENTS, LIVE, SITES, Shape
+from shared.bus.registry import COMMANDS, EVENTS, LIVE, RULESETS, SITES, STATE, Shape
 from shared.domain.errors import AmpwardError, ConfigError
 from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer
@@ -38,10 +39,11 @@ from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
 from shared.runtime.probes import serving_probes
 
-TOPICS = (EVENTS, LIVE, COMMANDS, SITES)
+TOPICS = (EVENTS, LIVE, COMMANDS, SITES, STATE, RULESETS)
 GIVE_UP_S = 10.0
 """A person who commands waits for an answer: a command that Kafka does not take by then is told as not taken."""
 CANNOT_START = 3
+BROKEN = 4
 TOKEN_BYTES = 32
 IN_CLEAR = (
     "tokens and events cross the network in clear: put a proxy with TLS before this address and close it to others"
@@ -59,6 +61,10 @@ class GatewayPlan:
     prefix: str = ""
     health: str = ""
     """Where it tells how it is; "" is nowhere."""
+    upkeep: Build = untold
+    """What the rooms of a site have built in and due."""
+    on_end: Callable[[], None] = lambda: None
+    """Called when it follows its sites no more by a fault: what it shows would grow old."""
 
 
 def wall_ms() -> int:
@@ -89,14 +95,20 @@ async def _serving(plan: GatewayPlan, telling: Telling, past: SitesPast | None) 
         follower = Follower(wanted, picture, orders, wall_ms=wall_ms, tell=tell)
         follower.spans = telling.spans
         older = Older(plan.access, plan.prefix + EVENTS.name, tell)
+        stock = Stock(
+            plan.access, partitions=partitions, prefix=plan.prefix, build=plan.upkeep, sites=picture.sites,
+            wall_ms=wall_ms, tell=tell,
+        )  # fmt: skip
         try:
             await follower.begin(token_hex(RUN_BYTES))
-            views = FleetViews(follower, older, picture, orders, StandText(plan.prefix, partitions), wall_ms)
+            texts = StandText(plan.prefix, partitions)
+            views = FleetViews(follower, older, picture, orders, texts, wall_ms, stock)
             app = create_app(views, plan.keys, past, fleet=views.site_items)
             gateway = Gateway(app, bind(plan.http))
             await gateway.start()
             telling.begin(follower, orders, views, lambda: int(app.state.streams))
             following = asyncio.create_task(follower.follow(), name="follower")
+            following.add_done_callback(lambda task: None if task.cancelled() else plan.on_end())
             try:
                 yield gateway
             finally:
@@ -104,6 +116,7 @@ async def _serving(plan: GatewayPlan, telling: Telling, past: SitesPast | None) 
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
         finally:
+            await stock.close()
             await older.close()
             await follower.close()
             await asyncio.to_thread(telling.spans.close)
@@ -113,17 +126,22 @@ Past = Callable[[FleetPlan], AbstractAsyncContextManager[SitesPast]]
 """Opens the past of all sites."""
 
 
-def main(plan: FleetPlan, past: Past | None = None) -> int:
+def main(plan: FleetPlan, past: Past | None = None, upkeep: Build = untold) -> int:
     """Until INT or TERM."""
     configure("gateway")
     log = logger()
 
-    async def run() -> None:
-        stop = asyncio.Event()
+    async def run() -> int:
+        stop, is_broken = asyncio.Event(), asyncio.Event()
+
+        def give_up() -> None:
+            is_broken.set()
+            stop.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         keys = keys_of(Path(plan.data))
-        made = GatewayPlan(plan.access(), plan.shape, keys, plan.http, plan.prefix, plan.health)
+        made = GatewayPlan(plan.access(), plan.shape, keys, plan.http, plan.prefix, plan.health, upkeep, give_up)
         async with AsyncExitStack() as open_things:
             told = await open_things.enter_async_context(past(plan)) if past is not None else None
             serve = serving(made, lambda event, words: log.warning(event, words=words), told)
@@ -134,13 +152,13 @@ def main(plan: FleetPlan, past: Past | None = None) -> int:
             if not is_loopback(gateway.address):
                 log.warning("http_in_clear", http=gateway.address, words=IN_CLEAR)
             await stop.wait()
+        return BROKEN if is_broken.is_set() else 0
 
     try:
-        asyncio.run(run())
+        return asyncio.run(run())
     except AmpwardError as fault:
         log.error("cannot_start", why=str(fault))
         return CANNOT_START
-    return 0
 
 
 def keys_of(data: Path) -> KeyRing:

@@ -61,7 +61,7 @@ class Telling:
         yield from metrics.of_kafka(follower.standing)
         for lane, ages in follower.ages.items():
             yield Sample(metrics.EVENT_AGE, ages, (lane.name.lower(),))
-        yield Sample(metrics.COMMANDS_PENDING, len(orders.pending()))
+        yield Sample(metrics.COMMANDS_PENDING, list(orders.pending().values()).count("pending"))
         values = views.metrics()
         for severity in SEVERITIES:
             yield Sample(metrics.ALARMS_ACTIVE, values.alarms_active.get(severity, 0), (severity,))

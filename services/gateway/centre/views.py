@@ -12,6 +12,7 @@ from services.gateway.centre.older import Older
 from services.gateway.centre.orders import Orders
 from services.gateway.centre.picture import Picture
 from services.gateway.centre.stands import Stand, StandText
+from services.gateway.centre.stock import Stock
 from services.gateway.views import (
     AlarmItem,
     Check,
@@ -30,6 +31,8 @@ from shared.domain.events import About
 from shared.domain.inputs import Command
 from shared.runtime.metrics import MetricValues
 
+BEHIND_MAX = 10_000
+"""Records: some seconds of a busy fleet. Who starts begins to answer when it has what was there."""
 FLEET = "_fleet"
 """The pseudo-site of the fleet itself."""
 
@@ -45,6 +48,7 @@ class FleetViews:
         orders: Orders,
         texts: StandText,
         wall_ms: Callable[[], int],
+        stock: Stock,
     ) -> None:
         self._follower = follower
         self._older = older
@@ -52,6 +56,7 @@ class FleetViews:
         self._orders = orders
         self._texts = texts
         self._wall_ms = wall_ms
+        self._stock = stock
 
     def sites(self) -> frozenset[str]:
         return self._picture.sites()
@@ -66,7 +71,7 @@ class FleetViews:
         return self._picture.points()
 
     def outputs(self) -> tuple[OutputItem, ...]:
-        return self._picture.outputs()
+        return self._picture.outputs(self._orders.pending())
 
     def status(self) -> SiteStatus:
         items = self._picture.site_items()
@@ -85,12 +90,14 @@ class FleetViews:
 
     def readiness(self) -> Readiness:
         """Whether this replica has what Kafka has; a silent site is an alarm and no reason to take it out."""
-        why = self._follower.trouble()
-        return Readiness(ready=not why, armed=False, checks={"kafka": Check(not why, why)})
+        why, behind = self._follower.trouble(), sum(self._follower.standing.behind.values())
+        late = f"{behind} records of Kafka are not read yet" if behind > BEHIND_MAX else ""
+        checks = {"kafka": Check(not why, why), "caught_up": Check(not late, late)}
+        return Readiness(ready=not why and not late, armed=False, checks=checks)
 
     def metrics(self) -> MetricValues:
         active: dict[str, int] = {}
-        for item in self._picture.alarms(frozenset()):
+        for item in self._picture.alarms({}):
             if item.state in ("B", "C", "E", "F"):
                 active[item.severity] = active.get(item.severity, 0) + 1
         return MetricValues(alarms_active=active, log_head_sequence=self._follower.tail.number)
@@ -130,4 +137,4 @@ class FleetViews:
         return self._orders.state(command_id)
 
     async def upkeep(self) -> Upkeep | None:
-        return None
+        return await self._stock.upkeep()

@@ -67,6 +67,7 @@ def add(app: typer.Typer) -> None:
     app.command("in-service", **here)(in_service)
     app.command("maintenance", **here)(maintenance)
     app.command("test", **here)(test)
+    app.command("hold-on", **here)(hold_on)
 
 
 def ack(
@@ -223,6 +224,25 @@ def test(
     Example: ampward test demo/r1/io1-do0 --for 30s --reason "weekly fan test"
     """
     body = {"what": "test", "subject": output, "for": for_, "reason": reason}
+    return act(body, command_id, data, as_json=as_json)
+
+
+def hold_on(
+    output: Annotated[
+        str,
+        typer.Argument(help="Output id: SITE/ROOM/OUTPUT.", autocompletion=_outputs, show_default=False),
+    ],
+    for_: Annotated[str, typer.Option("--for", help="How long, at most 15min, from its arrival on.")] = "15min",
+    reason: Reason = "",
+    command_id: CommandId = "",
+    data: Data = DATA,
+    as_json: Json = False,
+) -> int:
+    """Keep an output of a site on for a time, from a fleet's centre. The site may switch it on anyhow, never off.
+
+    Example: ampward hold-on depot/r1/io1-do0 --for 10min --reason "gas alarm next door" --data data/fleet
+    """
+    body = {"what": "hold_on", "subject": output, "for": for_, "reason": reason}
     return act(body, command_id, data, as_json=as_json)
 
 
