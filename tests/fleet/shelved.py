@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -54,13 +54,13 @@ class Lived:
         return [replace(block, site=site) for block in self.blocks]
 
 
-def live(folder: Path) -> Lived:
+def live(folder: Path, story: Callable[[Life], None] = an_hour_and_a_half) -> Lived:
     """Today's midnight is in the midst of it: what is older than a year would not be a site's time at the centre."""
     begin_ms = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS - 40 * MINUTE_MS
     life = Life(on_disk(folder))
     life.site.clock.wall = begin_ms
     life.site.open()
-    an_hour_and_a_half(life)
+    story(life)
     life.site.kill()
     grow(folder)
     log = open_reader(folder)

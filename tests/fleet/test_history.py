@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from services.gateway.past import PastViews
+from services.gateway.past import PastViews, TrendAnswer
 from services.history.centre.writing import Fenced
 from tests.fleet.database import new_database, pool_of
 from tests.fleet.shelved import (
@@ -21,7 +22,7 @@ from tests.fleet.shelved import (
     told_of,
 )
 from tests.services.gateway.past_contract import Known, PastContract
-from tests.services.history.life import POINT
+from tests.services.history.life import MINUTE_MS, POINT, Life
 from tests.services.processor.plant import H2_ALARM
 from tests.testkit.fleet import Postgres
 
@@ -101,8 +102,53 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_again(database: Databa
         await desk.take(record)
     with pytest.raises(Crashed):
         await desk.flush()
+    with pytest.raises(Fenced):
+        await desk.flush()
     await database.put(records)
     assert await told_of(database.past().of(None), lived) == await the_sites_own(lived)
+
+
+async def test_readings_that_come_after_their_day_was_turned_are_joined_to_it(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    """A guard that kept its frames over midnight: minutes and hours are those of all of them."""
+
+    def late(life: Life) -> None:
+        for _ in range(4):
+            life.scan(20)
+        life.site.clock.advance(90 * MINUTE_MS)
+        for _ in range(4):
+            life.scan(30)
+        for minutes in (91, 92, 150):
+            life.scan(40, late_ms=minutes * MINUTE_MS)
+
+    lived = live(tmp_path, late)
+    async with pool_of(await new_database(postgres)) as pool:
+        database = await made_database(pool, Knowing(lived.rules))
+        await database.put(records_of(lived.blocks), each=2)
+        assert await told_of(database.past().of(None), lived) == await the_sites_own(lived)
+
+
+async def test_what_is_not_signed_is_told_and_what_is_lost_is_a_hole(database: Database, lived: Lived) -> None:
+    """A forged block changes nothing; records that Kafka no longer has are named, and reading goes on behind them."""
+    records = records_of(lived.blocks)
+    forged = records[9]._replace(value=(records[9].value or b"")[:-1] + b"x")
+    await database.put([*records[:9], forged, *records[10:60], *records[70:]])
+    assert [event for event, _ in database.told] == ["record_unreadable", "records_lost"]
+    holes = await database.pool.fetch("SELECT first_seq, last_seq, reason FROM history.hole ORDER BY first_seq")
+    lost = [(lived.blocks[9].first_seq, lived.blocks[9].last_seq)]
+    lost.append((lived.blocks[60].first_seq, lived.blocks[69].last_seq))
+    assert [(first, last) for first, last, _ in holes] == lost
+
+
+async def test_the_hours_can_be_read_by_sql(database: Database, lived: Lived) -> None:
+    """The view has what the answer has, with decimals, for dashboards."""
+    await database.put(records_of(lived.blocks))
+    trend = await database.past().of(None).trend(POINT, lived.begin_ms, lived.begin_ms + 3_600_000, "hour")
+    assert isinstance(trend, TrendAnswer)
+    row = await database.pool.fetchrow("SELECT * FROM history.hours WHERE point = $1 ORDER BY at LIMIT 1", POINT)
+    assert (float(row["min"]), float(row["max"])) == (float(trend.items[0].low or 0), float(trend.items[0].high or 0))
+    assert (row["unit"], row["quality"], row["good"]) == ("%vol", trend.items[0].quality, trend.items[0].good)
 
 
 async def test_blocks_that_come_again_change_nothing(database: Database, lived: Lived) -> None:

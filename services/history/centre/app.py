@@ -149,6 +149,8 @@ class _Keeping:
         self._telling = telling
         self._taken = Taken(0, ())
         """Of this generation: the last record of each partition that is in hand."""
+        self._taking: asyncio.Task[Taken] | None = None
+        """Not cancelled while nothing comes: a client that is being made would be thrown away."""
         self._flushed_at = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
@@ -169,6 +171,9 @@ class _Keeping:
 
     async def end(self) -> None:
         """What is in hand, when the database takes it: less comes again elsewhere."""
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.wait([self._taking])
         with suppress(Fenced, *TROUBLE):
             async with asyncio.timeout(AGAIN_S * 10), self._desk.lock:
                 if self._reader.is_current(self._taken):
@@ -176,11 +181,12 @@ class _Keeping:
                     await self._reader.confirm(self._taken)
 
     async def _take(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_S):
-                taken = await self._reader.take(RECORDS)
-        except TimeoutError:
+        if self._taking is None:
+            self._taking = asyncio.create_task(self._reader.take(RECORDS), name="take")
+        await asyncio.wait([self._taking], timeout=LOOK_S)
+        if not self._taking.done():
             return
+        taken, self._taking = self._taking.result(), None
         if taken.generation != self._taken.generation:
             self._taken = Taken(taken.generation, ())
         for record in taken.records:
@@ -222,6 +228,7 @@ class _Keeping:
                     break
                 except TROUBLE as fault:
                     self._trouble(fault)
+                    await self._desk.let_go(fault)
             await asyncio.sleep(AGAIN_S)
         self._flushed_at = asyncio.get_running_loop().time()
         if await self._reader.confirm(self._taken):

@@ -93,9 +93,11 @@ class Chain:
         if self.hash and block.last_seq <= self.last_seq and not is_other_life:
             return Passed.REPEAT
         if not self.hash:
-            return _whole(block, "")
+            return _whole(block, "", block.first_seq - 1, "")
         if block.epoch > self.epoch or block.states or may_jump:
-            return _whole(block, "an older log was put in its place" if is_other_life else "lost on the way")
+            if is_other_life or block.first_seq <= self.last_seq:
+                return _whole(block, self.log_id, block.first_seq - 1, "an older log was put in its place")
+            return _whole(block, self.log_id, self.last_seq, "lost on the way")
         return Passed.HOLE
 
     def _is_other_life(self, block: Block) -> bool:
@@ -104,9 +106,10 @@ class Chain:
         return block.first_seq <= self.last_seq and bool(known) and known[-1] != block.log_id
 
 
-def _whole(block: Block, reason: str) -> Part:
-    is_start = block.inputs[0].kind == "start" if block.inputs else False
-    begins = Place("" if is_start else block.log_id, block.first_seq - 1)
+def _whole(block: Block, log_id: str, after: int, reason: str) -> Part:
+    """All of it, behind number ``after``; ``log_id`` is the one before a Start that it begins with."""
+    is_start = bool(block.inputs) and block.inputs[0].kind == "start"
+    begins = Place(log_id if is_start else block.log_id, after)
     version = block.states.get(DECISION, b"").decode("utf-8", "replace")
     return Part(block.inputs, block.events, begins, reason, version)
 

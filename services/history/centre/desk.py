@@ -13,20 +13,23 @@ frames are a hole.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
+
+import asyncpg
 
 from services.history.centre.chain import DECISION, Passed
 from services.history.centre.deliveries import event_of, mark_of
 from services.history.centre.shelf import Row, Rows, Shelf, empty, fitting, open_shelf, site_number
 from services.history.centre.times import moment_at
 from services.history.centre.turning import turn
-from services.history.centre.writing import Move, Partitions, Standing, claim, write
+from services.history.centre.writing import Move, Partitions, Standing, claim, let_go, write
 from shared.bus.registry import DELIVERIES
 from shared.domain.errors import WireError
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.steps import Step
-from shared.runtime.postgres import Pool
+from shared.runtime.postgres import TROUBLE, Pool
 from shared.wire.blocks import Block, decode_block, peek_block
 from shared.wire.deliveries import decode_delivery
 from shared.wire.inputs import RuleSet, decode_input
@@ -219,13 +222,19 @@ class Desk:
         made = Rows(*rows[:-1], [*rows.events, *self._deliveries])
         moves = {place: Move(*self._stands[place], stand.next) for place, stand in self._reached.items()}
         await write(self._pool, self.partitions, moves, made, self._marks, self._step)
+        self._step("committed")
         for shelf in changed:
             shelf.written()
         self._deliveries.clear()
         self._marks.clear()
         self._stands |= self._reached
         self._reached.clear()
-        self._step("committed")
+
+    async def let_go(self, fault: BaseException) -> None:
+        """When it was a lock that could not be had: whoever holds it sleeps, or ends soon."""
+        if isinstance(fault, asyncpg.LockNotAvailableError):
+            with suppress(*TROUBLE):
+                await let_go(self._pool)
 
     async def _stored(self, no: int, fresh: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
         rows = await self._pool.fetch(

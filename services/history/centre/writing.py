@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
+import asyncpg
+
 from services.history.centre.schema import EVENT_COLUMNS, MINUTES, SCHEMA, YEARS
 from services.history.centre.shelf import Row, Rows
 from shared.domain.errors import AmpwardError
@@ -64,6 +66,12 @@ _TELLERS: Final = """
 INSERT INTO history.teller (site, ledger, last) VALUES ($1, $2, $3)
 ON CONFLICT (site, ledger) DO UPDATE SET last = excluded.last
 """
+_LET_GO: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name LIKE 'ampward history-%' AND datname = current_database() AND pid <> pg_backend_pid()
+    AND xact_start < now() - interval '10 s'
+"""
+"""One that only was slow does it again."""
 _NEXT_PLACES: Final = "UPDATE history.counter SET last = last + $1 RETURNING last"
 
 
@@ -89,10 +97,14 @@ class Move(NamedTuple):
 async def claim(pool: Pool, places: Sequence[Place]) -> dict[Place, Standing]:
     """These partitions are ours from now on; where reading of them goes on."""
     found = {}
-    async with pool.acquire() as connection, connection.transaction():
-        for place in sorted(places):
-            row = await connection.fetchrow(_CLAIM, *place)
-            found[place] = Standing(row["fence"], row["next"])
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            for place in sorted(places):
+                row = await connection.fetchrow(_CLAIM, *place)
+                found[place] = Standing(row["fence"], row["next"])
+    except asyncpg.LockNotAvailableError:
+        await let_go(pool)
+        raise
     return found
 
 
@@ -102,6 +114,11 @@ async def hold(connection: Connection, moves: Mapping[Place, Move]) -> None:
     status = await connection.execute(_MOVE, *map(list, columns))
     if status != f"UPDATE {len(moves)}":
         raise Fenced("a partition of ours is another's, or is not where it was left")
+
+
+async def let_go(pool: Pool) -> None:
+    """Ends the sessions of replicas that sleep in the midst of a statement: they hold their locks for as long."""
+    await pool.execute(_LET_GO)
 
 
 class Partitions(NamedTuple):
