@@ -1,6 +1,19 @@
 """The seeded bugs. Names say what the planted program does wrong; `make mutants` shows that none goes unseen."""
 
-from tests.mutants import centre, core, gateway, history, kafka, log, messages, observed, outputs, people, unknown, upkeep
+from tests.mutants import (
+    centre,
+    core,
+    gateway,
+    history,
+    kafka,
+    log,
+    messages,
+    observed,
+    outputs,
+    people,
+    unknown,
+    upkeep,
+)
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (

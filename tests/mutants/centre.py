@@ -1,0 +1,61 @@
+"""Seeded bugs of the fleet's gateway: what replicas tell, to whom, and what they send down."""
+
+from tests.mutants.mutant import Mutant
+
+COMMANDS = "tests/fleet/test_gateway_commands.py"
+TAIL = "tests/services/gateway/test_centre_tail.py"
+PAST = "tests/services/gateway/test_past_sites.py"
+
+MUTANTS = (
+    Mutant(
+        "a token of one site is told the past of all",
+        "services/gateway/past_api.py",
+        "return self._pasts.of(frozenset(caller.sites) or None)",
+        "return self._pasts.of(None)",
+        f"{PAST}::test_a_list_is_of_the_tokens_sites",
+    ),
+    Mutant(
+        "a token of one site is told the trends of all",
+        "services/gateway/past_api.py",
+        "        must_see(caller_of(request.scope), site_of(point))\n",
+        "",
+        f"{PAST}::test_a_trend_of_another_site_is_not_told",
+    ),
+    Mutant(
+        "a lease's number goes by the replica's clock alone",
+        "services/gateway/centre/orders.py",
+        "max(now_ms, self._leases.get(command.subject, 0) + 1)",
+        "now_ms",
+        f"{COMMANDS}::test_an_output_is_held_on_by_a_lease_above_all_before",
+    ),
+    Mutant(
+        "an output is held on for any time",
+        "services/gateway/centre/orders.py",
+        "not 0 < command.for_ms <= LEASE_MS_MAX:",
+        "command.for_ms < 0:",
+        f"{COMMANDS}::test_an_output_is_held_on_by_a_lease_above_all_before",
+    ),
+    Mutant(
+        "a command that nobody took waits for ever",
+        "services/gateway/centre/orders.py",
+        "            elif known.answer.state is CommandState.PENDING and known.is_sure"
+        " and now_ms <= known.until_ms + SHOWN_MS:\n"
+        '                found[act] = "undelivered"\n',
+        '            elif known.answer.state is CommandState.PENDING:\n                found[act] = "pending"\n',
+        f"{COMMANDS}::test_a_command_that_nobody_answers_is_undelivered",
+    ),
+    Mutant(
+        "what the live lane told is told again by the blocks",
+        "services/gateway/centre/tail.py",
+        "is_told = 0 <= at_block < here.blocks[p] or here.low[p] <= at_live < here.live[p]",
+        "is_told = 0 <= at_block < here.blocks[p]",
+        f"{TAIL}::test_every_place_of_one_replica_is_one_of_all_others",
+    ),
+    Mutant(
+        "a silent site's values are shown as good",
+        "services/gateway/centre/picture.py",
+        "        return self._wall_ms() - site.heard_at_ms > SILENT_MS\n",
+        "        return False\n",
+        f"{COMMANDS}::test_a_silent_site_shows_no_good_value",
+    ),
+)
