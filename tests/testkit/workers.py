@@ -35,7 +35,7 @@ def by_length(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=rank)
 
 
-class Pieces(LoadScopeScheduling):
+class Pieces(LoadScopeScheduling):  # type: ignore[misc]  # It comes without types.
     """A piece goes to whoever is free, in the order of the collection."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
