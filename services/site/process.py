@@ -29,7 +29,7 @@ from services.site.guard_link import GuardLink
 from services.site.housekeeping import LOOK_S, NightlyReplay
 from services.site.log_time import LogTime
 from services.site.loss_mark import LossMark
-from services.site.measured import measured
+from services.site.measured import measured, uplink_notes
 from services.site.notify import SiteNews, Telling
 from services.site.past import SitePast, batteries
 from services.site.pushes import Pushes
@@ -166,6 +166,9 @@ class Process:
         place = read_place(self._data)
         return place.kept_since(tick_ms) if place is not None else 0
 
+    def _uplink_stand(self) -> uplink_stand.UplinkStand | None:
+        return uplink_stand.read(self._data, self._clock)
+
     def _sign_of_life(self) -> None:
         try:
             os.write(self._options.alive_fd, b".")
@@ -213,8 +216,8 @@ class Process:
             mqtt=lambda: self._faces.mqtt_state,
             version=version("ampward"),
             attempts=lambda: telling.attempts(),
-            measured=lambda: measured(self.plan.uplink, uplink_stand.read(self._data, self._clock), telling.ages()),
-            messages=lambda: telling.notes(),
+            measured=lambda: measured(self.plan.uplink, self._uplink_stand(), telling.ages()),
+            messages=lambda: (*telling.notes(), *uplink_notes(self.plan.uplink, self._uplink_stand())),
         )
         outside = Outside(
             listening=socket.socket(fileno=self._options.http_fd),

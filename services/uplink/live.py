@@ -12,7 +12,7 @@ newest never waits for it. Nothing is told of a site whose log could not be read
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from shared.log.sqlite_read import SqliteReader
 from shared.log.store import DATABASE, open_reader
 from shared.runtime.clocks import Clock
 from shared.runtime.undurable_events import Waiting
+from shared.runtime.uplink_stand import UplinkStand
 from shared.wire.live import Live, LiveAnswer, encode_live, raw_events
 from shared.wire.signing import SigningKey
 
@@ -46,6 +47,8 @@ class LiveLane:
     ) -> None:
         self.key = key
         """May be another one from connection to connection."""
+        self.stand: Callable[[], UplinkStand] = UplinkStand
+        """How far the fleet has the log by the other lane; told with every record."""
         self._directory = directory
         self._site = site
         self._budget = budget
@@ -106,12 +109,15 @@ class LiveLane:
         """One record with these fields of Live."""
         await self._budget.take_live(0)
         self._count += 1
+        stand = self.stand()
         record = Live(
             site=self._site,
             log_id=self._log_id,
             site_seq=self._seen,
             sent_at_ms=self._clock.wall_ms(),
             number=self._count,
+            acked_seq=stand.acknowledged,
+            backlog_ms=stand.backlog_ms,
             **what,
         )
         data = encode_live(record, self.key)

@@ -37,6 +37,8 @@ from shared.wire.plans import decode_site
 
 NICE = 5
 LOOK_S = 0.5
+CALM_S = 2.0
+"""So long frames of which nothing follows are gathered into one block."""
 
 
 def main() -> int:
@@ -104,7 +106,7 @@ class Process:
         keeper = Keeper(self._directory, step=self._step)
         door = SiteDoor(self._directory, self._clock.wall_ms)
         blocks = Blocks(self._directory, site, identity.key)
-        lane = Lane(blocks, keeper, budget, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
+        lane = Lane(blocks, keeper, budget, calm_s=CALM_S, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
         live = LiveLane(self._directory, site, identity.key, budget, door, self._clock)
         files = Files(self._directory, folder)
         orders = Orders(site, lane, live, door, self._clock, step=self._step, lease=self._hold, files=files.take)
@@ -119,7 +121,9 @@ class Process:
             return KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
 
         serving = Serving(lane, live, orders, connect, chance=SystemRandom())
-        return serving, Standing(self._directory, self._clock, lambda: lane.place, lambda: serving.is_up)
+        standing = Standing(self._directory, self._clock, lambda: lane.place, lambda: serving.is_up)
+        live.stand = lambda: standing.now
+        return serving, standing
 
     def _hold(self, lease: NotifyLease) -> None:
         with suppress(OSError, Busy):

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from services.uplink import way
-from services.uplink.cutting import block_of, gather
+from services.uplink.cutting import FRAMES_MAX, block_of, gather
 from services.uplink.links import Link, walk
 from services.uplink.place import Place
 from services.uplink.way import Way
@@ -31,6 +31,8 @@ from shared.wire.signing import SigningKey
 
 EVERYTHING = 1 << 62
 LOOK_S = 1.0
+CALM = ("frame", "tick")
+"""Kinds of input that may wait for others when no event follows from them."""
 DECISION = ""
 """The name under which a snapshot keeps the decision version."""
 
@@ -75,6 +77,8 @@ class Blocks:
         self._tick_ms = 0
         self._looked_at = -LOOK_S
         self._told: set[str] = set()
+        self._calm_from = self._calm_to = -1
+        self._calm_frames = 0
         self.trouble = ""
         """Why nothing more comes although the log has more; "" when it has none."""
 
@@ -122,6 +126,23 @@ class Blocks:
         """The newest number of the log that is read."""
         assert self._reader is not None, "begin first"
         return self._reader.last_seq()
+
+    def is_urgent(self) -> bool:
+        """Whether the log behind what was read has more than frames and ticks of which nothing follows, or as many as a
+        block may have; what is damaged is for ``next`` to tell. Looks at each row once. Raises LogError."""
+        assert self._reader is not None, "begin first"
+        if self._calm_to < self._place.site_seq or self._calm_from != self._place.site_seq:
+            self._calm_from, self._calm_to, self._calm_frames = self._place.site_seq, self._place.site_seq, 0
+        try:
+            for span in self._reader.spans(self._calm_to):
+                inside = span.inside
+                if span.folded or inside.bad or inside.events or any(row.kind not in CALM for row in inside.inputs):
+                    return True
+                self._calm_frames += sum(row.kind == "frame" for row in inside.inputs)
+                self._calm_to = span.last_seq
+        except LogDamaged:
+            return True
+        return self._calm_frames >= FRAMES_MAX
 
     def next(self) -> Cut | Turn | None:
         """The next block; None when the log has no more."""

@@ -19,6 +19,7 @@ from shared.runtime import undurable_events
 from shared.runtime.clocks import SystemClock
 from shared.runtime.places import UNDURABLE_EVENTS, memory_folder
 from shared.runtime.undurable_events import Handing, Waiting
+from shared.runtime.uplink_stand import UplinkStand
 from shared.wire.events import decode_event, encode_event
 from shared.wire.live import Live, LiveAlarm, LiveOutput, LivePoint, decode_live
 from tests.services.processor.plant import gas
@@ -64,6 +65,7 @@ def events_of(fleet: FakeFleet) -> list[str]:
 async def run(folder: Path, fleet: FakeFleet, door: Door, *steps: Callable[[], bool]) -> None:
     """The lane, until each step has come true in turn."""
     lane = LiveLane(folder, "s", KEY, Budget(0), door, SystemClock())  # type: ignore[arg-type]
+    lane.stand = lambda: UplinkStand(acknowledged=3, backlog_ms=45_000)
     centre = await fleet.connect(0)
     running = asyncio.create_task(lane.run(centre))
     try:
@@ -125,6 +127,7 @@ async def test_a_silent_site_gives_a_sign(site: Site, tmp_path: Path, monkeypatc
     door.is_open = False
     await run(tmp_path, fleet, door, lambda: sum(not record.events for record in seen(fleet)) >= 3)
     assert seen(fleet)[-1].site_seq == site.runner.head.site_seq
+    assert {(one.acked_seq, one.backlog_ms) for one in seen(fleet)} == {(3, 45_000)}
 
 
 def raised(name: str, state: str) -> LiveAlarm:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.site.measured import measured
+from services.site.measured import measured, uplink_notes
 from services.uplink.fake import FakeFleet
 from services.uplink.place import Place, read_place
 from services.uplink.standing import Standing
@@ -122,3 +122,22 @@ def test_a_site_without_an_uplink_measures_none_and_one_that_says_nothing_is_not
         metrics.UPLINK_BACKLOG_BYTES: 500,
         metrics.UPLINK_BACKLOG_AGE: 6.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("stand", "says"),
+    [
+        (None, "NOT RUNNING"),
+        (UplinkStand(0, 7, 30), "NOT CONNECTED; epoch 7, the fleet has the log up to 30; to go up: nothing"),
+        (
+            UplinkStand(1_000, 7, 30, 4, 5_000, 6_200),
+            "connected since 1970-01-01T00:00:01Z; epoch 7, the fleet has the log up to 30;"
+            " to go up: 4 inputs, 5 KiB, the oldest 6.2 s old",
+        ),
+    ],
+)
+def test_status_has_a_line_of_the_uplink(stand: UplinkStand | None, says: str) -> None:
+    """Whether it runs, since when it is connected, and what waits; none at a site without one."""
+    [line] = uplink_notes(UplinkPlan(kafka="k:9092"), stand)
+    assert says in line
+    assert uplink_notes(UplinkPlan(), stand) == ()
