@@ -122,7 +122,7 @@ def test_an_image_gets_the_lock_without_the_developers_part() -> None:
     """Everything that runs, at the versions and hashes of the lock, and not pytest."""
 
     def part(which: str) -> str:
-        command = [sys.executable, DOCKER / "lock.py", which]
+        command: list[str | Path] = [sys.executable, DOCKER / "lock.py", which]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     run, lock = part("run"), (ROOT / "requirements.lock").read_text()

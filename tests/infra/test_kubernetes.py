@@ -222,7 +222,7 @@ def test_strimzis_kafka_is_as_our_own_would_be() -> None:
 
 def test_kafkas_users_are_those_of_the_table_of_rights() -> None:
     """The file is what the program writes; a site's user may do what a site may."""
-    program = [sys.executable, KUBERNETES / "users.py"]
+    program: list[str | Path] = [sys.executable, KUBERNETES / "users.py"]
     environment = {"PYTHONPATH": str(ROOT)}
     written = subprocess.run(program, capture_output=True, text=True, check=True, env=environment).stdout
     assert written == (KUBERNETES / "overlays" / "production" / "users.yaml").read_text()
