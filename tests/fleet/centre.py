@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.processor.app import GROUP
 from shared.bus.registry import ALL, EVENTS, INPUTS, RULESETS, SITES, Shape, Topic
+from shared.domain.version import CORE_VERSION
 from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
@@ -35,9 +37,13 @@ Id = tuple[str, str, int, str, int]
 class Processor:
     """A worker's process and what it told."""
 
-    def __init__(self, bootstrap: str, prefix: str, partitions: int, save_s: float, hands: int) -> None:
+    def __init__(
+        self, bootstrap: str, prefix: str, partitions: int, save_s: float, hands: int, core_version: int
+    ) -> None:
         command = [sys.executable, "-m", "tests.fleet.processor_process", bootstrap, prefix, str(partitions)]
-        self._process = subprocess.Popen([*command, str(save_s), str(hands)], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [*command, str(save_s), str(hands), str(core_version)], stdout=subprocess.PIPE, text=True
+        )
         self.told: list[tuple[str, str]] = []
         self.is_wanted_dead = False
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -60,19 +66,19 @@ class Processor:
         self._process.kill()
         self.wait()
 
-    def stop(self) -> int:
-        """TERM, and its exit code."""
+    def stop(self, within_s: float = 60) -> int:
+        """TERM, and its exit code. Raises TimeoutExpired."""
         self.is_wanted_dead = True
         self._process.terminate()
-        return self.wait()
+        return self.wait(within_s)
 
     def leave(self) -> None:
         """TERM, without waiting."""
         self.is_wanted_dead = True
         self._process.terminate()
 
-    def wait(self) -> int:
-        code = self._process.wait(60)
+    def wait(self, within_s: float = 60) -> int:
+        code = self._process.wait(within_s)
         self._listener.join(10)
         assert self._process.stdout is not None
         self._process.stdout.close()
@@ -133,8 +139,10 @@ class Centre:
         place = self.place(INPUTS, site)
         await asyncio.gather(*[await self.producer.hand_over(place, site.encode(), data) for data in made])
 
-    def start(self) -> Processor:
-        processor = Processor(self.broker.bootstrap, self.prefix, self.partitions, self.save_s, self.hands)
+    def start(self, core_version: int = CORE_VERSION) -> Processor:
+        """One worker more; one of another core version has no hands."""
+        hands = self.hands if core_version == CORE_VERSION else 0
+        processor = Processor(self.broker.bootstrap, self.prefix, self.partitions, self.save_s, hands, core_version)
         self.processors.append(processor)
         return processor
 
@@ -196,6 +204,8 @@ class Told:
     """By site: every event, in order."""
     found: dict[Id, bytes] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Events by site."""
     repeats: int = 0
     wrong: list[str] = field(default_factory=list)
     """Events that came again with other bytes, or out of their order."""
@@ -225,6 +235,8 @@ class Told:
                 self.repeats += 1
                 if self.found[name] != data:
                     self.wrong.append(f"{name} came with other bytes")
+            else:
+                self.counts[batch.site] += 1
             self.found[name] = data
 
     async def reached(self, count: int) -> None:

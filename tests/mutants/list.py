@@ -3,6 +3,7 @@
 from tests.mutants import (
     centre,
     core,
+    deployed,
     gateway,
     history,
     kafka,
@@ -11,6 +12,7 @@ from tests.mutants import (
     observed,
     outputs,
     people,
+    together,
     unknown,
     upkeep,
 )
@@ -27,6 +29,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *messages.MUTANTS,
     *people.MUTANTS,
     *observed.MUTANTS,
+    *together.MUTANTS,
     *unknown.MUTANTS,
     *upkeep.MUTANTS,
+    *deployed.MUTANTS,
 )

@@ -88,6 +88,14 @@ GOALS: tuple[Goal, ...] = (
     Goal("G15", "a start folds one snapshot interval, no more", "tests.soak.g15_start", few=1, full=20, batch=20),
     Goal("G17", "the wall clock's steps decide nothing", "tests.soak.g17_clock", few=2, full=200, batch=10),
     Goal("G18", "1,000 alarms in 10 s: grouped, each 2 % on its own", "tests.soak.g18_flood", few=1, full=20, batch=1),
+    Goal(
+        "G19",
+        "72 hours cut, a rule change and an upgrade inside, drained by workers that are rolled: every block equal",
+        "tests.soak.g19_drain",
+        few=1,
+        full=6,
+        batch=2,
+    ),
     Goal("G20", "memory and descriptors do not grow", "tests.soak.g20_growth", few=1, full=180, batch=90),
     Goal(
         "invariants",

@@ -1,0 +1,59 @@
+"""Seeded bugs of frames that are taken together, and of the figures of alarms."""
+
+from tests.mutants.mutant import Mutant
+
+RUNS = "tests/domain/test_runs.py"
+FIGURES = "tests/services/processor/test_figures.py"
+TOGETHER = "tests/services/processor/test_apply_all.py"
+
+MUTANTS = (
+    Mutant(
+        "a value that comes back inside is passed over with calm ones",
+        "shared/domain/runs.py",
+        "        self.act |= x <= self._lo\n",
+        "",
+        f"{RUNS}::test_most_scans_go_by_runs",
+    ),
+    Mutant(
+        "bounds that a turn has moved are not followed",
+        "shared/domain/runs.py",
+        "                part.follow(at + 1, places)\n",
+        "                pass\n",
+        f"{RUNS}::test_most_scans_go_by_runs",
+    ),
+    Mutant(
+        "calm scans go past a timer that is due",
+        "shared/domain/runs.py",
+        "min(self._next_look(at), bisect_left(run.ticks, due, at))",
+        "self._next_look(at)",
+        f"{RUNS}::test_runs_end_as_steps_do",
+    ),
+    Mutant(
+        "a hole before a run is not noticed",
+        "shared/domain/runs.py",
+        "            and self._run.device_seq + at == known.device_seq + 1\n",
+        "",
+        f"{RUNS}::test_runs_end_as_steps_do",
+    ),
+    Mutant(
+        "an absent value of a run is taken for nought",
+        "shared/devices/columns.py",
+        "        return values[: bad.argmax()] if bad.any() else values\n",
+        "        return values\n",
+        f"{TOGETHER}::test_a_value_that_is_absent_ends_a_run",
+    ),
+    Mutant(
+        "a batch of events that comes again is counted again",
+        "services/processor/figures.py",
+        "batch.last_seq <= kpi.last_seq",
+        "batch.last_seq < kpi.last_seq",
+        f"{FIGURES}::test_what_comes_again_is_counted_once",
+    ),
+    Mutant(
+        "the last figures of a window that is over are not told",
+        "services/processor/figures.py",
+        "        self._due[batch.site, begin] = kpi\n",
+        "        self._due[batch.site, 0] = kpi\n",
+        f"{FIGURES}::test_a_window_that_is_over_is_told_with_all_its_figures",
+    ),
+)

@@ -1,0 +1,247 @@
+"""G19: 72 hours of a site that was cut off go up, with a rule change and an upgrade inside; two workers are rolled.
+
+A run is a fleet of three sites, one of them cut off for 72 hours of its own clock, the others live. After a day the cut
+site took over other rules, after another it was upgraded to another core version. Its backlog is drained by two workers
+that are restarted meanwhile, in the end as programs of the new version. Whoever is asked for its state sends again from
+a snapshot, as an uplink does.
+
+Counted by id: every event comes out, in order, with the site's bytes, none in a block that differs; every event has
+stood in a block that was found equal, but for those between the upgrade and the first snapshot of the new version; and
+the live sites' events come while the backlog is drained.
+"""
+
+import asyncio
+import random
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from services.processor.runner import Runner
+from shared.bus.registry import COMMANDS, EVENTS
+from shared.domain.version import CORE_VERSION
+from shared.log.memory import MemoryLog
+from shared.log.store import MemoryStore
+from shared.runtime.clocks import ManualClock
+from shared.wire.batches import Verdict, decode_batch
+from shared.wire.blocks import Block
+from shared.wire.orders import Resend, decode_order
+from tests.fleet.centre import Centre, Processor, Told
+from tests.services.processor.recorded import Link, block_from, bodies, links_of
+from tests.soak.outcome import Outcome
+from tests.soak.rig import log_ids, stored
+from tests.soak.world import SITE, World, plan_of, site_plan
+from tests.testkit.fleet import KafkaBroker
+
+HOURS, RULES_AFTER_H, UPGRADE_AFTER_H = 72, 24, 48
+HOUR_MS = 3_600_000
+AN_HOUR, FEW_AN_HOUR = 20, 3
+"""Frames; each comes with a Tick of its room. Few where one drill alone is asked for: such a backlog is drained before
+anybody could be kept waiting by it, so that the live sites are not judged."""
+CUT, LIVE = "cut", ("live0", "live1")
+NEXT_CORE = CORE_VERSION + 1
+LINKS_IN_BLOCK = 20
+LIVE_EVERY_S = 0.2
+WITHIN_S = 400
+FORBIDDEN = {"block_differs", "dead_letter", "site_parked", "state_unreadable"}
+
+
+@dataclass
+class Site:
+    """Its log, and what it sends: before the upgrade, and from there on."""
+
+    name: str
+    log: MemoryLog
+    upgraded_seq: int
+    """The last input of the old version."""
+    epoch: int = 1
+    before: list[list[Link]] = field(default_factory=list)
+    after: list[list[Link]] = field(default_factory=list)
+    snapshots: tuple[int, ...] = ()
+    open: set[int] = field(default_factory=set)
+    """Inputs with events that stood in no block that was found equal."""
+
+    def block(self, links: list[Link]) -> Block:
+        """As it goes up now."""
+        made = block_from(links, site=self.name, names=list(self.log.log_ids()), epoch=self.epoch)
+        return replace(made, core_version=CORE_VERSION if made.last_seq <= self.upgraded_seq else NEXT_CORE)
+
+    def again(self, order: Resend) -> list[Block]:
+        """What an uplink answers to the order: from a snapshot of the present version on, with its states."""
+        self.epoch = max(self.epoch, order.epoch) + 1
+        begin = self.snapshots[0]
+        parts = [part for part in self.after if part[0][2][0].site_seq > begin]
+        snapshot = self.log.snapshot(begin)
+        assert snapshot is not None
+        blocks = [self.block(part) for part in parts]
+        return [replace(blocks[0], states=snapshot.states), *blocks[1:]]
+
+
+def run(count: int, seed: int) -> Outcome:
+    """``count`` drills, each on a broker of its own."""
+    outcome = Outcome(runs=count)
+    for each in range(seed, seed + count):
+        with tempfile.TemporaryDirectory(prefix="ampward-g19-") as folder, KafkaBroker(Path(folder, "kafka")) as broker:
+            asyncio.run(_drill(broker, each, AN_HOUR if count > 1 else FEW_AN_HOUR, outcome))
+    return outcome
+
+
+def record(name: str, seed: int, an_hour: int) -> Site:
+    """72 hours of a site's log."""
+    store, clock, ids, draw = MemoryStore(), ManualClock(), log_ids(f"{name}-{seed}-"), random.Random(seed)
+    plan, other = site_plan(), plan_of(SITE + "rules: {h2_prealarm: {limit: 0.8}}\n")
+    world = World(seed, boot=f"g{seed}")
+    runner = Runner(store, plan.decision, clock, limits=plan.log, new_id=lambda: next(ids))
+    runner.open(clock.boot_id)
+    upgraded_seq = 0
+    for hour in range(HOURS):
+        if hour == RULES_AFTER_H:
+            runner.change_rules(other.decision, "anna")
+        if hour == UPGRADE_AFTER_H:
+            runner.close()
+            upgraded_seq = store.log.head().site_seq
+            decision = replace(other.decision, core_version=NEXT_CORE)
+            runner = Runner(store, decision, clock, limits=plan.log, new_id=lambda: next(ids))
+            runner.open(clock.boot_id)
+            runner.snapshot()
+        for _ in range(an_hour):
+            clock.advance(HOUR_MS // an_hour)
+            runner.tick()
+            runner.commit([world.frame(draw.choice(world.plan.decision.devices))])
+    site = Site(name, store.log, upgraded_seq)
+    snapshots = tuple(seq for seq, _ in store.log.snapshots() if seq > upgraded_seq)
+    site.snapshots = snapshots
+    part: list[Link] = []
+    for each in links_of(store.log):
+        part.append(each)
+        last = each[1].last_seq
+        if len(part) >= LINKS_IN_BLOCK or last == upgraded_seq or last in snapshots:
+            (site.before if last <= upgraded_seq else site.after).append(part)
+            part = []
+    if part:
+        site.after.append(part)
+    return site
+
+
+async def _drill(broker: KafkaBroker, seed: int, an_hour: int, outcome: Outcome) -> None:
+    cut = record(CUT, seed, an_hour)
+    sites = {cut.name: cut} | {name: record(name, seed + n + 1, max(1, an_hour // 5)) for n, name in enumerate(LIVE)}
+    async with Centre(broker, partitions=2) as centre:
+        await centre.register(*sites)
+        for site in sites.values():
+            await centre.rules(bodies(site.log))
+        told = Told(centre, {name: stored(site.log) for name, site in sites.items()})
+        beside = [asyncio.create_task(_note(centre, sites)), asyncio.create_task(_answer(centre, sites))]
+        following = asyncio.create_task(told.follow(within_s=WITHIN_S))
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                lived = await _go_up(centre, sites, told)
+                await following
+                while any(seq > site.snapshots[0] for site in sites.values() for seq in site.open):
+                    await asyncio.sleep(0.2)
+        except TimeoutError as fault:
+            lived = 1
+            left = {name: len(site.open) for name, site in sites.items()}
+            outcome.faults.append(f"seed {seed}: {fault}; inputs not found equal: {left}")
+        finally:
+            for task in (following, *beside):
+                task.cancel()
+            await asyncio.gather(following, *beside, return_exceptions=True)
+        _judge(seed, centre, sites, told, outcome)
+        if not lived and an_hour == AN_HOUR:
+            outcome.faults.append(f"seed {seed}: no live site was served while the backlog was drained")
+
+
+async def _go_up(centre: Centre, sites: dict[str, Site], told: Told) -> int:
+    """Sends everything while the workers are rolled; how many live events came while the backlog was drained."""
+    workers = [centre.start(), centre.start()]
+    cut = sites[CUT]
+    await centre.send(CUT, [cut.block(part) for part in cut.before])
+    old = {name: _events_before(site) for name, site in sites.items()}
+    await _reached(told, {CUT: 1})
+    live = [asyncio.create_task(_live(centre, sites[name])) for name in LIVE]
+    await _reached(told, {CUT: old[CUT] // 4})
+    lived = -_count(told, LIVE)
+    await _roll(centre, workers, CORE_VERSION)
+    await _reached(told, {CUT: old[CUT]})
+    lived += _count(told, LIVE)
+    await asyncio.gather(*live)
+    await _reached(told, old)
+    rest = [(site, part) for site in sites.values() for part in site.after]
+    rest.sort(key=lambda each: each[1][0][1].last_seq)
+    for number, (site, part) in enumerate(rest):
+        if number in (1, len(rest) // 2):
+            await _roll(centre, workers, NEXT_CORE)
+        await centre.send(site.name, [site.block(part)])
+    return lived
+
+
+async def _roll(centre: Centre, workers: list[Processor], core_version: int) -> None:
+    """The worker that has run longest leaves in order, another takes its place."""
+    gone = workers.pop(0)
+    workers.append(centre.start(core_version))
+    await asyncio.to_thread(gone.stop)
+
+
+async def _live(centre: Centre, site: Site) -> None:
+    """What a site sends that is not cut off, up to its own upgrade."""
+    for part in site.before:
+        await centre.send(site.name, [site.block(part)])
+        await asyncio.sleep(LIVE_EVERY_S)
+
+
+def _events_before(site: Site) -> int:
+    """How many events its old version gave."""
+    return sum(len(link[3]) for part in site.before for link in part)
+
+
+def _count(told: Told, names: tuple[str, ...]) -> int:
+    return sum(told.counts[name] for name in names)
+
+
+async def _reached(told: Told, wanted: dict[str, int]) -> None:
+    while any(_count(told, (name,)) < count for name, count in wanted.items()):
+        await asyncio.sleep(0.3)
+
+
+async def _note(centre: Centre, sites: dict[str, Site]) -> None:
+    """Which events have been found equal."""
+    for site in sites.values():
+        parts = [*site.before, *site.after]
+        site.open = {row.site_seq for part in parts for each in part for row in each[3]}
+    async with centre.reader(EVENTS) as reader:
+        while True:
+            for record in await reader.take():
+                batch = decode_batch(record.value or b"")
+                if batch.verdict is Verdict.EQUAL:
+                    sites[batch.site].open.difference_update(range(batch.first_seq, batch.last_seq + 1))
+
+
+async def _answer(centre: Centre, sites: dict[str, Site]) -> None:
+    """What the sites' uplinks do when they are asked."""
+    async with centre.reader(COMMANDS) as reader:
+        while True:
+            for record in await reader.take():
+                order = decode_order(record.value or b"")
+                if isinstance(order, Resend):
+                    await centre.send(order.site, sites[order.site].again(order))
+
+
+def _judge(seed: int, centre: Centre, sites: dict[str, Site], told: Told, outcome: Outcome) -> None:
+    found = told.by_site()
+    for name, events in told.expected.items():
+        outcome.lost += len(set(events) - set(found.get(name, [])))
+        outcome.doubled += len(set(found.get(name, [])) - set(events))
+        if found.get(name, []) != list(events):
+            outcome.faults.append(f"seed {seed}: the events of {name} are not in their order")
+        site = sites[name]
+        far = [seq for seq in site.open if not site.upgraded_seq < seq <= site.snapshots[0]]
+        if far:
+            outcome.faults.append(
+                f"seed {seed}: {len(far)} events of {name} were never found equal, from {min(far)} on"
+            )
+    outcome.faults += [f"seed {seed}: {wrong}" for wrong in told.wrong]
+    if Verdict.DIFFERENT.value in told.verdicts:
+        outcome.faults.append(f"seed {seed}: verdicts {told.verdicts}")
+    said = {event for processor in centre.processors for event in processor.events()}
+    if said & FORBIDDEN:
+        outcome.faults.append(f"seed {seed}: a worker told {sorted(said & FORBIDDEN)}")
