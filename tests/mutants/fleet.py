@@ -1,0 +1,73 @@
+"""Seeded bugs of the fleet's supervision and of files that are pushed."""
+
+from tests.mutants.mutant import Mutant
+
+WATCH = "tests/services/fleet/test_watch.py"
+PUSHES = "tests/services/site/test_pushes.py"
+SERVERS = "tests/fleet/test_supervisor.py"
+
+MUTANTS = (
+    Mutant(
+        "a site that never came is not lost",
+        "services/fleet/supervise_watch.py",
+        "return True if now_ms - since_ms > limit_ms else None",
+        "return None",
+        f"{WATCH}::test_a_site_is_lost_after_its_time_and_not_before",
+    ),
+    Mutant(
+        "a live record that is sent again keeps a site alive",
+        "services/fleet/supervise_watch.py",
+        "if at <= site.at if is_same_log else",
+        "if at < site.at if is_same_log else",
+        f"{WATCH}::test_a_record_that_is_sent_again_does_not_keep_a_site_alive",
+    ),
+    Mutant(
+        "a backlog that is drained is a lost link",
+        "services/fleet/supervise_watch.py",
+        "return min(site.backlog_ms, now_ms - site.moved_ms) > self._limits.link_ms",
+        "return site.backlog_ms > self._limits.link_ms",
+        f"{WATCH}::test_a_link_is_lost_when_a_backlog_grows_old_and_nothing_of_it_moves",
+    ),
+    Mutant(
+        "a service that was stopped in order is lost at once",
+        "services/fleet/supervise_watch.py",
+        "            service.since_ms = now_ms\n",
+        "",
+        f"{WATCH}::test_a_service_is_lost_with_its_last_replica",
+    ),
+    Mutant(
+        "what belongs to a lost site is told beside it",
+        "services/fleet/supervise_plan.py",
+        "suppressed_by=(0,) if is_site and kind in _CHILDREN else ()",
+        "suppressed_by=()",
+        f"{WATCH}::test_what_belongs_to_a_lost_site_is_suppressed_by_it_alone",
+    ),
+    Mutant(
+        "a supervisor that slept goes on writing",
+        "services/fleet/supervise_log.py",
+        "        if not held:\n",
+        "        if held == -1:\n",
+        f"{SERVERS}::test_another_takes_over_and_the_processors_fold_derives_the_same",
+    ),
+    Mutant(
+        "the body of a pushed file is not signed",
+        "shared/wire/pushes.py",
+        "        file_hash(order.body),\n",
+        "",
+        "tests/wire/test_pushes.py::test_no_part_of_it_can_be_changed",
+    ),
+    Mutant(
+        "a pushed file is put in place before it is checked",
+        "services/site/pushes.py",
+        "            answer = self.check(target, candidate)\n",
+        "            target.write_bytes(body)\n            answer = self.check(target, candidate)\n",
+        f"{PUSHES}::test_a_file_with_faults_is_refused_and_nothing_is_touched",
+    ),
+    Mutant(
+        "an older push that is sent again is taken",
+        "services/site/pushes.py",
+        "        if waiting.number < last:\n",
+        "        if waiting.number < 0:\n",
+        f"{PUSHES}::test_an_older_push_that_comes_again_is_refused",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Tests of the fleet's own services that need no server."""
