@@ -12,11 +12,10 @@ that ampward.events.v1 has, whatever the centre's own derivation says of them (d
 Promises: the same blocks give the same parts, whatever their cut and repeats.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
-
-import msgspec
 
 from services.history.tally import Place
 from shared.wire.blocks import Block
@@ -114,13 +113,11 @@ def _whole(block: Block, log_id: str, after: int, reason: str) -> Part:
     return Part(block.inputs, block.events, begins, reason, version)
 
 
-_decoder = msgspec.json.Decoder(Chain)
+def encode_chain(chain: Chain) -> str:
+    return json.dumps(asdict(chain))
 
 
-def encode_chain(chain: Chain) -> bytes:
-    return msgspec.json.encode(chain)
-
-
-def decode_chain(data: bytes) -> Chain:
-    """Raises ValueError for bytes that are none."""
-    return _decoder.decode(data)
+def decode_chain(text: str) -> Chain:
+    """What ``encode_chain`` made."""
+    known = json.loads(text)
+    return Chain(**{**known, "starts": tuple((first, log_id) for first, log_id in known["starts"])})

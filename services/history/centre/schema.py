@@ -43,7 +43,7 @@ CREATE TABLE history.counter (one boolean PRIMARY KEY DEFAULT true CHECK (one), 
 INSERT INTO history.counter DEFAULT VALUES;
 CREATE TABLE history.site (
     no integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, site text NOT NULL UNIQUE, partition integer NOT NULL,
-    state text NOT NULL DEFAULT '', chain bytea, batteries text[] NOT NULL DEFAULT '{}',
+    state text NOT NULL DEFAULT '', chain text, batteries text[] NOT NULL DEFAULT '{}',
     skip_before bigint NOT NULL DEFAULT 0, since_ms bigint NOT NULL DEFAULT 0);
 CREATE TABLE history.series (
     site integer NOT NULL, no integer NOT NULL, unit text NOT NULL, decimals integer NOT NULL, PRIMARY KEY (site, no));
