@@ -12,12 +12,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from zlib import crc32
 
 from services.processor.seats import Given, Outcome, Seats
 from shared.domain.errors import AmpwardError
 from shared.wire.calls import LENGTH, Call, Drop, Learn, Restore, States, Take, answer_decoder, encode_call
+
+HELD_BYTES: Final = 16 << 20
+"""An answer to some blocks is read in one go: with asyncio's 64 KiB it would come in hundreds of starts and stops."""
 
 
 class HandLost(AmpwardError):
@@ -83,7 +86,7 @@ class _Hand:
         self._lock = asyncio.Lock()
 
     async def connect(self, line: socket.socket) -> None:
-        self._reader, self._writer = await asyncio.open_connection(sock=line)
+        self._reader, self._writer = await asyncio.open_connection(sock=line, limit=HELD_BYTES)
 
     async def ask(self, call: Call, decoder: Any) -> Any:
         """Asks and waits. Who is cancelled meanwhile leaves no half answer behind: it is read all the same."""
