@@ -76,7 +76,7 @@ class Fleet:
 
     def raised(self) -> set[str]:
         """Sites with a raised alarm, by the centre's stream from its beginning."""
-        token = run(self.one, "exec", self.container("gateway"), "cat", "token")
+        token = run(self.one, "exec", self.container("gateway"), "cat", "token", fails=True)
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
         found: set[str] = set()
         try:
