@@ -16,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TEST_S_MAX = 180
 """A planted bug may also make its test hang: that is caught too."""
-COPIED = ("shared", "services", "tests", "infra", "pyproject.toml", "Makefile", "docs", "README.md")
+COPIED = (
+    *("shared", "services", "tests", "infra", "docs"),
+    *("pyproject.toml", "requirements.lock", "Makefile", "docker-compose.yml", "README.md"),
+)
 
 
 class Verdict(StrEnum):

@@ -30,7 +30,16 @@ async def wait_for_servers(plan: FleetPlan, topics: Sequence[Topic], *, database
     probes = Probes(plan.service, lambda: {"servers": said or STARTING}, lambda: "", lambda: ())
     async with serving_probes(plan.health, probes, lambda event, words: log.warning(event, words=words)):
         while not stop.is_set():
-            absent = await _kafka(plan, topics) or (await _postgres(plan) if database else "")
+            # A server that swallows what is sent to it is asked for a minute: TERM must not wait for that.
+            asking = asyncio.create_task(_absent(plan, topics, database=database))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([asking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not asking.done():
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                break
+            absent = asking.result()
             if not absent:
                 return True
             if absent != said or loop.time() >= said_at + WORDS_S:
@@ -42,6 +51,10 @@ async def wait_for_servers(plan: FleetPlan, topics: Sequence[Topic], *, database
             except TimeoutError:
                 continue
     return False
+
+
+async def _absent(plan: FleetPlan, topics: Sequence[Topic], *, database: bool) -> str:
+    return await _kafka(plan, topics) or (await _postgres(plan) if database else "")
 
 
 async def _kafka(plan: FleetPlan, topics: Sequence[Topic]) -> str:

@@ -1,0 +1,73 @@
+"""Seeded bugs of containers, manifests and of what waits in them."""
+
+from tests.mutants.mutant import Mutant
+
+SET_UP = "tests/fleet/test_set_up.py"
+COMPOSE = "tests/infra/test_compose.py"
+CLUSTER = "tests/infra/test_kubernetes.py"
+
+MUTANTS = (
+    Mutant(
+        "an image gets what is asked for and not what that needs",
+        "infra/docker/lock.py",
+        "    while len(chosen) != size:\n",
+        "    while size < 0 and len(chosen) == 0:\n",
+        f"{COMPOSE}::test_an_image_gets_the_lock_without_the_developers_part",
+    ),
+    Mutant(
+        "an image is made for a service that does not exist",
+        "infra/docker/start",
+        "sys.exit(sys.argv[1] not in SERVICES and",
+        "sys.exit(False and",
+        f"{COMPOSE}::test_an_image_is_made_for_a_service_that_exists",
+    ),
+    Mutant(
+        "a service begins before its topics are there",
+        "services/site/command/waiting.py",
+        'return "; ".join(str(drift) for drift in found if not drift.setting)',
+        'return ""',
+        f"{SET_UP}::test_a_service_waits_for_its_topics_and_then_begins",
+    ),
+    Mutant(
+        "a service that waits for PostgreSQL does not",
+        "services/site/command/waiting.py",
+        'return await _kafka(plan, topics) or (await _postgres(plan) if database else "")',
+        "return await _kafka(plan, topics)",
+        f"{SET_UP}::test_a_service_that_waits_ends_by_term",
+    ),
+    Mutant(
+        "what was ended in the book is not said to the cluster",
+        "services/fleet/set_up.py",
+        "    entries = book.entries()\n",
+        "    entries = tuple(entry for entry in book.entries() if not entry.is_ended)\n",
+        f"{SET_UP}::test_topics_and_registrations_are_made_once",
+    ),
+    Mutant(
+        "a site comes to others' Kafka without a name",
+        "services/fleet/identities.py",
+        "site_user(entry.site) if password or self.users_elsewhere else",
+        "site_user(entry.site) if password else",
+        f"{SET_UP}::test_where_others_make_kafkas_users_a_site_has_the_name_of_its_own",
+    ),
+    Mutant(
+        "a pod may write to its root",
+        "infra/kubernetes/base/notifier.yaml",
+        "readOnlyRootFilesystem: true",
+        "readOnlyRootFilesystem: false",
+        f"{CLUSTER}::test_every_pod_is_a_plain_user_who_can_change_nothing",
+    ),
+    Mutant(
+        "lag asks for more replicas than there are partitions",
+        "infra/kubernetes/overlays/production/scaling.yaml",
+        "maxReplicaCount: 24",
+        "maxReplicaCount: 25",
+        f"{CLUSTER}::test_replicas_never_outnumber_partitions",
+    ),
+    Mutant(
+        "a flow leaves that nobody lets in",
+        "infra/kubernetes/overlays/single-node/network.yaml",
+        "from: [{podSelector: {matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [notifier,",
+        "from: [{podSelector: {matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [nobody,",
+        f"{CLUSTER}::test_every_flow_has_both_its_ends",
+    ),
+)
