@@ -38,7 +38,13 @@ class Processor:
     """A worker's process and what it told."""
 
     def __init__(
-        self, bootstrap: str, prefix: str, partitions: int, save_s: float, hands: int, core_version: int
+        self,
+        bootstrap: str,
+        prefix: str,
+        partitions: int,
+        save_s: float,
+        hands: int,
+        core_version: int = CORE_VERSION,
     ) -> None:
         command = [sys.executable, "-m", "tests.fleet.processor_process", bootstrap, prefix, str(partitions)]
         self._process = subprocess.Popen(
