@@ -67,7 +67,7 @@ class SiteDoor:
         if given.status == http.client.TOO_MANY_REQUESTS or given.status >= http.client.INTERNAL_SERVER_ERROR:
             raise DoorShut(f"the site answers {given.status}")
         if given.status != http.client.ACCEPTED:
-            reason = str(given.body.get("type", "")).rpartition("/")[2] or str(given.status)
+            reason = str(given.body.get("type", "")).rpartition(":")[2] or str(given.status)
             return _refused(order.id, {**given.body, "reason": reason, "text": given.body.get("detail", "")})
         end = monotonic() + DECIDED_S
         while monotonic() < end:

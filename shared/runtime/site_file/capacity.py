@@ -34,7 +34,14 @@ STATE_BYTES_AN_ALARM = 600
 UP_BLOCK_BYTES = 850
 UP_FRAME_BYTES = 80
 UP_PACKED_TENTHS = 4
+UP_LIVE_BYTES = 600
+"""A live record with its signature and headers, and some values that have changed."""
 GROUP_MS = 50
+CALM_MS = 2_000
+"""So long frames of which nothing follows wait for each other."""
+BLOCK_FRAMES_MAX = 64
+LIVE_MS = 1_000
+LIVE_SIGN_MS = 5_000
 CUT_HOURS = 72
 NO_UPLINK = UplinkPlan()
 LOAD_WARN_PERCENT = 70
@@ -76,7 +83,9 @@ class CapacitySheet:
     """How long nothing needs to be thrown away, whatever is down; -1 when not known."""
     memory_bytes: int
     uplink_bytes_a_day: int = 0
-    """What goes up to the fleet at most; 0 for a site without one."""
+    """What goes up to the fleet at most, when something follows from each frame; 0 for a site without one."""
+    uplink_bytes_a_calm_day: int = 0
+    """What goes up when no value changes and nothing follows."""
     uplink_bytes_a_day_max: int = 0
     """What may go up."""
 
@@ -116,7 +125,8 @@ class CapacitySheet:
 
     def _uplink(self) -> str:
         need, most = self.uplink_bytes_a_day, self.uplink_bytes_a_day_max
-        line = f"uplink: at most {_size(need)} a day of {_size(most)}"
+        calm = _size(self.uplink_bytes_a_calm_day)
+        line = f"uplink: {calm} on a calm day, at most {_size(need)} a day of {_size(most)}"
         if need >= most:
             return f"{line}; what was held back by a cut never gets up"
         hours = CUT_HOURS * need / (most - need)
@@ -198,16 +208,21 @@ def sheet(
         outage_hours=usable * 24 // day if free_bytes and day else -1,
         memory_bytes=points * STATE_BYTES_A_POINT + alarms * STATE_BYTES_AN_ALARM + buffers,
         uplink_bytes_a_day=uplink_bytes(devices) if uplink.kafka else 0,
+        uplink_bytes_a_calm_day=uplink_bytes(devices, is_calm=True) if uplink.kafka else 0,
         uplink_bytes_a_day_max=uplink.kib_per_s * 1024 * DAY_MS // 1000 if uplink.kafka else 0,
     )
 
 
-def uplink_bytes(devices: tuple[DevicePlan, ...]) -> int:
-    """What the frames of a day take on their way up, in blocks as they come."""
+def uplink_bytes(devices: tuple[DevicePlan, ...], *, is_calm: bool = False) -> int:
+    """What the frames of a day take on their way up, and the live records beside them.
+
+    Blocks go as they come when something follows from each frame; on a calm day frames wait for each other.
+    """
     frames = sum(DAY_MS // device.every_ms for device in devices)
     words = sum(DAY_MS // device.every_ms * (raw_bytes(device) - HEADER_BYTES) for device in devices)
-    blocks = min(frames, DAY_MS // GROUP_MS)
-    return blocks * UP_BLOCK_BYTES + frames * UP_FRAME_BYTES + words * UP_PACKED_TENTHS // 10
+    blocks = min(frames, max(DAY_MS // CALM_MS, frames // BLOCK_FRAMES_MAX) if is_calm else DAY_MS // GROUP_MS)
+    live = DAY_MS // (LIVE_SIGN_MS if is_calm else LIVE_MS) * UP_LIVE_BYTES
+    return live + blocks * UP_BLOCK_BYTES + frames * UP_FRAME_BYTES + words * UP_PACKED_TENTHS // 10
 
 
 def _size(count: int) -> str:

@@ -59,5 +59,6 @@ def test_the_sheet_says_what_goes_up(tmp_path: Path) -> None:
     slower = check_site(file, {})
     assert slow.capacity.uplink_bytes_a_day_max == 16 * 1024 * 86_400
     assert "what a cut of 72 h held back is up" in slow.capacity.text()
+    assert 0 < 2 * slow.capacity.uplink_bytes_a_calm_day < slow.capacity.uplink_bytes_a_day
     assert [fault.key for fault in slow.faults] == []
     assert [fault.key for fault in slower.faults if fault.key.startswith("uplink")] == ["uplink.kib_per_s"]

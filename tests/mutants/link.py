@@ -1,0 +1,80 @@
+"""Seeded bugs of the way between a site and the fleet: what goes up, what comes down."""
+
+from tests.mutants.mutant import Mutant
+
+LEASES = "tests/domain/test_leases.py"
+ORDERS = "tests/services/uplink/test_orders.py"
+LIVE = "tests/services/uplink/test_live.py"
+
+MUTANTS = (
+    Mutant(
+        "whoever may write to the live lane speaks for every site",
+        "shared/wire/live.py",
+        "    key.check(SIGNED + line, signature)\n",
+        "",
+        "tests/wire/test_fleet_records.py::test_what_is_no_record_is_refused_with_its_reason",
+    ),
+    Mutant(
+        "a signed record of long ago is a sign of life",
+        "services/gateway/centre/picture.py",
+        "    if is_old:\n        return False\n",
+        "",
+        "tests/services/gateway/test_centre_picture.py::test_what_was_sent_before_changes_nothing",
+    ),
+    Mutant(
+        "the live lane tells no more than what has changed since a connection before",
+        "services/uplink/newest.py",
+        "        if known is None or now_s - self._anew_at >= ANEW_S:\n",
+        "        if known is None:\n",
+        f"{LIVE}::test_what_was_not_taken_is_told_anew",
+    ),
+    Mutant(
+        "undurable events are told as if they were in the log",
+        "services/uplink/live.py",
+        "events=raw_events(part), undurable=True",
+        "events=raw_events(part)",
+        f"{LIVE}::test_what_the_disk_does_not_take_is_seen_all_the_same",
+    ),
+    Mutant(
+        "an alarm waits for calm frames",
+        "services/uplink/reading.py",
+        "inside.bad or inside.events or any(",
+        "inside.bad or any(",
+        "tests/services/uplink/test_calm.py::test_calm_frames_wait_and_whatever_follows_from_one_does_not",
+    ),
+    Mutant(
+        "a lease with a number that was given comes again",
+        "shared/domain/commands.py",
+        "    if command.occurrence <= output.lease:\n",
+        "    if command.occurrence < output.lease:\n",
+        f"{LEASES}::test_only_a_lease_above_the_last_one_is_taken",
+    ),
+    Mutant(
+        "a lease goes on over a boot of the machine",
+        "shared/domain/core.py",
+        "    if not same_boot:\n        end_leases(turn)\n",
+        "",
+        f"{LEASES}::test_a_start_of_the_log_keeps_a_lease_and_a_boot_of_the_machine_ends_it",
+    ),
+    Mutant(
+        "a lease never ends by itself",
+        "shared/domain/outputs.py",
+        "        ends.append(output.lease_until_ms)\n",
+        "",
+        f"{LEASES}::test_a_lease_demands_for_its_time_and_ends_by_itself",
+    ),
+    Mutant(
+        "a lease that is older than it lasts is given",
+        "shared/wire/orders.py",
+        "ttl_ms=min(lease.ttl_ms, lease.on_ms),",
+        "ttl_ms=lease.ttl_ms,",
+        f"{ORDERS}::test_a_lease_that_is_older_than_it_lasts_is_never_given",
+    ),
+    Mutant(
+        "orders are judged by the site's own clock",
+        "services/uplink/orders.py",
+        "(centre.offset_ms() or 0)",
+        "0",
+        f"{ORDERS}::test_time_to_live_goes_by_the_fleets_clock",
+    ),
+)
