@@ -90,6 +90,11 @@ class Tally:
         if known.get("version"):
             self.use(known["version"])
 
+    @property
+    def version(self) -> str:
+        """The decision version in force, "" as long as none is known."""
+        return self._version
+
     def state(self) -> str:
         """For the transaction that stores all this."""
         return json.dumps(

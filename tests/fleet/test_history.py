@@ -141,6 +141,17 @@ async def test_what_is_not_signed_is_told_and_what_is_lost_is_a_hole(database: D
     assert [(first, last) for first, last, _ in holes] == lost
 
 
+async def test_a_history_that_begins_amid_a_log_knows_the_rules_by_the_first_event(
+    database: Database, lived: Lived
+) -> None:
+    """Kafka keeps inputs for a month, and a rule set is named once: what is still there is read all the same."""
+    begin = next(n for n, block in enumerate(lived.blocks) if n > 5 and block.events)
+    await database.put(records_of(lived.blocks[begin:]))
+    trend = await database.past().of(None).trend(POINT, lived.begin_ms, lived.end_ms, "minute")
+    assert isinstance(trend, TrendAnswer)
+    assert sum(item.good for item in trend.items) > 50
+
+
 async def test_the_hours_can_be_read_by_sql(database: Database, lived: Lived) -> None:
     """The view has what the answer has, with decimals, for dashboards."""
     await database.put(records_of(lived.blocks))

@@ -23,6 +23,7 @@ from services.history.tally import Moment, RuleSets, Tally, as_said
 from shared.log.kafka.records import Place
 from shared.runtime.postgres import Connection, Pool
 from shared.wire.blocks import Block
+from shared.wire.events import decode_event
 from shared.wire.plans import decode_decision
 
 _INT_MAX: Final = (1 << 63) - 1
@@ -93,6 +94,8 @@ class Shelf:
             tally.resume(part.begins, part.reason)
             if part.version:
                 tally.use(part.version)
+        if not tally.version and part.events:  # What named it is no longer in Kafka; each event does, too.
+            tally.use(decode_event(part.events[0].data).version)
         if block.folded:
             tally.folded_to = block.last_seq
         tally.take(part.inputs, part.events)
