@@ -16,6 +16,7 @@ nothing is handed in when its time is over, also when the site's own process was
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never
 
 from services.uplink.lane import Again, Lane
@@ -95,16 +96,23 @@ class Orders:
                 assert_never(wanted)
 
     async def _command(self, centre: Centre, wanted: CommandOrder) -> None:
-        """Hand it in until the site has answered, or its time is over."""
+        """Hand it in until the site has answered, or its time is over: then it may have been taken all the same."""
         while not self._is_over(centre, wanted):
             try:
                 answer = await asyncio.to_thread(self._door.command, wanted)
             except DoorShut:
                 await asyncio.sleep(AGAIN_S)
                 continue
-            self._log.info("order_done", id=wanted.id, accepted=answer.accepted, reason=answer.reason)
-            await self._live.answer(centre, answer)
+            await self._tell(centre, answer)
             return
+        with suppress(DoorShut):
+            decided = await asyncio.to_thread(self._door.decided, wanted.id)
+            if decided is not None:
+                await self._tell(centre, decided)
+
+    async def _tell(self, centre: Centre, answer: LiveAnswer) -> None:
+        self._log.info("order_done", id=answer.id, accepted=answer.accepted, reason=answer.reason)
+        await self._live.answer(centre, answer)
 
     async def _file(self, centre: Centre, wanted: FileOrder) -> None:
         """A file that the centre pushes: what the site said of it goes up at once."""

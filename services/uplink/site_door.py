@@ -71,13 +71,18 @@ class SiteDoor:
             return _refused(order.id, {**given.body, "reason": reason, "text": given.body.get("detail", "")})
         end = monotonic() + DECIDED_S
         while monotonic() < end:
-            found = self._ask("GET", f"/api/v1/commands/{order.id}").body
-            if found.get("state") == "accepted":
-                return LiveAnswer(order.id, accepted=True, refusals=_refusals(found))
-            if found.get("state") == "rejected":
-                return _refused(order.id, found)
+            decided = self.decided(order.id)
+            if decided is not None:
+                return decided
             sleep(LOOK_S)
         raise DoorShut(f"the site has not decided within {DECIDED_S} s")
+
+    def decided(self, command_id: str) -> LiveAnswer | None:
+        """What the site has decided upon a command; None when it has not, or does not know it. Raises DoorShut."""
+        found = self._ask("GET", f"/api/v1/commands/{command_id}").body
+        if found.get("state") == "accepted":
+            return LiveAnswer(command_id, accepted=True, refusals=_refusals(found))
+        return _refused(command_id, found) if found.get("state") == "rejected" else None
 
     def _give(self, order: CommandOrder) -> Answer:
         seen = SEVERITIES[order.severity_seen]

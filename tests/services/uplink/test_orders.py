@@ -27,6 +27,10 @@ WITHIN_S = 60.0
 class Door:
     """The site's door: away so many times, then it accepts or refuses."""
 
+    clock: ManualClock
+    is_mute = False
+    """It takes a command and does not answer before its time is over."""
+
     def __init__(self, *, away: int = 0, accepts: bool = True) -> None:
         self.away = away
         self.accepts = accepts
@@ -40,7 +44,23 @@ class Door:
             raise DoorShut("away")
         self.given.append(order.id)
         self.taken.append(order)
+        if self.is_mute:
+            self.clock.advance(order.ttl_ms + 1)
+            raise DoorShut("it was taken, and then nothing was said")
         return LiveAnswer(order.id, self.accepts, "" if self.accepts else "already")
+
+    def decided(self, command_id: str) -> LiveAnswer | None:
+        return LiveAnswer(command_id, self.accepts) if command_id in self.given else None
+
+
+class MuteDoor(Door):
+    """See ``is_mute``."""
+
+    is_mute = True
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self.clock = clock
 
 
 def command(name: str, clock: ManualClock, *, age_ms: int = 0, site: str = "s") -> CommandOrder:
@@ -100,6 +120,17 @@ async def test_the_answer_of_the_site_is_seen_at_once(tmp_path: Path, clock: Man
     assert door.asked == 1
     answers = [answer for data in fleet.live for answer in decode_live(data, KEYS).answers]
     assert [(answer.id, answer.accepted) for answer in answers] == [("c1", accepts)]
+
+
+async def test_a_command_that_was_taken_is_answered_also_when_its_time_is_over(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """A busy site took it and did not say so in time: what it has decided is told, and it is not handed in again."""
+    door, fleet = MuteDoor(clock), FakeFleet()
+    await run(tmp_path, door, clock, command("c1", clock), fleet=fleet)
+    assert door.given == ["c1"]
+    answers = [answer for data in fleet.live for answer in decode_live(data, KEYS).answers]
+    assert [(answer.id, answer.accepted) for answer in answers] == [("c1", True)]
 
 
 async def test_a_command_whose_time_is_over_is_never_done(tmp_path: Path, clock: ManualClock) -> None:
