@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from shared.runtime.places import memory_folder
 from tests.e2e.foreign import ForeignDevice, Site, build_device, wait_for
+from tests.testkit.web import web
 
 GAS = """\
 points:
@@ -138,7 +137,7 @@ def events(site: Site) -> list[dict[str, Any]]:
     record = json.loads((site.data / "run.json").read_text())
     token = (site.data / "token").read_text().strip()
     url = f"http://{record['http']}/api/v1/events?follow=false"
-    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    answer = web().get(url, headers={"Authorization": f"Bearer {token}"})
     answer.raise_for_status()
     data = (line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith('data: {"spec'))
     return [json.loads(line) for line in data]

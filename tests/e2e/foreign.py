@@ -19,6 +19,8 @@ from typing import Any
 
 import httpx
 
+from tests.testkit.web import web
+
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0
 """For a loaded machine; what takes this long has failed."""
@@ -136,7 +138,7 @@ class Site:
         record = json.loads((self.data / "run.json").read_text())
         address = record["http"] if str(record["http"]).startswith("http") else f"http://{record['http']}"
         token = (self.data / "token").read_text().strip()
-        answer = httpx.get(f"{address}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        answer = web().get(f"{address}{path}", headers={"Authorization": f"Bearer {token}"})
         answer.raise_for_status()
         return answer.json()
 

@@ -14,6 +14,7 @@ import pytest
 from services.gateway.cursors import decode_cursor
 from tests.e2e.depot import Depot, events, kill, open_depot, site_pid
 from tests.e2e.foreign import Site, ampward, wait_for
+from tests.testkit.web import web
 
 
 class Watch(threading.Thread):
@@ -126,11 +127,10 @@ def test_named_tokens_act_under_their_names_and_are_recorded(depot: Depot) -> No
         alarm = wait_for("the pre-alarm", lambda: site.alarms().get("h2_prealarm"))
 
         def ack(name: str) -> httpx.Response:
-            return httpx.post(
+            return web().post(
                 f"http://{site.record['http']}/api/v1/commands",
                 json={"id": f"ack-{name}", "what": "ack", "subject": alarm["id"]},
                 headers={"Authorization": f"Bearer {secrets[name]}"},
-                timeout=10,
             )
 
         refused = ack("vera")

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e.depot import Depot, events, kill, open_depot, site_pid
 from tests.e2e.foreign import Site, running, wait_for
+from tests.testkit.web import web
 
 HEAD = "depot/r1/gas1-h2"
 PREALARM = f"{HEAD}/h2_prealarm"
@@ -28,11 +28,11 @@ def act(site: Site, number: int, **body: str) -> dict[str, Any]:
     record = json.loads((site.data / "run.json").read_text())
     headers = {"Authorization": f"Bearer {(site.data / 'token').read_text().strip()}"}
     url = f"http://{record['http']}/api/v1/commands"
-    answer = httpx.post(url, json={"id": f"c{number}", **body}, headers=headers)
+    answer = web().post(url, json={"id": f"c{number}", **body}, headers=headers)
     assert answer.status_code in (202, 409), answer.text
 
     def look() -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{url}/c{number}", headers=headers).json()
+        found: dict[str, Any] = web().get(f"{url}/c{number}", headers=headers).json()
         return {} if found["state"] == "pending" else found
 
     found: dict[str, Any] = wait_for(f"the answer to {body}", look)

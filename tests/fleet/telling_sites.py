@@ -20,6 +20,7 @@ from shared.wire.signing import SigningKey
 from tests.fleet.centre import KEY, Centre
 from tests.fleet.lanes import Told
 from tests.services.gateway.samples import event
+from tests.testkit.web import web_client
 
 TOKEN = "t" * 43
 LOG = "0" * 32
@@ -71,7 +72,7 @@ async def gateway(centre: Centre, keys: Keys | str = TOKEN) -> AsyncIterator[Gat
 @asynccontextmanager
 async def client_of(served: Gateway, token: str = TOKEN) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=f"http://{served.address}", headers=headers, timeout=60) as client:
+    async with web_client(served.address, headers) as client:
         yield client
 
 

@@ -4,7 +4,6 @@ import json
 import stat
 from pathlib import Path
 
-import httpx
 import pytest
 
 from services.gateway.address import bind_loopback
@@ -13,6 +12,7 @@ from services.gateway.fake import FakeViews
 from services.gateway.keys import KeyRing
 from services.gateway.server import Gateway
 from tests.services.command.conftest import Run
+from tests.testkit.web import web_client
 
 TOKEN = "t" * 43
 
@@ -44,7 +44,7 @@ async def test_the_secret_opens_the_door_until_it_is_revoked(run: Run, folder: P
     keys = KeyRing(TOKEN, lambda: folder / "tokens.json")
     gateway = Gateway(create_app(FakeViews(), keys), bind_loopback("127.0.0.1:0"))
     await gateway.start()
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {secret}"}) as client:
+    async with web_client(headers={"Authorization": f"Bearer {secret}"}) as client:
         url = f"http://{gateway.address}/api/v1/status"
         assert (await client.get(url)).status_code == 200
         assert run("user", "revoke", "anna", "--data", folder).code == 0

@@ -9,6 +9,7 @@ from services.gateway.address import bind_loopback
 from services.gateway.api import create_app
 from services.gateway.fake import FakeViews
 from services.gateway.server import Gateway
+from tests.testkit.web import web_client
 
 TOKEN = "t" * 43
 
@@ -29,5 +30,5 @@ async def gateway(views: FakeViews) -> AsyncIterator[Gateway]:
 @pytest.fixture
 async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=f"http://{gateway.address}", headers=headers, timeout=60) as made:
+    async with web_client(gateway.address, headers) as made:
         yield made

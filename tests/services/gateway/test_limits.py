@@ -21,6 +21,7 @@ from services.gateway.rates import Buckets, Rate, Rates
 from services.gateway.server import Gateway
 from tests.services.gateway.conftest import TOKEN
 from tests.services.gateway.test_door import problem
+from tests.testkit.web import web_client
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 SLOW = Rate(0.001, 3)
@@ -33,7 +34,7 @@ async def strict(views: FakeViews) -> AsyncIterator[httpx.AsyncClient]:
     rates = Rates(requests=Rate(0.001, 5), commands=SLOW, strangers=SLOW, probes=SLOW)
     served = Gateway(create_app(views, TOKEN, rates=rates), bind_loopback("127.0.0.1:0"))
     await served.start()
-    async with httpx.AsyncClient(base_url=f"http://{served.address}", headers=HEADERS, timeout=60) as made:
+    async with web_client(served.address, HEADERS) as made:
         yield made
     await served.stop()
 
@@ -136,7 +137,7 @@ async def test_one_connection_too_many_is_503(small: Gateway) -> None:
     assert body["type"].endswith("too-many-connections")
     assert "3 connections" in body["detail"]
     held[0][1].close()
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+    async with asyncio.timeout(60), web_client() as client:
         while (await client.get(f"http://{small.address}/healthz")).status_code != 200:
             await asyncio.sleep(0.01)
     for _, writer in held:
@@ -150,7 +151,7 @@ async def test_half_requests_keep_nobody_out(small: Gateway, monkeypatch: pytest
     for _, writer in held:
         writer.write(b"GET /heal")
         await writer.drain()
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+    async with asyncio.timeout(60), web_client() as client:
         while True:
             await asyncio.sleep(0.06)
             try:
@@ -196,7 +197,7 @@ async def test_no_descriptor_left_is_503_too(gateway: Gateway, descriptors: Call
         assert b"no descriptor left" in said
     for one in made:
         one.close()
-    async with httpx.AsyncClient() as client:
+    async with web_client() as client:
         assert (await client.get(f"http://{gateway.address}/healthz")).status_code == 200
 
 

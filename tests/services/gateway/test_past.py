@@ -14,6 +14,7 @@ from services.gateway.past import DischargeItem, Journal, JournalItem, NotTold, 
 from services.gateway.server import Gateway
 from tests.services.gateway.conftest import TOKEN
 from tests.services.gateway.past_contract import Known, PastContract
+from tests.testkit.web import web_client
 
 BEGIN = 1_767_225_600_000
 """2026-01-01T00:00:00Z"""
@@ -61,7 +62,7 @@ async def client(past: FakePast) -> AsyncIterator[httpx.AsyncClient]:
     served = Gateway(create_app(FakeViews(), TOKEN, OnePast(past)), bind_loopback("127.0.0.1:0"))
     await served.start()
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=f"http://{served.address}", headers=headers, timeout=60) as made:
+    async with web_client(served.address, headers) as made:
         yield made
     await served.stop()
 

@@ -14,6 +14,7 @@ from services.gateway.keys import Caller
 from services.gateway.past import PastViews
 from services.gateway.roles import Role
 from services.gateway.server import Gateway
+from tests.testkit.web import web_client
 
 ALL, MILL = "a" * 43, "m" * 43
 LISTS = ("history/alarms", "history/outputs", "history/deliveries", "history/discharges", "kpis")
@@ -62,7 +63,7 @@ def pasts() -> Pasts:
 async def client(pasts: Pasts) -> AsyncIterator[httpx.AsyncClient]:
     served = Gateway(create_app(Views(), Keys(), pasts, fleet=lambda: ()), bind_loopback("127.0.0.1:0"))
     await served.start()
-    async with httpx.AsyncClient(base_url=f"http://{served.address}/api/v1", timeout=60) as made:
+    async with web_client(f"{served.address}/api/v1") as made:
         yield made
     await served.stop()
 

@@ -19,6 +19,7 @@ from tests.services.gateway.conftest import TOKEN
 from tests.services.gateway.samples import event
 from tests.services.gateway.test_door import problem
 from tests.services.gateway.test_events import blocks
+from tests.testkit.web import web_client
 
 SECRET = "s" * 43
 NOW_MS = 1_800_000_000_000
@@ -55,7 +56,7 @@ async def ring(tmp_path: Path, views: FakeViews) -> AsyncIterator[Ring]:
 @pytest.fixture
 async def anna(ring: Ring) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {SECRET}"}
-    async with httpx.AsyncClient(base_url=f"http://{ring.gateway.address}", headers=headers, timeout=60) as made:
+    async with web_client(ring.gateway.address, headers) as made:
         yield made
 
 
