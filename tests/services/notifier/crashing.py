@@ -29,14 +29,15 @@ from services.site.loss_mark import LossMark
 from services.site.notify import SiteNews
 from services.site.reader import LogReader
 from services.site.service import Service
+from services.site.traces import SiteTraces
 from shared.domain.inputs import Report, ReportKind
 from shared.log.port import Reading
 from shared.log.steps import LABELS as LOG_LABELS
 from shared.log.steps import Step
 from shared.log.store import SqliteStore
 from shared.runtime.clocks import SystemClock
-from shared.runtime.undurable_events import Handing
 from shared.runtime.crashpoints import crash_step
+from shared.runtime.undurable_events import Handing
 from shared.wire.inputs import decode_input
 from tests.services.actuator import plans
 from tests.services.notifier.fake_site import FakeSite
@@ -79,7 +80,7 @@ class LoggedSite(FakeSite):
         self._runner = runner
         self._service = Service(
             runner, clock, plan.decision.site, time=time, read=self.read, mark=LossMark(folder),
-            handing=Handing(folder), restored=RestoredMark(folder), alive=lambda: None,
+            handing=Handing(folder), restored=RestoredMark(folder), traces=SiteTraces(), alive=lambda: None,
         )  # fmt: skip
         self._service.open("boot")
         self._news = SiteNews(
