@@ -1,4 +1,7 @@
-"""The offline bundle as a person uses it: made once, installed without any network, upgraded under gas, removed."""
+"""The offline bundle as a person uses it: made once, installed without any network, upgraded under gas, removed.
+
+The tests share one installation, which the last one removes.
+"""
 
 import json
 import os
@@ -88,8 +91,17 @@ def install(bundle: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
 
 
-def uninstall(prefix: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(prefix / "uninstall.sh"), "--prefix", str(prefix), "--no-service"]
+@pytest.fixture(scope="module")
+def prefix(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the bundle was installed."""
+    folder = tmp_path_factory.mktemp("installed") / "opt"
+    done = install(bundle, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def uninstall(script: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(script), "--prefix", str(prefix), "--no-service"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -100,11 +112,8 @@ def said(prefix: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True, check=False, cwd="/", env=environment)
 
 
-def test_the_bundle_is_installed_without_a_network_and_removed_again(bundle: Path, tmp_path: Path) -> None:
-    """It brings everything it needs, its unit is one that systemd takes, and nothing of the program stays."""
-    prefix = tmp_path / "opt"
-    done = install(bundle, prefix)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_the_bundle_is_installed_without_a_network(bundle: Path, prefix: Path, tmp_path: Path) -> None:
+    """It brings everything it needs, its unit is one that systemd takes, and a second time changes nothing."""
     assert said(prefix, "--version").stdout.startswith("ampward ")
     example = prefix / "current" / "examples" / "first-site.yaml"
     checked = said(prefix, "check", str(example))
@@ -123,15 +132,6 @@ def test_the_bundle_is_installed_without_a_network_and_removed_again(bundle: Pat
     again = install(bundle, prefix)
     assert again.returncode == 0, again.stdout + again.stderr
     assert len(list((prefix / "releases").iterdir())) == 1
-    gone = uninstall(prefix)
-    assert gone.returncode == 0, gone.stderr
-    assert not prefix.exists()
-    assert uninstall_twice(bundle, prefix).returncode == 1
-
-
-def uninstall_twice(bundle: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(bundle / "uninstall.sh"), "--prefix", str(prefix), "--no-service"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_a_bundle_that_was_changed_on_its_way_installs_nothing(bundle: Path, tmp_path: Path) -> None:
@@ -148,10 +148,8 @@ def test_a_bundle_that_was_changed_on_its_way_installs_nothing(bundle: Path, tmp
     assert not (tmp_path / "opt").exists()
 
 
-def test_a_guard_that_an_older_program_left_behind_makes_room(bundle: Path, depot: Watched, tmp_path: Path) -> None:
+def test_a_guard_that_an_older_program_left_behind_makes_room(prefix: Path, depot: Watched) -> None:
     """The old parent is killed, its guard goes on; the newer program puts its own in its place: no fan stops."""
-    prefix = tmp_path / "opt"
-    assert install(bundle, prefix).returncode == 0
     with running(depot.site_file, depot.data) as site:
         depot.settle()
         depot.h2(25)
@@ -174,14 +172,12 @@ def test_a_guard_that_an_older_program_left_behind_makes_room(bundle: Path, depo
     assert 0 not in depot.written[demanded:]
 
 
-def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, depot: Watched, tmp_path: Path) -> None:
+def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, prefix: Path, depot: Watched, tmp_path: Path) -> None:
     """Gas over 2 % while the newer bundle goes over the old one and the service restarts: the coil stays on throughout,
     its demand goes on, and the module is never left alone for so long that its own watchdog falls.
 
     The newer program goes on with the older one's data folder, and its log verifies and replays.
     """
-    prefix = tmp_path / "opt"
-    assert install(bundle, prefix).returncode == 0
     newer = make_bundle(tmp_path / "newer", "--local", "next", "--wheels", str(bundle / "wheels"))
     program = (str(prefix / "current" / "bin" / "ampward"),)
     with running(depot.site_file, depot.data, program=program) as site:
@@ -208,3 +204,11 @@ def test_an_upgrade_under_gas_never_stops_the_fan(bundle: Path, depot: Watched, 
     for command in ("verify", "replay"):
         checked = ampward(command, str(depot.data))
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_program_is_removed_and_nothing_of_it_stays(bundle: Path, prefix: Path) -> None:
+    """By the installed script; where nothing is installed any more, the bundle's says so."""
+    gone = uninstall(prefix / "uninstall.sh", prefix)
+    assert gone.returncode == 0, gone.stderr
+    assert not prefix.exists()
+    assert uninstall(bundle / "uninstall.sh", prefix).returncode == 1
