@@ -3,8 +3,8 @@
     begin   all registrations and signs; the rest from where the log of _fleet stands, or from now
     take    what comes, put into the watch; commands for _fleet and what nobody answered go to their lists
 
-Times of records are those of the broker, brought to our steady clock by the least age that was ever seen: so neither
-clock's offset makes a site look silent. Live records count only with the signature of a key that is registered.
+Times of records are those of the broker, brought to our steady clock by the least age of late: so neither clock's
+offset nor its step makes a site look silent. Live records count only with the signature of a key that is registered.
 A record that cannot be read says nothing; the gateway and the notifier tell of it.
 """
 
@@ -39,6 +39,7 @@ SIGNS_BACK_MS: Final = 86_400_000
 """A service that gave no sign for a day is not one that was lost."""
 BAD_SIGNATURE: Final = "bad-signature"
 """How a site's uplink answers a file that it does not take for the centre's."""
+WINDOW_MS: Final = 5_000
 TAKEN_S: Final = 30.0
 TAKEN_MAX: Final = 10_000
 """Ids of commands that are known again when they come twice."""
@@ -70,7 +71,10 @@ class Ears:
         self._watch = watch
         self._clock = clock
         self._tell = tell
-        self._least_ms: int | None = None
+        at_first = clock.monotonic_ms() - clock.wall_ms()
+        self._least = (at_first, at_first)
+        """The least (our steady time - broker's time) of a record, in the window before and in this one."""
+        self._window_ms = clock.monotonic_ms()
         self._keys: dict[str, dict[str, PublicKey]] = {}
         self._reader: Reader | None = None
         self._answered_from: Mapping[Place, int] = {}
@@ -195,8 +199,13 @@ class Ears:
                 del self._taken[next(iter(self._taken))]
 
     def _at(self, record: Record) -> int:
-        """When the broker took it, by our steady clock; never later than now."""
-        age_ms = self._clock.wall_ms() - record.at_ms
-        if self._least_ms is None or age_ms < self._least_ms:
-            self._least_ms = age_ms
-        return self._clock.monotonic_ms() - (age_ms - self._least_ms)
+        """When the broker took it, by our steady clock; never later than now.
+
+        The offset of both clocks is the least that was seen in the last windows, at first that of the wall clock: a
+        step of any clock is over after two of them, which is less than anything is missed for.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._window_ms >= WINDOW_MS:
+            self._window_ms, self._least = now_ms, (self._least[1], now_ms - record.at_ms)
+        self._least = (self._least[0], min(self._least[1], now_ms - record.at_ms))
+        return record.at_ms + min(self._least)

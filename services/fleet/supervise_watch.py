@@ -78,6 +78,7 @@ class Watch:
 
     def __init__(self, limits: Limits, services: tuple[str, ...], now_ms: int) -> None:
         self._limits = limits
+        self._began_ms = now_ms
         self._sites: dict[str, _Site] = {}
         self._services = {name: _Service(now_ms) for name in services}
         self._moments: list[Fact] = []
@@ -116,10 +117,10 @@ class Watch:
 
     def sign(self, sign: Sign, now_ms: int) -> None:
         """A replica of a service lives, or has ended in order. One that was never heard of before is watched too."""
-        service = self._services.setdefault(sign.service, _Service(now_ms))
+        service = self._services.setdefault(sign.service, _Service(max(now_ms, self._began_ms)))
         if sign.ended:
             service.replicas.pop(sign.replica, None)
-            service.since_ms = now_ms
+            service.since_ms = max(now_ms, self._began_ms)
             return
         service.replicas.pop(sign.replica, None)
         service.replicas[sign.replica] = (now_ms, sign)
@@ -165,13 +166,13 @@ class Watch:
 
     def _silent(self, heard_ms: int | None, since_ms: int, now_ms: int, limit_ms: int) -> bool | None:
         """None for what was not heard of since the watch began, as long as that is not longer than the limit."""
-        if heard_ms is None:
+        if heard_ms is None or heard_ms < self._began_ms:
             return True if now_ms - since_ms > limit_ms else None
         return now_ms - heard_ms > limit_ms
 
     def _is_stuck(self, site: _Site, now_ms: int) -> bool | None:
         """Its log goes on, no block comes: neither a new one nor one of a backlog that is being drained."""
-        if site.heard_ms is None:
+        if site.heard_ms is None or site.heard_ms < self._began_ms:
             return None
         return min(site.backlog_ms, now_ms - site.moved_ms) > self._limits.link_ms
 

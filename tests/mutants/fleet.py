@@ -31,7 +31,7 @@ MUTANTS = (
     Mutant(
         "a service that was stopped in order is lost at once",
         "services/fleet/supervise_watch.py",
-        "            service.since_ms = now_ms\n",
+        "            service.since_ms = max(now_ms, self._began_ms)\n",
         "",
         f"{WATCH}::test_a_service_is_lost_with_its_last_replica",
     ),

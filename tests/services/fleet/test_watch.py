@@ -59,6 +59,17 @@ def test_a_record_that_is_sent_again_does_not_keep_a_site_alive() -> None:
     assert made.facts(32_000, WALL_MS)[site_lost("a")] is False
 
 
+def test_what_was_said_before_the_watch_began_says_nothing() -> None:
+    """A supervisor that takes over reads some minutes back: no alarm ends or begins by that."""
+    made = Watch(LIMITS, (), 100_000)
+    made.register(Registration("a", 0, ("0" * 64,)), 100_000)
+    made.live(live(1), 20_000)
+    made.sign(sign("notifier", "n1"), 20_000)
+    found = made.facts(100_500, WALL_MS)
+    assert {found[site_lost("a")], found[link_lost("a")], found[service_lost("notifier")]} == {None}
+    assert made.facts(130_001, WALL_MS)[site_lost("a")] is True
+
+
 def test_a_link_is_lost_when_a_backlog_grows_old_and_nothing_of_it_moves() -> None:
     """One that is being drained is none, however old it is."""
     made = watch()
