@@ -15,6 +15,9 @@ from tests.testkit.workers import Pieces, by_length
 __all__ = ["kafka", "mosquitto", "postgres"]
 """Fixtures of every test."""
 
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+"""Kafka lives for minutes here: it is not worth its compiler's best, which costs a third of the time of each start."""
+
 settings.register_profile(
     "short",
     derandomize=True,

@@ -16,6 +16,7 @@ from services.notifier.ledger_port import LABELS
 from services.notifier.ports import Outgoing, Sent
 from shared.bus.registry import Shape
 from shared.domain.notify_plan import NotifyPlan
+from shared.log.kafka import group
 from shared.log.kafka.access import Access
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.logging import configure
@@ -48,6 +49,7 @@ class FileChannel:
 async def main(bootstrap: str, prefix: str, partitions: int, url: str, folder: Path) -> None:
     """Until TERM."""
     configure("notifier")
+    group.SESSION_MS, group.HEARTBEAT_MS = 4_000, 1_000  # type: ignore[misc]  # A killed one is followed soon.
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     people = PeopleOfAll(NotifyPlan((BEN,), routes=(route("ben"),), email=(EMAIL,)), "UTC", "en")

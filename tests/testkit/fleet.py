@@ -22,6 +22,7 @@ from services.fleet.servers import Server, Started
 from shared.runtime.places import cache_folder
 from tests.testkit.ports import free_port
 
+SESSION_MS_MIN = "2000"
 _numbers = itertools.count(1)
 
 
@@ -71,7 +72,7 @@ class RealServer(Protocol):
 
 
 class KafkaBroker(RealServer):
-    """Apache Kafka, one node, at ``bootstrap``."""
+    """Apache Kafka, one node, at ``bootstrap``. It allows short sessions: nobody waits long for a killed one."""
 
     def __init__(self, folder: Path, more: Mapping[str, str] | None = None) -> None:
         self.plan = KafkaPlan(
@@ -80,7 +81,7 @@ class KafkaBroker(RealServer):
             log=folder / "kafka.log",
             port=free_port(),
             controller_port=free_port(),
-            more=more or {},
+            more={"group.min.session.timeout.ms": SESSION_MS_MIN, **(more or {})},
         )
         self.bootstrap = self.plan.bootstrap
 
