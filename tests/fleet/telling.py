@@ -53,13 +53,13 @@ class Replica:
         self.process.kill()
         self.wait()
 
-    def stop(self) -> int:
-        """TERM, and its exit code."""
+    def stop(self, within_s: float = PATIENCE_S) -> int:
+        """TERM, and its exit code. Raises TimeoutExpired."""
         self.process.terminate()
-        return self.wait()
+        return self.wait(within_s)
 
-    def wait(self) -> int:
-        code = self.process.wait(PATIENCE_S)
+    def wait(self, within_s: float = PATIENCE_S) -> int:
+        code = self.process.wait(within_s)
         self._log.close()
         return code
 
