@@ -1,7 +1,9 @@
 """Traces by OpenTelemetry: ids from the log, nothing when they are off, no secret when they are on."""
 
+import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -101,15 +103,21 @@ def test_a_real_collector_gets_them_with_their_ids(monkeypatch: pytest.MonkeyPat
     assert (child.status.message, root.status.message) == ("no read-back", "")
 
 
-def test_a_collector_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collector_that_is_away_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Spans wait, are dropped, and the end comes all the same."""
+    caplog.set_level(logging.CRITICAL, "opentelemetry")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     spans = open_spans("site", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
     for number in range(5_000):
         spans.tell(Span(Stage.DECIDE, FRAME._replace(site_seq=number), 1, 2))
     spans.close()
     spans.tell(Span(Stage.DECIDE, FRAME, 1, 2))
     assert spans.is_on
+    for ending in [thread for thread in threading.enumerate() if thread.name == "traces end"]:
+        ending.join()
 
 
 def test_only_inputs_of_alarms_and_outputs_are_traced() -> None:
