@@ -56,8 +56,8 @@ SERVERS = ("kafka", "mqtt", "postgres")
 SECURITY = "security"
 DATA = "services"
 GATEWAY = "gateway"
-READY_S = 120.0
-"""For gateway and sites after their servers."""
+READY_S = 240.0
+"""For the gateway, and for each site after it."""
 LOOK_S = 0.1
 DELAY_FIRST_S = 0.5
 DELAY_MAX_S = 10.0
@@ -169,8 +169,11 @@ class Launcher:
         access = vault.access(kafka.bootstrap) if vault is not None else Access(kafka.bootstrap)
         asyncio.run(self._set_up(access, book))
         self._start_services(f"127.0.0.1:{ports['http']}", is_secure=vault is not None, mailbox=ports[demo.MAILBOX])
-        self._start_sites(book, ports)
-        self._wait_all(signals)
+        if self._addresses["gateway"]:
+            self._wait_for(signals, {GATEWAY: demo.is_answering(self._addresses["gateway"])})
+        for site in self.plan.sites if not signals.ended.is_set() else ():
+            self._start_site(site, book, ports)
+            self._wait_for(signals, {demo.server_name(site): demo.is_trip_ready(folder, site)})
         site_addresses = {site: told["http"].removeprefix("http://") for site, told in self._sites.items()}
         observed.write_targets(folder, self._health, site_addresses)
         self._is_up = True
@@ -194,21 +197,17 @@ class Launcher:
             self.say(f"{name}: started")
         self._addresses["gateway"] = f"http://{http}" if GATEWAY in services else ""
 
-    def _start_sites(self, book: Book, ports: Mapping[str, int]) -> None:
-        for site in self.plan.sites:
-            assert self.plan.demo is not None
-            name, identity = demo.server_name(site), book.identity(site)
-            own = {what: f"127.0.0.1:{ports[f'{name}-{what}']}" for what in ("http", "devices")}
-            self._keep(demo.site_server(self.plan.folder, self.plan.demo, site, identity, {**self._addresses, **own}))
-            data = demo.data_of(self.plan.folder, site)
-            self._sites[site] = {"http": f"http://{own['http']}", "data": str(data)}
-            self.say(f"{site}: started, a simulated site with its data in {data}")
+    def _start_site(self, site: str, book: Book, ports: Mapping[str, int]) -> None:
+        assert self.plan.demo is not None
+        name, identity = demo.server_name(site), book.identity(site)
+        own = {what: f"127.0.0.1:{ports[f'{name}-{what}']}" for what in ("http", "devices")}
+        self._keep(demo.site_server(self.plan.folder, self.plan.demo, site, identity, {**self._addresses, **own}))
+        data = demo.data_of(self.plan.folder, site)
+        self._sites[site] = {"http": f"http://{own['http']}", "data": str(data)}
+        self.say(f"{site}: started, a simulated site with its data in {data}")
 
-    def _wait_all(self, signals: Signals) -> None:
-        """Until the gateway answers for the fleet and each site is trip-ready. Raises ServerFailed."""
-        looks = {demo.server_name(site): demo.is_trip_ready(self.plan.folder, site) for site in self.plan.sites}
-        if self._addresses["gateway"]:
-            looks[GATEWAY] = demo.is_answering(self._addresses["gateway"])
+    def _wait_for(self, signals: Signals, looks: dict[str, Callable[[Started], bool]]) -> None:
+        """Until these are ready: one after another they do not take each other's time. Raises ServerFailed."""
         until = monotonic() + READY_S
         while looks and not signals.ended.is_set():
             if monotonic() > until:
