@@ -16,7 +16,6 @@ nothing is handed in when its time is over, also when the site's own process was
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import assert_never
 
 from services.uplink.lane import Again, Lane
@@ -32,6 +31,8 @@ from shared.wire.orders import CommandOrder, FileOrder, NotifyLease, OutputLease
 from shared.wire.orders import Order as Wanted
 
 AGAIN_S = 0.5
+ASKED_MAX = 60
+"""So often a site is asked what it made of a command whose time is over; then the next order has its turn."""
 CLOCK_S = 10.0
 """So long the fleet's clock is waited for; then ours is taken for right."""
 
@@ -105,10 +106,15 @@ class Orders:
                 continue
             await self._tell(centre, answer)
             return
-        with suppress(DoorShut):
-            decided = await asyncio.to_thread(self._door.decided, wanted.id)
+        for _ in range(ASKED_MAX):
+            try:
+                decided = await asyncio.to_thread(self._door.decided, wanted.id)
+            except DoorShut:
+                await asyncio.sleep(AGAIN_S)
+                continue
             if decided is not None:
                 await self._tell(centre, decided)
+            return
 
     async def _tell(self, centre: Centre, answer: LiveAnswer) -> None:
         self._log.info("order_done", id=answer.id, accepted=answer.accepted, reason=answer.reason)

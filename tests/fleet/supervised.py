@@ -74,9 +74,9 @@ class Supervised:
         await self.centre.producer.send(place, name.encode(), encode_registration(made))
         self.resume(name)
 
-    def resume_stuck(self, name: str) -> None:
+    def resume_stuck(self, name: str, backlog_ms: int = 9_000) -> None:
         """It gives signs, and says that its blocks do not get away."""
-        self._signing[name] = asyncio.create_task(self._sign_site(name, backlog_ms=9_000))
+        self._signing[name] = asyncio.create_task(self._sign_site(name, backlog_ms=backlog_ms))
 
     async def forge(self, name: str, key: SigningKey) -> None:
         """Signs under the name of a site by another's key."""
