@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from services.fleet.permissions import site_rights
 from services.fleet.vault import open_vault
 from services.uplink.identity import read_identity
-from shared.bus.registry import ALL, COMMANDS, EVENTS, INPUTS, LIVE, ONE_NODE, SITES, Topic
+from shared.bus.registry import COMMANDS, EVENTS, INPUTS, LIVE, ONE_NODE, SITES, Topic
 from shared.log.kafka.access import Access, ScramTls
 from shared.log.kafka.topics import KafkaUnavailable, check
 from shared.log.kafka.users import Operation, Resource, Right, rights, set_rights
@@ -236,7 +236,6 @@ def test_the_fleet_file_of_the_launcher_is_without_faults(secured: Secured) -> N
         assert [str(fault) for fault in checked.faults] == []
         assert checked.plan is not None
         assert checked.plan.access() == secured.service(service)
-    assert len(ALL) == 9
 
 
 def test_no_secret_shows_in_a_list_of_processes_or_in_a_log(secured: Secured) -> None:
