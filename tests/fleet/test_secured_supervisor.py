@@ -59,7 +59,7 @@ def test_a_silent_site_and_a_push_pass_every_right(secured: Secured, tmp_path: P
         )
         rules = tmp_path / "rules.yaml"
         rules.write_text("rules: {}\n")
-        words = [PROGRAM, "fleet", "push", rules, "--wait", "0", "--dir", secured.folder, "--sites"]
+        words = [str(PROGRAM), "fleet", "push", str(rules), "--wait", "0", "--dir", str(secured.folder), "--sites"]
 
         def known() -> bool:
             return subprocess.run([*words, "quiet"], capture_output=True, check=False).returncode == 1

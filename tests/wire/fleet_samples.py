@@ -38,14 +38,14 @@ COMMAND = Command(
     -3,
     4,
 )
-_TO = {"site": "s", "sent_at_ms": WALL_MS, "ttl_ms": 600_000}
+_TO: dict[str, Any] = {"site": "s", "sent_at_ms": WALL_MS, "ttl_ms": 600_000}
 COMMAND_ORDER = orders.command_order(COMMAND, site="s", sent_at_ms=WALL_MS, ttl_ms=600_000)
-RESEND = orders.Resend(id="x1", from_seq=7, epoch=3, state=True, **_TO)  # type: ignore[arg-type]
+RESEND = orders.Resend(id="x1", from_seq=7, epoch=3, state=True, **_TO)
 LEASE = orders.OutputLease(
     id="x2", output="s/r1/io1-do0", epoch=1, number=2, on_ms=60_000, reason="drill", actor="anna", **_TO
-)  # type: ignore[arg-type]
-NOTIFY = orders.NotifyLease(id="x3", holder="centre-1", epoch=1, number=9, for_ms=5000, **_TO)  # type: ignore[arg-type]
-FILE = orders.FileOrder(  # type: ignore[arg-type]
+)
+NOTIFY = orders.NotifyLease(id="x3", holder="centre-1", epoch=1, number=9, for_ms=5000, **_TO)
+FILE = orders.FileOrder(
     id="x4", name="people.yaml", number=3, actor="anna", body="people: {}\n", key=KEY.id, signature="0" * 128, **_TO
 )
 OCCURRENCE = "a" * 32
