@@ -99,6 +99,14 @@ class TcpLine:
             self._client.close()
 
     async def _attempt(self, exchange: Exchange, call: Call, *, urgent: bool) -> bytes | BusFailure:
+        answer = await self._ask(exchange, call, urgent=urgent)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # asyncio.wait_for of Python 3.11, by which pymodbus waits, drops a cancellation that comes with the answer.
+            raise asyncio.CancelledError
+        return answer
+
+    async def _ask(self, exchange: Exchange, call: Call, *, urgent: bool) -> bytes | BusFailure:
         async with self._gate.turn(urgent=urgent):
             client = await self._connected()
             if client is None:

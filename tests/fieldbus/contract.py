@@ -159,6 +159,18 @@ class BusContract:
         assert isinstance(done[0], asyncio.CancelledError) and isinstance(done[2], asyncio.CancelledError)
         assert done[3] == b"\x00\x03" and done[1] == b"\x00\x01"
 
+    async def test_a_cancelled_read_ends_as_cancelled(self, rig: Rig) -> None:
+        """Also when its answer comes in the same turn of the loop: who stops a poller does not wait for ever."""
+        for turns in range(150):
+            task = asyncio.create_task(rig.line.reader.read(1, Table.HOLDING, 0, 1))
+            for _ in range(turns % 15):
+                await asyncio.sleep(0)
+            await asyncio.sleep(turns * 10e-6)
+            is_over = task.done()
+            task.cancel()
+            await asyncio.wait([task])
+            assert is_over or task.cancelled()
+
 
 async def _is(rig: Rig, reason: NoData) -> bool:
     return why(await rig.line.reader.read(1, Table.HOLDING, 5, 1)) is reason

@@ -95,11 +95,13 @@ async def test_replicas_that_are_killed_or_sleep_leave_each_sites_own_history(
     histories: Histories, lived: Lived
 ) -> None:
     """One ends amid a commit, one sleeps over a hand-over and wakes, new ones come: every answer is the site's own."""
-    crashing, sleeper = histories.start("in journal"), histories.start()
+    crashing = histories.start("in journal")
     await send(histories, lived, SITES, slice(0, 40))
-    histories.start()
     async with asyncio.timeout(PATIENCE_S):
         assert await crashing.ended() == -signal.SIGKILL
+    sleeper = histories.start()
+    histories.start()
+    await histories.at_end()
     os.kill(sleeper.process.pid, signal.SIGSTOP)
     await send(histories, lived, SITES, slice(40, 80))
     histories.start()

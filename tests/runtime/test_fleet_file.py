@@ -93,8 +93,8 @@ def test_on_loopback_two_lines_are_enough(folder: Path) -> None:
          "without the key ampward.sites.v1"),
         ("sites: users", "http: 8080", "9:7: http: '8080' is no address to listen at, host:port, as in "
          "127.0.0.1:8080"),
-        ("sites: users", "site: users", "9:1: site: unknown key, did you mean sites, allowed are data, health, http, "
-         "kafka, mqtt, notify, postgres, sites, supervisor, version"),
+        ("sites: users", "site: users", "9:1: site: unknown key, did you mean sites, allowed are data, health, "
+         "history, http, kafka, mqtt, notify, postgres, sites, supervisor, version"),
         ("sites: users", "health: {Bad Name: 'h:1'}", "9:9: health: 'Bad Name' is no service, names of "
          "services, as in {processor: 127.0.0.1:9464}"),
         ("sites: users", "health: {processor: here}", "9:9: health: 'here' is no address to listen at, "
@@ -147,6 +147,7 @@ def test_the_schema_names_every_section() -> None:
         "mqtt",
         "http",
         "health",
+        "history",
         "supervisor",
         "notify",
         "sites",

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from shared.domain.commands import CENTRE
 from shared.domain.core import AlarmView
 from shared.domain.inputs import Body, Command, Report, ReportKind, Rules, Scan, Start, Tick, What
 from shared.domain.plan import RoomPlan, Severity
@@ -149,6 +150,8 @@ class World:
             subject = draw.choice((BUZZER, "s/r", FAN))
         elif what is What.TEST:
             subject = draw.choice((FAN, STANDBY, "s/r"))
+        if what is What.HOLD_ON:
+            return self._lease()
         knows = seen is not None and draw.random() < 0.5
         return Command(
             id=f"c{self.now}",
@@ -161,6 +164,21 @@ class World:
             for_ms=draw.choice((0, 5_000, 60_000, 10**12)),
             second_person=draw.choice(("", "ben", "anna")),
             measure=draw.choice(("", "hand-held detector")),
+        )
+
+    def _lease(self) -> Command:
+        """The centre holds an output on, sometimes with a number that was given already, or for too long."""
+        draw = self.draw
+        number = draw.choice((self.now, self.now, self.now // 2))
+        return Command(
+            id=f"c{self.now}",
+            what=What.HOLD_ON,
+            subject=draw.choice((FAN, STANDBY)),
+            occurrence=f"{1:016x}{number:016x}",
+            severity_seen=None,
+            reason="smoke is seen",
+            actor=draw.choice((f"{CENTRE}anna", "anna")),
+            for_ms=draw.choice((5_000, 60_000, 10**12)),
         )
 
     def _report(self) -> Report:

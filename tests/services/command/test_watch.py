@@ -72,7 +72,7 @@ def test_on_a_terminal_it_is_a_picture(site: Served) -> None:
             site.loop.call_soon_threadsafe(site.views.add, event(seq))
             if select.select([master], [], [], 0.2)[0]:
                 seen += os.read(master, 1 << 16)
-    os.close(master)
+        os.close(master)
     assert [words for words in wanted if words not in seen] == []
 
 

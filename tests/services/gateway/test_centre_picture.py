@@ -70,7 +70,7 @@ def test_a_telling_anew_ends_what_was_known(picture: Picture) -> None:
     output = LiveOutput("mill/r1/io1-do0", "fan", "on", (), "on", "proven", True, "watchdog")  # noqa: FBT003
     sign = Live(site="depot", log_id=A, site_seq=11, sent_at_ms=6_000)
     picture.take_live(replace(sign, number=1, anew=True, alarms=(alarm,), outputs=(output,)), NOW)
-    assert [one.id for one in picture.alarms(frozenset())] == [alarm.id]
-    assert (picture.points(), picture.outputs()) == ((), ())
+    assert [one.id for one in picture.alarms({})] == [alarm.id]
+    assert (picture.points(), picture.outputs({})) == ((), ())
     picture.take_live(replace(sign, number=2, alarms_gone=(alarm.id,)), NOW)
-    assert picture.alarms(frozenset()) == ()
+    assert picture.alarms({}) == ()

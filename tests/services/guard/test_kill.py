@@ -31,9 +31,9 @@ def test_a_guard_killed_at_any_step_leaves_the_fan_running(
     peer.hold({FAN: False, CHARGER: False, BUZZER: False})
     until_coil(plant, FAN_COIL, on=False)
     until_coil(plant, 2, on=False)
-    plant.gas = 12
     if label == MID_CHANGE:
         peer.change(site(plant.address, room(limit_1=15_000)))
+    plant.gas = 12
     assert guard.wait(within_s=60) == -signal.SIGKILL
     until_coil(plant, FAN_COIL, on=True, within_s=60)
     start_guard(None)
