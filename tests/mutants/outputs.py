@@ -112,6 +112,13 @@ MUTANTS = (
         f"{T_EXCHANGE}::test_only_the_exact_answer_counts",
     ),
     Mutant(
+        "a poller that is ended goes on when an answer comes with the end",
+        "shared/fieldbus/tcp.py",
+        "if task is not None and task.cancelling():",
+        "if task is not None and task.cancelled():",
+        "tests/fieldbus/test_adapters.py::TestModbusTcp::test_a_cancelled_read_ends_as_cancelled",
+    ),
+    Mutant(
         "a dead device holds up its bus",
         "services/collector/schedule.py",
         "QUARANTINE_AFTER = 2\n",
