@@ -5,6 +5,9 @@ import pytest
 from tests.soak.goals import GOALS, SEED, Goal
 from tests.soak.limits import loosely
 
+pytestmark = pytest.mark.timeout(900)
+"""Against a hang; on two busy cores the drill of a long cut has taken over five minutes."""
+
 
 @pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.id)
 def test_a_goal_holds(goal: Goal) -> None:

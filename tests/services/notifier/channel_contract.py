@@ -102,4 +102,7 @@ class ChannelContract:
         """A channel can be closed after use, and when it was never used."""
         await channel.send(outgoing(1))
         await channel.close()
+        async with asyncio.timeout(60):
+            while not peer.taken():  # The other side notes what it took when its answer is out.
+                await asyncio.sleep(0.01)
         assert peer.taken() == [outgoing(1).id]
