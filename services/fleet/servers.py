@@ -135,6 +135,10 @@ class Started:
         return "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or f"  (nothing in {self.server.log})"
 
 
+_IF_PARENT = ("/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+"""The kernel tells of a death behind setpriv's call only: one whose parent died before it does not begin."""
+
+
 def as_child(death_signal: signal.Signals, user: str = "") -> tuple[str, ...]:
     """Words before a command: it gets the signal when its parent dies, and runs as ``user`` when we are root."""
     program = shutil.which("setpriv")
@@ -142,11 +146,23 @@ def as_child(death_signal: signal.Signals, user: str = "") -> tuple[str, ...]:
         raise ServerAbsent("setpriv is not on this machine; install util-linux")
     death = ("--pdeathsig", death_signal.name.removeprefix("SIG"))
     if not user or os.geteuid() != 0:
-        return (program, *death, "--")
+        return (program, *death, "--", *_IF_PARENT, str(os.getpid()))
     # Data may lie in a folder that only root can pass through, a test's for instance: let the plain user find its way.
     may = next((f"+{name}" for name, number in _PASSING if _is_ours(number)), "")
     passing = ("--inh-caps", may, "--ambient-caps", may) if may else ()
-    return (program, *death, "--reuid", user, "--regid", user, "--init-groups", *passing, "--")
+    return (
+        program,
+        *death,
+        "--reuid",
+        user,
+        "--regid",
+        user,
+        "--init-groups",
+        *passing,
+        "--",
+        *_IF_PARENT,
+        str(os.getpid()),
+    )
 
 
 def _is_ours(capability: int) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -27,7 +26,7 @@ from services.site.service import Service
 from shared.devices.plan import DecisionPlan, SitePlan
 from shared.domain.inputs import ReportKind
 from shared.runtime import places
-from shared.runtime.lifecycle import PARENT
+from shared.runtime.lifecycle import PARENT, End
 from shared.runtime.logging import logger
 from shared.wire.plans import decode_site, encode_guard, encode_site
 
@@ -47,7 +46,7 @@ class Reloader:
     link: GuardLink
     plan: SitePlan
     adopted: Callable[[SitePlan], None]
-    ended: Event
+    ended: End
     """Set when the process is to end: nothing is begun or waited for then."""
 
     def reload(self, actor: str) -> bool:

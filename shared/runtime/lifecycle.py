@@ -1,7 +1,8 @@
 """Beginning and end of a process: signals as a value that can be waited for, systemd's notice, a parent's death.
 
 Clean-up is contextlib.ExitStack: what was opened last is closed first. A signal only sets a flag and wakes whoever
-waits; the second INT or TERM changes nothing, so that a clean end is not cut short by an impatient Ctrl-C.
+waits; the second INT or TERM changes nothing, so that a clean end is not cut short by an impatient Ctrl-C. A handler
+runs between two instructions of the main thread, wherever that stands: it takes no lock, so no threading.Event either.
 """
 
 import ctypes
@@ -9,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from shared.domain.errors import AmpwardError
@@ -17,14 +18,43 @@ from shared.domain.errors import AmpwardError
 _PR_SET_PDEATHSIG = 1
 
 
+class End:
+    """Set once, from a signal handler too, and waited for by any thread. threading.Event would not do: its ``set``
+    takes a lock that the interrupted main thread may just hold, and then both stand for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._closed = threading.Lock()
+        self._closed.acquire()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        """For good. Safe in a signal handler and from any thread."""
+        self._is_set = True
+        self._open()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Until it is set, or as long; whether it is set."""
+        if not self._is_set and self._closed.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s)):
+            self._open()
+        return self._is_set
+
+    def _open(self) -> None:
+        """Let the next one who waits through; each lets the next one."""
+        with suppress(RuntimeError):  # Open already.
+            self._closed.release()
+
+
 class Signals:
     """INT and TERM end, HUP asks for a reload. ``descriptor`` becomes readable at each of them."""
 
-    def __init__(self, wake: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.descriptor, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.ended = threading.Event()
-        self._reload = threading.Event()
-        self._wake = wake
+        self.ended = End()
+        self._reload = False
 
     def install(self) -> None:
         """From here on signals come here. Main thread only."""
@@ -34,7 +64,7 @@ class Signals:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            self._reload.set()
+            self._reload = True
         else:
             self.ended.set()
         self.wake()
@@ -45,9 +75,6 @@ class Signals:
             os.write(self._write_end, b".")
         except BlockingIOError:
             return
-        finally:
-            if self._wake is not None:
-                self._wake()
 
     def drain(self) -> None:
         """Make ``descriptor`` quiet again."""
@@ -59,9 +86,10 @@ class Signals:
 
     def take_reload(self) -> bool:
         """True once for each request to reload."""
-        asked = self._reload.is_set()
-        self._reload.clear()
-        return asked
+        if not self._reload:
+            return False
+        self._reload = False
+        return True
 
 
 PARENT = "AMPWARD_PARENT"

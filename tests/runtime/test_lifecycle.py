@@ -5,11 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from shared.runtime.lifecycle import Signals, notify_systemd
+from shared.runtime.lifecycle import End, Signals, notify_systemd
 from tests.testkit.process import is_alive, wait_for
 
 CHILD = (
@@ -20,6 +21,19 @@ import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", {CHILD!r}], env=dict(os.environ, AMPWARD_PARENT=str(os.getpid())))
 print(child.pid, flush=True)
 child.wait()
+"""
+
+
+SIGNALLED = """
+from shared.runtime.lifecycle import Signals
+signals = Signals()
+signals.install()
+print("up", flush=True)
+asked = False
+while not signals.ended.wait(1e-6):
+    asked |= signals.take_reload()
+    signals.drain()
+print(asked)
 """
 
 
@@ -60,6 +74,37 @@ def test_signals_set_flags_and_wake_who_waits() -> None:
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before, strict=True):
             signal.signal(number, handler)
+
+
+def test_a_signal_at_any_moment_stops_nobody() -> None:
+    """The handler runs between two instructions of the main thread, also while that waits, looks or takes a reload."""
+    with subprocess.Popen([sys.executable, "-c", SIGNALLED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        for _ in range(20_000):
+            process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+        assert process.stdout.read() == "True\n"
+
+
+def test_an_end_lets_everyone_through_who_waits() -> None:
+    """Threads that wait without limit, one that comes later, and one whose time was over before."""
+    end = End()
+    assert not end.wait(0)
+    assert not end.wait(0.001)
+    threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    end.set()
+    end.set()
+    for thread in threads:
+        thread.join(60)
+    assert [thread.is_alive() for thread in threads] == [False] * 8
+    assert (end.wait(), end.wait(0), end.is_set()) == (True, True, True)
 
 
 def test_systemd_is_told_on_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
