@@ -3,9 +3,10 @@
     python -m tests.bench.fleet.site_at FOLDER SITE RATE SECONDS CHANGING
 
 The wall clock at which a frame is handed to the log's writer stands in it as its time of sampling. Prints ``ready`` and
-begins at a line on standard input; ends when all is committed.
+begins at a line on standard input; ends when all is committed, and notes when each commit was (tests.bench.fleet.hops).
 """
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from shared.wire.plans import decode_decision, encode_decision
 from tests.bench.site import MODULES, decision, frames
 
 END_S = 60.0
+COMMITS = "commits.json"
+"""Beside a site's log: [last number, when] of each commit."""
 
 
 def plan_of(site: str) -> DecisionPlan:
@@ -35,8 +38,11 @@ def main(folder: Path, site: str, rate: float, seconds: float, changing: float) 
     runner = Runner(SqliteStore(folder), plan_of(site), SystemClock())
     runner.open("bench")
 
+    commits: list[tuple[int, float]] = []
+
     def commit(_items: list[Item]) -> None:
-        runner.commit()
+        last = runner.commit().last_seq
+        commits.append((last, time_ns() / 1e6))
 
     def idle() -> None:
         runner.tick()
@@ -52,6 +58,7 @@ def main(folder: Path, site: str, rate: float, seconds: float, changing: float) 
         writer.put(Item(frame._replace(sampled_at_ms=time_ns() // 1_000_000)))
     writer.end(END_S)
     runner.close()
+    (folder / COMMITS).write_text(json.dumps(commits), encoding="utf-8")
     print(f"{len(given) / (monotonic() - began):.0f}", flush=True)
 
 

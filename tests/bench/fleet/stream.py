@@ -15,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 
@@ -28,6 +29,7 @@ from shared.log.store import open_reader
 from shared.runtime import places
 from shared.wire.inputs import decode_input
 from shared.wire.plans import encode_site
+from tests.bench.fleet import hops
 from tests.bench.fleet.site_at import plan_of
 from tests.fleet.centre import KEY, Centre
 from tests.testkit.fleet import KafkaBroker
@@ -45,6 +47,7 @@ OPERATORS = 3
 TOKEN = "t" * 43
 EVERYTHING = 1 << 62
 Say = Callable[[str], None]
+Running: TypeAlias = "subprocess.Popen[str]"
 
 
 @dataclass
@@ -64,28 +67,37 @@ async def measure(broker: KafkaBroker, say: Say, seconds: float = SECONDS) -> di
             await centre.register(*names)
             heard = [Heard() for _ in range(OPERATORS)]
             with ExitStack() as stack:
-                sites = [stack.enter_context(_site(folder / site, site, centre, seconds)) for site in names]
+                made = [stack.enter_context(_site(folder / site, site, centre, seconds)) for site in names]
+                sites, uplinks = [site for site, _ in made], [uplink for _, uplink in made]
                 for site in sites:
                     await asyncio.to_thread(_line, site)
                 centre.start()
-                address = (await asyncio.to_thread(_line, stack.enter_context(_gateway(centre)))).strip()
+                gateway = stack.enter_context(_gateway(centre))
+                address = (await asyncio.to_thread(_line, gateway)).strip()
                 listening = [asyncio.create_task(_listen(address, each)) for each in heard]
                 await asyncio.sleep(SETTLE_S)
+                watched = {"site": sites, "uplink": uplinks, "gateway": [gateway]}
+                before = _cpu_s(watched, centre)
                 rates = await asyncio.gather(*[asyncio.to_thread(_run, site) for site in sites])
+                used = hops.cpu_line(before, _cpu_s(watched, centre), int(RATE * seconds))
                 await asyncio.sleep(SETTLE_S / 2)
                 for task in listening:
                     task.cancel()
                 await asyncio.gather(*listening, return_exceptions=True)
-        late_ms = sorted(late for each in heard for late in _late(each, [folder / site for site in names]))
-    p50, p99 = (late_ms[math.ceil(part * len(late_ms)) - 1] for part in (0.5, 0.99))
-    told = f"{len(late_ms)} alarm events at {OPERATORS} operators, {sum(each.twice for each in heard)} twice"
-    say(f"  {sum(rates):.0f} frames/s of {SITES} sites, {told}")
+            told = await hops.told_live(centre, SITES)
+        ways = [way for each in heard for way in _ways(each, told, [folder / site for site in names])]
+    late_ms = sorted(way.heard_at_ms - way.handed_at_ms for way in ways)
+    p50, p99 = (hops.at_part(late_ms, part) for part in (0.5, 0.99))
+    words = f"{len(late_ms)} alarm events at {OPERATORS} operators, {sum(each.twice for each in heard)} twice"
+    say(f"  {sum(rates):.0f} frames/s of {SITES} sites, {words}")
     say(f"  frame to stream: p50 {p50:.0f}, p99 {p99:.0f}, longest {late_ms[-1]:.0f} ms")
+    for line in (*hops.lines([way for way in ways if way.heard_at_ms >= way.told.taken_at_ms], len(ways)), used):
+        say(line)
     return {"stream_latency_ms_p50": p50, "stream_latency_ms_p99": p99}
 
 
 @contextmanager
-def _site(folder: Path, site: str, centre: Centre, seconds: float) -> Iterator["subprocess.Popen[str]"]:
+def _site(folder: Path, site: str, centre: Centre, seconds: float) -> Iterator[tuple["Running", "Running"]]:
     """A site that is ready to begin, and its uplink."""
     identity = folder / "identity"
     identity.mkdir(parents=True)
@@ -104,19 +116,19 @@ def _site(folder: Path, site: str, centre: Centre, seconds: float) -> Iterator["
     plan = SitePlan(site, "UTC", "en", False, plan_of(site), (), MqttPlan(""), "", "", uplink=uplink)  # noqa: FBT003
     (folder / places.SITE_PLAN).write_bytes(encode_site(plan))
     words = [str(folder), site, str(RATE / SITES), str(seconds), str(CHANGING)]
-    with _process("tests.bench.fleet.site_at", words) as made, _process("services.uplink", [str(folder)]):
-        yield made
+    with _process("tests.bench.fleet.site_at", words) as made, _process("services.uplink", [str(folder)]) as joined:
+        yield made, joined
 
 
 @contextmanager
-def _gateway(centre: Centre) -> Iterator["subprocess.Popen[str]"]:
+def _gateway(centre: Centre) -> Iterator["Running"]:
     words = [centre.broker.bootstrap, centre.prefix, str(centre.partitions), TOKEN]
     with _process("tests.fleet.gateway_process", words) as made:
         yield made
 
 
 @contextmanager
-def _process(module: str, words: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+def _process(module: str, words: Sequence[str]) -> Iterator["Running"]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     made: subprocess.Popen[str] = subprocess.Popen([sys.executable, "-m", module, *words], **pipes)  # type: ignore[call-overload]
     try:
@@ -129,12 +141,12 @@ def _process(module: str, words: Sequence[str]) -> Iterator["subprocess.Popen[st
                 pipe.close()
 
 
-def _line(process: "subprocess.Popen[str]") -> str:
+def _line(process: "Running") -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 
 
-def _run(site: "subprocess.Popen[str]") -> float:
+def _run(site: "Running") -> float:
     """Let it begin; frames a second when it is through."""
     assert site.stdin is not None
     site.stdin.write("go\n")
@@ -158,8 +170,16 @@ async def _listen(address: str, heard: Heard) -> None:
                 heard.at_ms.setdefault(name, now_ms)
 
 
-def _late(heard: Heard, folders: Sequence[Path]) -> Iterator[float]:
-    """From the hand-over of each event's frame to when it was heard."""
+def _cpu_s(watched: Mapping[str, Sequence[Running]], centre: Centre) -> dict[str, float]:
+    """By kind, since they began; the operators are this process."""
+    spent = {kind: sum(hops.cpu_s(each.pid) for each in processes) for kind, processes in watched.items()}
+    processors = sum(hops.cpu_s(each.pid) for each in centre.processors)
+    return spent | {"processor": processors, "Kafka": hops.cpu_s(centre.broker.pid), "operators": time.process_time()}
+
+
+def _ways(heard: Heard, told: Mapping[str, hops.Told], folders: Sequence[Path]) -> Iterator[hops.Way]:
+    """From the hand-over of each alarm event's frame to when it was heard."""
+    never = hops.Told(0, EVERYTHING)
     for folder in folders:
         reader = open_reader(folder)
         try:
@@ -168,10 +188,12 @@ def _late(heard: Heard, folders: Sequence[Path]) -> Iterator[float]:
                 if row.kind == "frame":
                     handed[row.site_seq] = decode_input(row.data).body.sampled_at_ms  # type: ignore[union-attr]
             begin = min(handed.values()) + WARM_S * 1000
+            committed = dict(hops.committed_at(folder, sorted(handed)))
             for _, event in reader.events(None, EVERYTHING):
                 at_ms = handed.get(event.site_seq, 0)
-                name = json.loads(event.data)["id"]
                 if at_ms >= begin and event.type.startswith("ampward.alarm."):
-                    yield heard.at_ms.get(name, math.inf) - at_ms
+                    name = json.loads(event.data)["id"]
+                    heard_at_ms = heard.at_ms.get(name, math.inf)
+                    yield hops.Way(at_ms, committed[event.site_seq], told.get(name, never), heard_at_ms)
         finally:
             reader.close()
