@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
+# Hundreds of processes begin in a test run: none of them is to compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 HOURS ?= 1
 WORKERS ?= 2
 ARGS ?=
