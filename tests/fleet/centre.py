@@ -202,12 +202,9 @@ class Centre:
 
 
 @dataclass
-class Told:
-    """Follows ampward.events.v1 and counts by id, as a consumer with a high mark does."""
+class Counted:
+    """Counts what ampward.events.v1 has by id, as a consumer with a high mark does."""
 
-    centre: Centre
-    expected: Mapping[str, Sequence[bytes]]
-    """By site: every event, in order."""
     found: dict[Id, bytes] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -216,23 +213,8 @@ class Told:
     wrong: list[str] = field(default_factory=list)
     """Events that came again with other bytes, or out of their order."""
 
-    async def follow(self, *, within_s: float) -> None:
-        """Until every expected event came; TimeoutError says what is missing."""
-        wanted = sum(map(len, self.expected.values()))
-        try:
-            async with asyncio.timeout(within_s), self.centre.reader(EVENTS) as reader:
-                while len(self.found) < wanted:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(1):
-                            for record in await reader.take():
-                                self._note(decode_batch(record.value or b""))
-                    self.centre.supervise()
-        except TimeoutError as fault:
-            counted = {site: len(events) for site, events in self.by_site().items()}
-            missing = {site: len(e) - counted.get(site, 0) for site, e in self.expected.items()}
-            raise TimeoutError(f"missing: { {site: n for site, n in missing.items() if n} }") from fault
-
-    def _note(self, batch: EventsBatch) -> None:
+    def note(self, batch: EventsBatch) -> None:
+        """One batch more."""
         self.verdicts[batch.verdict.value] = self.verdicts.get(batch.verdict.value, 0) + 1
         for data in batch.events:
             event = json.loads(data)
@@ -245,14 +227,39 @@ class Told:
                 self.counts[batch.site] += 1
             self.found[name] = data
 
-    async def reached(self, count: int) -> None:
-        """Until so many events came."""
-        while len(self.found) < count:
-            await asyncio.sleep(0.05)
-
     def by_site(self) -> dict[str, list[bytes]]:
         """The events of each site in the order in which they came first."""
         sites: dict[str, list[bytes]] = {}
         for (site, *_), data in self.found.items():
             sites.setdefault(site, []).append(data)
         return sites
+
+
+class Told(Counted):
+    """Follows ampward.events.v1 of a centre. ``expected`` has by site every event, in order."""
+
+    def __init__(self, centre: Centre, expected: Mapping[str, Sequence[bytes]]) -> None:
+        super().__init__()
+        self.centre = centre
+        self.expected = expected
+
+    async def follow(self, *, within_s: float) -> None:
+        """Until every expected event came; TimeoutError says what is missing."""
+        wanted = sum(map(len, self.expected.values()))
+        try:
+            async with asyncio.timeout(within_s), self.centre.reader(EVENTS) as reader:
+                while len(self.found) < wanted:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1):
+                            for record in await reader.take():
+                                self.note(decode_batch(record.value or b""))
+                    self.centre.supervise()
+        except TimeoutError as fault:
+            counted = {site: len(events) for site, events in self.by_site().items()}
+            missing = {site: len(e) - counted.get(site, 0) for site, e in self.expected.items()}
+            raise TimeoutError(f"missing: { {site: n for site, n in missing.items() if n} }") from fault
+
+    async def reached(self, count: int) -> None:
+        """Until so many events came."""
+        while len(self.found) < count:
+            await asyncio.sleep(0.05)
