@@ -97,7 +97,9 @@ def setting_of(plan: FleetPlan) -> Setting:
     except (OSError, WireError, ValueError, KeyError, TypeError) as fault:
         raise ConfigError(f"supervisor.identity: {folder}: {fault}; `ampward fleet set-up` makes it") from fault
     who = Who(key, partition, plan.prefix)
-    limits = Limits(told.site_lost_after, told.link_lost_after, told.service_lost_after, told.expiring_before)
+    limits = Limits(
+        told.site_lost_after, told.link_lost_after, told.service_lost_after, told.expiring_before, told.start_grace
+    )
     return Setting(plan.access(), plan.shape.partitions, who, told.services, limits)
 
 

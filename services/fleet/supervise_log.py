@@ -28,6 +28,8 @@ LIVES_S: Final = 6.0
 SIGN_S: Final = 2.0
 KEPT_MS: Final = 400 * 86_400_000
 UNSENT_MAX: Final = 1000
+IDLE_S: Final = 15.0
+"""One that is killed or replaced is followed sooner: when nobody held the lease for so long the centre was down."""
 
 _FIRST = """
 CREATE TABLE fleet.lease (
@@ -52,6 +54,9 @@ MIGRATIONS: Final = Migrations("fleet", (_FIRST, SCHEMA))
 _TAKE = f"""
 UPDATE fleet.lease SET holder = $1, fence = fence + 1, until = now() + interval '{LIVES_S} s'
 WHERE holder = '' OR until <= now() RETURNING fence
+"""
+_BEFORE = f"""
+SELECT holder, fence = 0 OR until < now() - interval '{IDLE_S} s' AS is_start FROM fleet.lease
 """
 _LET_GO = """
 SELECT pg_terminate_backend(session.pid) FROM fleet.lease
@@ -101,11 +106,14 @@ class FleetLog:
         self.fence = 0
         self.was_clean = True
         """Whoever held it before has let it go."""
+        self.is_start = False
+        """Nobody supervised for a while, or ever: the centre itself is starting."""
 
     async def take(self) -> bool:
         """Hold the lease; False while another holds it and lives."""
         await self.pool.execute(_LET_GO, self.name)
-        self.was_clean = await self.pool.fetchval("SELECT holder FROM fleet.lease") == ""
+        before = await self.pool.fetchrow(_BEFORE)
+        self.was_clean, self.is_start = before["holder"] == "", bool(before["is_start"])
         self.fence = await self.pool.fetchval(_TAKE, self.name) or 0
         return self.fence > 0
 
@@ -117,7 +125,7 @@ class FleetLog:
     async def end(self) -> None:
         """Let it go at once."""
         await self.pool.execute(
-            "UPDATE fleet.lease SET holder = '' WHERE holder = $1 AND fence = $2", self.name, self.fence
+            "UPDATE fleet.lease SET holder = '', until = now() WHERE holder = $1 AND fence = $2", self.name, self.fence
         )
 
     async def found(self) -> Found:

@@ -71,7 +71,7 @@ class Term:
         self._clock = clock
         self._tell = tell
         self._fold = FleetFold()
-        self._watch = Watch(setting.limits, setting.services, clock.monotonic_ms())
+        self._watch = Watch(setting.limits, setting.services, clock.monotonic_ms(), is_start=log.is_start)
         self._ears = Ears(setting.access, setting.who.prefix, setting.partitions, self._watch, clock, tell)
         self._producer = Producer(setting.access, "supervisor", tell=tell)
         self._teller = Teller(self._producer, setting.who, clock)

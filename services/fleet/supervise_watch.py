@@ -8,7 +8,8 @@
 ``facts`` gives each condition as True, False or None (not known yet: who has just begun to watch has not heard of a
 site for a while for a reason of its own). ``moments`` are what happened once.
 Promises: nothing is lost that was not heard of for less than its time; a time is counted from the watch's own beginning
-at the earliest. Limits: KNOWN_MAX replicas of a service.
+at the earliest. At a start of the whole centre (``is_start``) what was not heard since is told when the grace is over.
+Limits: KNOWN_MAX replicas of a service.
 """
 
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ class Limits(NamedTuple):
     service_ms: int = 45_000
     ahead_ms: int = 30 * DAY_MS
     """How long before its end a certificate or token is told."""
+    grace_ms: int = 120_000
+    """At a start of the whole centre: what was never heard since then may still be starting too."""
 
 
 @dataclass(slots=True)
@@ -76,9 +79,10 @@ class _Service:
 class Watch:
     """``now_ms`` is a steady clock throughout; ``wall_ms`` is asked for ends of certificates only."""
 
-    def __init__(self, limits: Limits, services: tuple[str, ...], now_ms: int) -> None:
+    def __init__(self, limits: Limits, services: tuple[str, ...], now_ms: int, *, is_start: bool = False) -> None:
         self._limits = limits
         self._began_ms = now_ms
+        self._grace_ends_ms = now_ms + limits.grace_ms if is_start else now_ms
         self._sites: dict[str, _Site] = {}
         self._services = {name: _Service(now_ms) for name in services}
         self._moments: list[Fact] = []
@@ -165,9 +169,10 @@ class Watch:
         return found
 
     def _silent(self, heard_ms: int | None, since_ms: int, now_ms: int, limit_ms: int) -> bool | None:
-        """None for what was not heard of since the watch began, as long as that is not longer than the limit."""
+        """None for what was not heard of since the watch began, as long as that is not longer than the limit, and the
+        centre is not just starting."""
         if heard_ms is None or heard_ms < self._began_ms:
-            return True if now_ms - since_ms > limit_ms else None
+            return True if now_ms - since_ms > limit_ms and now_ms >= self._grace_ends_ms else None
         return now_ms - heard_ms > limit_ms
 
     def _is_stuck(self, site: _Site, now_ms: int) -> bool | None:

@@ -22,6 +22,7 @@ from shared.domain.upkeep_plan import PartKind
 DAY_MS = 86_400_000
 SITES_TOLD = 50
 KINDS = tuple(kind.value for kind in PartKind)
+AS_OF = "The site's time up to which its records are counted: at the centre an old one while a backlog drains."
 
 Site = Annotated[str, Query(max_length=40, description="This site alone; none: every site of the token")]
 _PROBLEM: dict[str, Any] = {"model": ProblemBody, "description": "A problem (application/problem+json)"}
@@ -47,6 +48,7 @@ class PartJson(BaseModel):
     calibrated_at: str | None
     tested_at: str | None
     due_at: str | None = Field(description="The next calibration or proof test.")
+    as_of: str | None = Field(description=AS_OF)
 
 
 class StockJson(BaseModel):
@@ -63,6 +65,7 @@ class DueJson(BaseModel):
     by: str
     every_days: int
     alarm: str = Field(description="The alarm that tells when it is overdue.")
+    as_of: str | None = Field(description=AS_OF)
 
 
 class DuesJson(BaseModel):
@@ -135,6 +138,7 @@ def part(item: PartItem) -> dict[str, Any]:
         "calibrated_at": rfc3339(item.calibrated_at_ms),
         "tested_at": rfc3339(item.tested_at_ms),
         "due_at": rfc3339(item.due_at_ms),
+        "as_of": rfc3339(item.as_of_ms),
     }
 
 
@@ -151,4 +155,5 @@ def due(item: DueItem) -> dict[str, Any]:
         "by": item.by,
         "every_days": item.every_ms // DAY_MS,
         "alarm": item.alarm,
+        "as_of": rfc3339(item.as_of_ms),
     }

@@ -183,6 +183,8 @@ class PartItem:
     calibrated_at_ms: int
     tested_at_ms: int
     due_at_ms: int
+    as_of_ms: int
+    """The site's stamp of the newest record that this follows from: at the centre an old one while a backlog drains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ class DueItem:
     done_at_ms: int
     by: str
     every_ms: int
+    as_of_ms: int
+    """As of a part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from shared.log.chain import GENESIS
 from shared.log.port import Snapshot
 from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
-from shared.wire.events import encode_event
 from shared.wire.inputs import RuleSet, decode_input
 from shared.wire.rows import EventBytes, InputRow
 from shared.wire.site_state import SiteState
@@ -91,6 +90,9 @@ class SiteFold:
         self.blind = ""
         self.starts: tuple[tuple[int, str], ...] = ()
         self.fold = Fold(rulesets)
+        self._at_ms = 0
+        self._newest = b""
+        """The last input that was taken, for its stamp."""
 
     def take(self, block: Block) -> Step:
         """One block; nothing has changed but the epoch unless it gives a Batch."""
@@ -177,6 +179,7 @@ class SiteFold:
             self.starts = (*self.starts, (block.first_seq, block.log_id))[-STARTS_MAX:]
             self.log_id = block.log_id
         self.site_seq, self.hash = block.last_seq, block.head_hash
+        self._newest = part.rows[-1].data if part.rows else self._newest
         return Batch(part.first_seq, block.last_seq, verdict, part.events, len(part.rows), why)
 
     def _compared(self, part: _Part) -> tuple[Verdict, str]:
@@ -185,7 +188,7 @@ class SiteFold:
         lost = set(fold.lost)
         try:
             for events in fold.apply_all(part.rows):
-                made += map(encode_event, events)
+                made += events
                 if fold.lost:
                     lost |= fold.lost
         except Exception as fault:  # What step() raises on here it has not raised on at the site: told, never hidden.
@@ -214,6 +217,7 @@ class SiteFold:
             () if self.blind else tuple(sorted(self.fold.lost)),
             self.starts,
             {} if self.blind else self.fold.snapshot(),
+            decode_input(self._newest).at_ms if self._newest else self._at_ms,
         )
 
     def is_restorable(self, state: SiteState) -> str:
@@ -225,6 +229,7 @@ class SiteFold:
         """Stand where the record says. States of another core version, or that cannot be read, leave us blind."""
         self.epoch, self.log_id, self.site_seq, self.hash = state.epoch, state.log_id, state.site_seq, state.hash
         self.starts, self.blind = state.starts, state.blind
+        self._at_ms, self._newest = state.at_ms, b""
         self.fold = Fold(self._rulesets)
         if not self.blind and state.core_version != CORE_VERSION:
             self.blind = f"the state is of core version {state.core_version}, this is {CORE_VERSION}"

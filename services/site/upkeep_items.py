@@ -15,7 +15,9 @@ def upkeep(states: Mapping[str, RoomState], log_at_ms: int, now_ms: int) -> Upke
     due.sort(key=lambda item: (item.due_at_ms, item.subject))
     known = {(item.kind, item.subject): item for item in due}
     return Upkeep(
-        parts=tuple(_part(view, *_of_part(state, view.id, known)) for state in rooms for view in parts(state)),
+        parts=tuple(
+            _part(view, *_of_part(state, view.id, known), log_at_ms) for state in rooms for view in parts(state)
+        ),
         dues=tuple(due),
     )
 
@@ -31,7 +33,7 @@ def _of_part(
     return calibrations, tests
 
 
-def _part(view: PartView, calibrations: list[DueItem], tests: list[DueItem]) -> PartItem:
+def _part(view: PartView, calibrations: list[DueItem], tests: list[DueItem], log_at_ms: int) -> PartItem:
     return PartItem(
         part=view.id,
         kind=view.kind,
@@ -51,6 +53,7 @@ def _part(view: PartView, calibrations: list[DueItem], tests: list[DueItem]) -> 
         calibrated_at_ms=min((item.done_at_ms for item in calibrations), default=0),
         tested_at_ms=min((item.done_at_ms for item in tests), default=0),
         due_at_ms=min((item.due_at_ms for item in (*calibrations, *tests)), default=0),
+        as_of_ms=log_at_ms,
     )
 
 
@@ -65,4 +68,5 @@ def _due(view: DueView, log_at_ms: int, now_ms: int) -> DueItem:
         done_at_ms=view.done_at_ms,
         by=view.by,
         every_ms=view.every_ms,
+        as_of_ms=log_at_ms,
     )

@@ -140,6 +140,8 @@ class SupervisorModel(_Model):
     link_lost_after: Duration = 45_000
     service_lost_after: Duration = 45_000
     expiring_before: Duration = 30 * 86_400_000
+    start_grace: Duration = 120_000
+    """When the whole centre starts: what was not heard since is told as lost after this time at the earliest."""
 
 
 class HistoryModel(_Model):
@@ -166,6 +168,8 @@ class FleetFile(_Model):
     notify: str = ""
     """File with the people whom the centre tells, and how."""
     sites: str = ""
+    hosted: str = "hosted"
+    """Folder of the sites that the bridge hosts: SITE/ with identity, key and site.yaml."""
     data: str = "data"
 
 
@@ -194,6 +198,7 @@ class FleetPlan:
     """With absolute paths."""
     notify: str
     sites: str
+    hosted: str
     data: str
 
     def access(self) -> Access:
@@ -385,5 +390,6 @@ def _plan(model: FleetFile, base: Path, service: str) -> FleetPlan:
         health=model.health if isinstance(model.health, str) else model.health.get(service, ""),
         notify=path(model.notify),
         sites=path(model.sites),
+        hosted=path(model.hosted),
         data=path(model.data),
     )

@@ -51,6 +51,8 @@ class SiteState(NamedTuple):
     """(first number, log_id) of the newest starts."""
     states: dict[str, bytes]
     """Rooms by name, and the decision version under "", as a snapshot has them; empty when blind."""
+    at_ms: int = 0
+    """The site's stamp of the newest input in it: while a backlog drains, an old one. 0 for not known."""
 
 
 class StatePlace(NamedTuple):
@@ -73,7 +75,11 @@ class StateHeader(msgspec.Struct):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_fields = [(name, SiteState.__annotations__[name]) for name in SiteState._fields]
+_defaults = SiteState._field_defaults
+_fields = [
+    (name, SiteState.__annotations__[name], *([_defaults[name]] if name in _defaults else []))
+    for name in SiteState._fields
+]
 _decoder = msgspec.msgpack.Decoder(msgspec.defstruct("SiteState", _fields, array_like=True))
 FORM: Final = Form("site state", StateHeader)
 

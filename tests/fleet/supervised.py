@@ -28,7 +28,7 @@ from tests.fleet.lanes import PATIENCE_S, Told
 from tests.testkit.fleet import KafkaBroker, Postgres
 
 FLEET_KEY = SigningKey(bytes(range(32, 64)))
-SHORT = Limits(site_ms=1500, link_ms=1500, service_ms=1500)
+SHORT = Limits(site_ms=1500, link_ms=1500, service_ms=1500, grace_ms=0)
 EVERY_S = 0.3
 
 

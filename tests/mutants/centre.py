@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 COMMANDS = "tests/fleet/test_gateway_commands.py"
 TAIL = "tests/services/gateway/test_centre_tail.py"
 PAST = "tests/services/gateway/test_past_sites.py"
+STOCK = "tests/services/gateway/test_centre_stock.py"
 
 MUTANTS = (
     Mutant(
@@ -57,5 +58,12 @@ MUTANTS = (
         "        return self._wall_ms() - site.heard_at_ms > SILENT_MS\n",
         "        return False\n",
         f"{COMMANDS}::test_a_silent_site_shows_no_good_value",
+    ),
+    Mutant(
+        "what is due is counted from when a backlog came",
+        "services/gateway/centre/stock.py",
+        "at_ms = state.at_ms or written_at_ms",
+        "at_ms = written_at_ms",
+        f"{STOCK}::test_what_a_backlog_says_is_as_of_its_newest_record",
     ),
 )

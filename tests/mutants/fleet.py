@@ -8,9 +8,16 @@ SERVERS = "tests/fleet/test_supervisor.py"
 
 MUTANTS = (
     Mutant(
+        "a site is told as lost while the centre itself still starts",
+        "services/fleet/supervise_watch.py",
+        "now_ms - since_ms > limit_ms and now_ms >= self._grace_ends_ms",
+        "now_ms - since_ms > limit_ms",
+        f"{WATCH}::test_while_the_centre_starts_what_was_never_heard_is_not_told_as_lost",
+    ),
+    Mutant(
         "a site that never came is not lost",
         "services/fleet/supervise_watch.py",
-        "return True if now_ms - since_ms > limit_ms else None",
+        "return True if now_ms - since_ms > limit_ms and now_ms >= self._grace_ends_ms else None",
         "return None",
         f"{WATCH}::test_a_site_is_lost_after_its_time_and_not_before",
     ),

@@ -1,7 +1,8 @@
 """What is built in and what is due at all sites: from the states that the processors keep in ampward.state.v1.
 
 Read only while somebody asks: the first question reads the topic from its beginning, and from then on it is followed
-until nobody has asked for IDLE_S. A site is told as the centre has decided it: while its backlog drains, as of then.
+until nobody has asked for IDLE_S. A site is told as the centre has decided it: while its backlog drains, as of then,
+and each row says the site's time up to which its records are counted.
 What cannot be told (another core version, a state that is not known, a rule set that is not there yet) is left out.
 Limits: the newest record of each site in memory, as it is packed; one site is unpacked at a time, in a thread.
 """
@@ -157,9 +158,14 @@ class Stock:
             return Upkeep((), ())
         version = state.states[DECISION].decode()
         body = self._known.body(version) if self._known is not None else None
-        if body is None:
-            return None
-        return self._build(_rooms(state, version, body), site.at_ms, site.at_ms)
+        return told_of(state, body, site.at_ms, self._build) if body is not None else None
+
+
+def told_of(state: SiteState, body: bytes, written_at_ms: int, build: Build) -> Upkeep:
+    """What the state says by the rule set of this body, as of the newest record in it: that may be long before it was
+    written. Raises what a state that cannot be read raises."""
+    at_ms = state.at_ms or written_at_ms
+    return build(_rooms(state, state.states[DECISION].decode(), body), at_ms, at_ms)
 
 
 def _rooms(state: SiteState, version: str, body: bytes) -> dict[str, RoomState]:

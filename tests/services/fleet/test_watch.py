@@ -48,6 +48,19 @@ def test_a_site_is_lost_after_its_time_and_not_before() -> None:
     assert made.facts(70_001, WALL_MS)[site_lost("a")] is True
 
 
+def test_while_the_centre_starts_what_was_never_heard_is_not_told_as_lost() -> None:
+    """Two minutes of grace from the supervisor's own start; what was heard since then has none, and nothing after."""
+    made = Watch(LIMITS, ("gateway",), 0, is_start=True)
+    for site in ("a", "b"):
+        made.register(Registration(site, 0, ("0" * 64,)), 0)
+    made.live(live(1), 5_000)
+    found = made.facts(100_000, WALL_MS)
+    assert (found[site_lost("a")], found[site_lost("b")], found[service_lost("gateway")]) == (True, None, None)
+    assert made.facts(119_999, WALL_MS)[site_lost("b")] is None
+    found = made.facts(120_000, WALL_MS)
+    assert (found[site_lost("b")], found[service_lost("gateway")]) == (True, True)
+
+
 def test_a_record_that_is_sent_again_does_not_keep_a_site_alive() -> None:
     """Somebody kept a signed one of before; of a log that began anew what is behind in number and time is old too."""
     made = watch()

@@ -14,6 +14,7 @@ from shared.log.memory import MemoryLog
 from shared.log.port import EventRow
 from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
+from shared.wire.inputs import decode_input
 from shared.wire.site_state import decode_site_state, encode_site_state
 from tests.services.processor.recorded import block_from, blocks_of, links_of, recorded
 from tests.soak.rig import stored
@@ -43,7 +44,9 @@ def _end(site: SiteFold) -> bytes:
 def test_every_block_of_a_recorded_log_is_equal(seed: int) -> None:
     """The centre derives the site's events byte for byte, over restarts and kills."""
     log = recorded(seed)
-    found = _taken(_site(log), blocks_of(log, site="demo", seed=seed))
+    site, blocks = _site(log), blocks_of(log, site="demo", seed=seed)
+    found = _taken(site, blocks)
+    assert decode_site_state(_end(site)).at_ms == decode_input(blocks[-1].inputs[-1].data).at_ms
     assert {batch.verdict for batch in found} == {Verdict.EQUAL}
     told = [event.data for batch in found for event in batch.events]
     assert told == stored(log)
