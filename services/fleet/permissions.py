@@ -5,9 +5,9 @@
     processor   inputs state rulesets sites             events state commands deadletter
     kpi         events kpis                             kpis
     notifier    events live sites                       commands deliveries deadletter
-    history     inputs deliveries rulesets sites
+    history     inputs deliveries rulesets sites        deadletter
     gateway     events live commands sites state rulesets   commands
-    bridge      commands sites                          inputs live rulesets deadletter
+    bridge      commands rulesets                       inputs live rulesets, as a site for those that it hosts
     supervisor  inputs events live commands deadletter sites services           events live commands
     all services                                        services
 
@@ -54,9 +54,9 @@ SERVICES: Final = {
     "processor": Role((INPUTS, STATE, RULESETS, SITES), (EVENTS, STATE, COMMANDS, DEADLETTER)),
     "kpi": Role((EVENTS, KPIS), (KPIS,)),
     "notifier": Role((EVENTS, LIVE, SITES), (COMMANDS, DELIVERIES, DEADLETTER)),
-    "history": Role((INPUTS, DELIVERIES, RULESETS, SITES), ()),
+    "history": Role((INPUTS, DELIVERIES, RULESETS, SITES), (DEADLETTER,)),
     "gateway": Role((EVENTS, LIVE, COMMANDS, SITES, STATE, RULESETS), (COMMANDS,)),
-    "bridge": Role((COMMANDS, SITES), (INPUTS, LIVE, RULESETS, DEADLETTER)),
+    "bridge": SITE,
     "supervisor": Role(
         (INPUTS, EVENTS, LIVE, COMMANDS, DEADLETTER, SITES, SIGNS), (EVENTS, LIVE, COMMANDS), grouped=False
     ),

@@ -46,6 +46,15 @@ Connection = Any
 Pool = Any
 
 
+def is_refused(fault: BaseException) -> bool:
+    """Whether it was the row itself, which PostgreSQL will not take from anybody, however often it is tried: what does
+    not fit its type, or is above a limit of the server (classes 22 and 54). A server that is full, ends, or has other
+    tables than it should is not that."""
+    if isinstance(fault, asyncpg.PostgresError):
+        return str(fault.sqlstate)[:2] in ("22", "54")
+    return isinstance(fault, asyncpg.InterfaceError) and isinstance(fault, ValueError)
+
+
 class DatabaseAway(AmpwardError):
     """PostgreSQL does not answer, or refuses; the message has no address with a password."""
 
@@ -61,7 +70,7 @@ class Migrations(NamedTuple):
     steps: tuple[str, ...]
 
 
-async def connect(url: str, name: str, *, pool: int = POOL) -> Pool:
+async def connect(url: str, name: str, *, pool: int = POOL, statement_s: float = STATEMENT_S) -> Pool:
     """A pool of connections that tell the server who they are. Raises DatabaseAway."""
     try:
         return await asyncpg.create_pool(
@@ -69,7 +78,7 @@ async def connect(url: str, name: str, *, pool: int = POOL) -> Pool:
             min_size=1,
             max_size=pool,
             timeout=CONNECT_S,
-            command_timeout=STATEMENT_S,
+            command_timeout=statement_s,
             server_settings={"application_name": f"ampward {name}", **SETTINGS},
         )
     except TROUBLE as fault:
@@ -86,8 +95,15 @@ async def close(pool: Pool) -> None:
 
 
 async def migrate(pool: Pool, migrations: Migrations) -> int:
-    """Bring the schema to this program's form; how many steps were run. Raises SchemaNewer."""
+    """Bring the schema to this program's form; how many steps were run. Raises SchemaNewer, DatabaseAway."""
     schema, steps = migrations
+    try:
+        return await _migrate(pool, schema, steps)
+    except TROUBLE as fault:
+        raise DatabaseAway(f"schema {schema} cannot be made: {type(fault).__name__}: {fault}") from fault
+
+
+async def _migrate(pool: Pool, schema: str, steps: Sequence[str]) -> int:
     async with pool.acquire() as connection, _locked(connection, schema):
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         await connection.execute(

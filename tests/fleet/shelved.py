@@ -111,11 +111,15 @@ class Database:
     pool: Pool
     known: Knowing
     told: list[tuple[str, str]] = field(default_factory=list)
+    buried: list[tuple[Record, str]] = field(default_factory=list)
+
+    async def bury(self, record: Record, why: str) -> None:
+        self.buried.append((record, why))
 
     async def desk(self, *, step: Step = no_step, places: Sequence[Place] = (INPUTS,)) -> tuple[Desk, dict[Place, int]]:
         """A replica that has just been given the partitions."""
         made = Desk(
-            self.pool, partitions_of(self.pool), self.known,
+            self.pool, partitions_of(self.pool), self.known, bury=self.bury,
             tell=lambda event, words: self.told.append((event, words)), step=step, wait_s=0.2,
         )  # fmt: skip
         return made, dict(await made.start_at(frozenset(places)))

@@ -12,32 +12,36 @@ import asyncio
 import os
 import secrets
 import signal
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.history.centre.desk import Desk
+from services.history.centre.keeping import Kept, surest_ms, tidy
 from services.history.centre.schema import MIGRATIONS
 from services.history.centre.telling import NAME, Telling
 from services.history.centre.writing import LABELS, Fenced, partitions_of
-from shared.bus.registry import DELIVERIES, INPUTS, RULESETS, SITES, Shape
+from shared.bus.registry import DEADLETTER, DELIVERIES, INPUTS, RULESETS, SITES, Shape
 from shared.domain.errors import AmpwardError
 from shared.log.kafka.access import Access
+from shared.log.kafka.burying import Burying
 from shared.log.kafka.group import GroupReader, Taken
 from shared.log.kafka.known import Known
-from shared.log.kafka.records import Record, Tell
+from shared.log.kafka.producer import Producer
+from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.signs import signing
 from shared.log.kafka.topics import check
 from shared.log.steps import Step, no_step
-from shared.runtime.clocks import SystemClock
+from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
-from shared.runtime.postgres import TROUBLE, Pool, close, connect, migrate
+from shared.runtime.postgres import STATEMENT_S, TROUBLE, Pool, close, connect, migrate
 from shared.runtime.probes import serving_probes
 
 GROUP: Final = "ampward-history"
-TOPICS: Final = (INPUTS, DELIVERIES, RULESETS, SITES)
+TOPICS: Final = (INPUTS, DELIVERIES, RULESETS, SITES, DEADLETTER)
 READ: Final = (INPUTS, DELIVERIES)
 RECORDS: Final = 32
 """Blocks at once: 8 MiB of ordinary ones."""
@@ -47,17 +51,8 @@ EVENT_S: Final = 1.0
 LOOK_S: Final = 0.25
 AGAIN_S: Final = 0.5
 TIDY_S: Final = 3600.0
-DAY_MS: Final = 86_400_000
+SOON_S: Final = 60.0
 CANNOT_START: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """For how many days; whole months are dropped."""
-
-    minutes: int = 100
-    years: int = 3_660
-    """Hours and journals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +70,9 @@ class HistoryPlan:
     """Where probes and metrics are answered, "" for nowhere."""
     quiet_s: float = QUIET_S
     event_s: float = EVENT_S
+    tidy_s: float = TIDY_S
+    statement_s: float = STATEMENT_S
+    clock: Clock = field(default_factory=SystemClock)
 
 
 async def serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell) -> None:
@@ -91,7 +89,7 @@ async def _begin(plan: HistoryPlan, stop: asyncio.Event, telling: Telling) -> No
     for drift in await check(plan.access, topics, plan.shape):
         tell("topic_drifted", str(drift))
     name = f"{NAME}-{os.getpid()}-{secrets.token_hex(4)}"
-    pool = await connect(plan.postgres_url, name)
+    pool = await connect(plan.postgres_url, name, statement_s=plan.statement_s)
     try:
         steps = await migrate(pool, MIGRATIONS)
         if steps:
@@ -105,30 +103,39 @@ async def _serve(plan: HistoryPlan, stop: asyncio.Event, telling: Telling, pool:
     tell = telling.tell
     known = Known(plan.access, NAME, partitions=plan.shape.partitions, tell=tell, prefix=plan.prefix)
     await known.begin()
-    tasks = [
-        asyncio.create_task(known.follow(), name="known"),
-        asyncio.create_task(_tidy(plan, pool, tell), name="tidy"),
-        asyncio.create_task(_read(plan, pool, known, telling, name), name="read"),
-        asyncio.create_task(stop.wait(), name="stop"),
-    ]
-    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    async with Producer(plan.access, NAME, tell=tell) as producer:
+        burying = Burying(producer, NAME, plan.prefix)
+        tasks = [
+            asyncio.create_task(known.follow(), name="known"),
+            asyncio.create_task(_tidy(plan, pool, telling), name="tidy"),
+            asyncio.create_task(_read(plan, pool, known, telling, name, burying), name="read"),
+            asyncio.create_task(stop.wait(), name="stop"),
+        ]
+        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
     await known.close()
     for task in done:
         task.result()
 
 
-async def _read(plan: HistoryPlan, pool: Pool, known: Known, telling: Telling, name: str) -> None:
+async def _read(plan: HistoryPlan, pool: Pool, known: Known, telling: Telling, name: str, burying: Burying) -> None:
     """Until cancelled; a replica that was fenced begins anew."""
     tell = telling.tell
     topics = tuple(plan.prefix + topic.name for topic in READ)
+
+    async def bury(record: Record, why: str) -> None:
+        await burying.bury(record, why, plan.clock.wall_ms())
+
     while True:
-        desk = Desk(pool, partitions_of(pool), known, tell=tell, step=plan.step)
-        async with GroupReader(
-            plan.access, plan.prefix + GROUP, topics, name, start_at=desk.start_at, tell=tell
-        ) as reader:
+        desk = Desk(pool, partitions_of(pool), known, bury=bury, tell=tell, step=plan.step)
+
+        async def start_at(places: frozenset[Place], desk: Desk = desk) -> Mapping[Place, int]:
+            with telling.asking():
+                return await desk.start_at(places)
+
+        async with GroupReader(plan.access, plan.prefix + GROUP, topics, name, start_at=start_at, tell=tell) as reader:
             telling.reader = reader
             keeping = _Keeping(plan, desk, reader, telling)
             try:
@@ -168,6 +175,7 @@ class _Keeping:
         telling.beat.beat()
         telling.is_begun = telling.is_begun or desk.is_begun
         telling.blocks, telling.left_out, telling.sites = desk.blocks, desk.unreadable, desk.sites
+        telling.taken_ms = max(telling.taken_ms, desk.taken_ms)
 
     async def end(self) -> None:
         """What is in hand, when the database takes it: less comes again elsewhere."""
@@ -202,32 +210,29 @@ class _Keeping:
     async def _with_database(self, record: Record, taken: Taken) -> None:
         """A site that is new to us is looked up: as long as that takes, and the record is ours."""
         while self._reader.is_current(taken):
-            try:
+            with suppress(*TROUBLE), self._asking():
                 await self._desk.take(record)
-                self._well()
                 return
-            except TROUBLE as fault:
-                self._trouble(fault)
-                await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
     def _is_due(self) -> bool:
         desk = self._desk
         waited = asyncio.get_running_loop().time() - self._flushed_at
         if not desk.owes:
             return False
-        return desk.weight >= ROWS or waited >= self._plan.quiet_s or (desk.has_events and waited >= self._plan.event_s)
+        is_much = desk.weight >= ROWS or desk.is_full
+        return is_much or waited >= self._plan.quiet_s or (desk.has_events and waited >= self._plan.event_s)
 
     async def _flush(self) -> None:
         """Again and again while the database is away: nothing more is taken meanwhile."""
         while self._reader.is_current(self._taken):
             async with self._desk.lock:
                 try:
-                    if self._reader.is_current(self._taken):
-                        await self._desk.flush()
-                    self._well()
+                    with self._asking():
+                        if self._reader.is_current(self._taken):
+                            await self._desk.flush()
                     break
                 except TROUBLE as fault:
-                    self._trouble(fault)
                     await self._desk.let_go(fault)
             await asyncio.sleep(AGAIN_S)
         self._flushed_at = asyncio.get_running_loop().time()
@@ -239,40 +244,31 @@ class _Keeping:
         async with self._desk.lock:
             if self._desk.owes or not self._reader.owned:
                 return
-            try:
+            with suppress(*TROUBLE), self._asking():
                 await self._desk.turn_one()
-                self._well()
-            except TROUBLE as fault:
-                self._trouble(fault)
 
-    def _trouble(self, fault: BaseException) -> None:
-        if not self._telling.is_away:
-            self._telling.tell("database_away", f"{type(fault).__name__}: {fault}")
-        self._telling.is_away = True
-        self._desk.partitions.forget()
-
-    def _well(self) -> None:
-        if self._telling.is_away:
-            self._telling.tell("database_back", "what waited is being written")
-        self._telling.is_away = False
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            with self._telling.asking():
+                yield
+        except TROUBLE:
+            self._desk.partitions.forget()
+            raise
 
 
-async def _tidy(plan: HistoryPlan, pool: Pool, tell: Tell) -> None:
-    """Old months go; until cancelled."""
+async def _tidy(plan: HistoryPlan, pool: Pool, telling: Telling) -> None:
+    """Old months go, new ones are made before they begin; until cancelled."""
     partitions = partitions_of(pool)
     while True:
+        await asyncio.sleep(plan.tidy_s if telling.taken_ms else min(plan.tidy_s, SOON_S))
         try:
-            now_ms = await pool.fetchval("SELECT (extract(epoch FROM now()) * 1000)::bigint")
-            gone = await partitions.minutes.drop_before(now_ms - plan.kept.minutes * DAY_MS)
-            gone += await partitions.years.drop_before(now_ms - plan.kept.years * DAY_MS)
-            await pool.execute(
-                "DELETE FROM history.discharge WHERE began_at_ms < $1", now_ms - plan.kept.years * DAY_MS
-            )
+            now_ms = await surest_ms(pool, plan.clock.wall_ms(), telling.taken_ms)
+            gone = await tidy(pool, partitions, now_ms, plan.kept)
             if gone:
-                tell("months_dropped", ", ".join(gone))
+                telling.tell("months_dropped", ", ".join(gone))
         except TROUBLE as fault:
-            tell("not_tidied", f"{type(fault).__name__}: {fault}")
-        await asyncio.sleep(TIDY_S)
+            telling.tell("not_tidied", f"{type(fault).__name__}: {fault}")
 
 
 def main(plan: FleetPlan) -> int:

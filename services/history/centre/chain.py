@@ -58,20 +58,23 @@ class Chain:
     last_seq: int = 0
     starts: tuple[tuple[int, str], ...] = ()
     """(first number, log_id) of the newest starts."""
+    may_jump: bool = False
+    """Something behind the head is gone for us: the next block need not follow."""
 
-    def take(self, block: Block, *, may_jump: bool = False) -> Part | Passed:
-        """The block's part. ``may_jump``: something before it is gone for us."""
+    def take(self, block: Block) -> Part | Passed:
+        """The block's part."""
         if block.epoch < self.epoch:
             return Passed.STALE
         found = self._next(block)
         if found is None:
-            found = self._elsewhere(block, may_jump=may_jump)
+            found = self._elsewhere(block)
         if found is not Passed.HOLE:
             self.epoch = block.epoch
         if isinstance(found, Part):
             if block.log_id != self.log_id:
                 self.starts = (*self.starts, (block.first_seq, block.log_id))[-STARTS_MAX:]
             self.log_id, self.last_seq, self.hash = block.log_id, block.last_seq, block.head_hash.hex()
+            self.may_jump = False
         return found
 
     def _next(self, block: Block) -> Part | Passed | None:
@@ -87,13 +90,13 @@ class Chain:
                 return Part(inputs, events) if inputs or events else Passed.REPEAT
         return None
 
-    def _elsewhere(self, block: Block, *, may_jump: bool) -> Part | Passed:
+    def _elsewhere(self, block: Block) -> Part | Passed:
         is_other_life = self._is_other_life(block)
         if self.hash and block.last_seq <= self.last_seq and not is_other_life:
             return Passed.REPEAT
         if not self.hash:
             return _whole(block, "", block.first_seq - 1, "")
-        if block.epoch > self.epoch or block.states or may_jump:
+        if block.epoch > self.epoch or block.states or self.may_jump:
             if is_other_life or block.first_seq <= self.last_seq:
                 return _whole(block, self.log_id, block.first_seq - 1, "an older log was put in its place")
             return _whole(block, self.log_id, self.last_seq, "lost on the way")

@@ -3,16 +3,19 @@
     assigned -> claimed in the database: where reading goes on, under which claim; everything in memory is forgotten
     records  -> blocks to the shelves of their sites, deliveries to the journal
     flush    -> all that waits and the places behind it, in one transaction
+             -> PostgreSQL refuses a row of it for good: read anew from what is stored, the records one by one, and the
+                one whose rows are refused becomes a dead letter with the reason; its site goes on behind it with a hole
 
 Promises: what the database holds is what the records up to its places say, once, whatever happens in between: a kill,
 a replica that slept, a hand-over, a commit whose answer was lost. A record that cannot be read is told and passed by;
-the processor puts it into the dead letters.
+blocks are put into the dead letters by the processor, deliveries by this service.
 Limits: a block waits WAIT_S for a key or the body of a rule set that is not there yet; then it is left out, or its
-frames are a hole.
+frames are a hole. BYTES_MAX of records are in hand at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
@@ -24,12 +27,12 @@ from services.history.centre.deliveries import event_of, mark_of
 from services.history.centre.shelf import Row, Rows, Shelf, empty, fitting, open_shelf, site_number
 from services.history.centre.times import moment_at
 from services.history.centre.turning import turn
-from services.history.centre.writing import Move, Partitions, Standing, claim, let_go, write
+from services.history.centre.writing import Gaps, Move, Partitions, Standing, claim, let_go, write
 from shared.bus.registry import DELIVERIES
 from shared.domain.errors import WireError
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.steps import Step
-from shared.runtime.postgres import TROUBLE, Pool
+from shared.runtime.postgres import TROUBLE, Pool, is_refused
 from shared.wire.blocks import Block, decode_block, peek_block
 from shared.wire.deliveries import decode_delivery
 from shared.wire.inputs import RuleSet, decode_input
@@ -37,6 +40,11 @@ from shared.wire.signing import PublicKey
 
 WAIT_S: Final = 10.0
 LOOK_S: Final = 0.1
+BYTES_MAX: Final = 32 << 20
+"""Of records that are taken and not stored; one larger record still comes, alone."""
+
+Bury = Callable[[Record, str], Awaitable[None]]
+"""A record that cannot be kept, and why: returns when the dead letters have its bytes."""
 
 
 class Knows(Protocol):
@@ -51,11 +59,20 @@ class Desk:
     """See the module. One event loop; who uses it holds ``lock``."""
 
     def __init__(
-        self, pool: Pool, partitions: Partitions, known: Knows, *, tell: Tell, step: Step, wait_s: float = WAIT_S
+        self,
+        pool: Pool,
+        partitions: Partitions,
+        known: Knows,
+        *,
+        bury: Bury,
+        tell: Tell,
+        step: Step,
+        wait_s: float = WAIT_S,
     ) -> None:
         self._pool = pool
         self.partitions = partitions
         self._known = known
+        self._bury = bury
         self._tell = tell
         self._step = step
         self._wait_s = wait_s
@@ -69,9 +86,20 @@ class Desk:
         self._marks: list[Row] = []
         self._deliveries: list[Row] = []
         self._hopeless: set[str] = set()
+        self._waiting: list[Record] = []
+        """Taken since the last flush."""
+        self._bytes = 0
+        self._singly: deque[Record] = deque()
+        """To be taken and stored one by one: something of them was refused for good."""
+        self._left_out: set[str] = set()
+        """Records since the last flush."""
+        self._gaps = Gaps(set(), set())
         self.blocks = 0
         """Of which something was taken, since the start."""
         self.unreadable = 0
+        """Records that could not be read, or whose rows are refused."""
+        self.taken_ms = 0
+        """When the broker took the newest record."""
         self.is_begun = False
         """Partitions were shared out."""
 
@@ -79,16 +107,24 @@ class Desk:
         """Partitions were shared out anew: ours are claimed, and read on from what is stored."""
         async with self.lock:
             self._forget()
+            self._singly.clear()
             self._stands = await claim(self._pool, sorted(places))
             self.is_begun = True
             return {place: stand.next for place, stand in self._stands.items()}
 
     def _forget(self) -> None:
-        self._reached.clear()
         self._shelves.clear()
         self._tellers.clear()
-        self._marks.clear()
+        self._nothing_waits()
+
+    def _nothing_waits(self) -> None:
+        self._reached.clear()
         self._deliveries.clear()
+        self._marks.clear()
+        self._waiting.clear()
+        self._gaps.sites.clear()
+        self._gaps.partitions.clear()
+        self._bytes = 0
 
     @property
     def sites(self) -> int:
@@ -107,10 +143,15 @@ class Desk:
     @property
     def owes(self) -> bool:
         """Something was taken that is not stored."""
-        return bool(self._reached)
+        return bool(self._reached or self._singly)
+
+    @property
+    def is_full(self) -> bool:
+        """No more is to be taken before a flush."""
+        return self._bytes >= BYTES_MAX
 
     async def take(self, record: Record) -> None:
-        """One record of a partition of ours."""
+        """One record of a partition of ours. Raises what the database raises: then nothing of it is taken."""
         stand = self._reached.get(record.place) or self._stands[record.place]
         if record.offset < stand.next:
             return
@@ -122,46 +163,56 @@ class Desk:
             else:
                 await self._block(record)
         except WireError as fault:
-            self.unreadable += 1
-            self._tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset}: {fault}")
+            await self._leave_out(record, "record_unreadable", str(fault))
+        except TROUBLE as fault:
+            if not is_refused(fault):
+                raise
+            await self._leave_out(record, "record_refused", _words(fault))
         self._reached[record.place] = Standing(stand.fence, record.offset + 1)
+        self.taken_ms = max(self.taken_ms, record.at_ms)
+        self._waiting.append(record)
+        self._bytes += len(record.value or b"")
 
     def _lost(self, place: Place, first: int, end: int) -> None:
         self._tell("records_lost", f"{place.topic}/{place.partition}: {first} to {end - 1} are gone")
+        if place.topic.endswith(DELIVERIES.name):
+            return
+        self._gaps.partitions.add(place.partition)
         for shelf in self._shelves.values():
-            shelf.may_jump = shelf.may_jump or shelf.place == place
+            shelf.chain.may_jump = shelf.chain.may_jump or shelf.place == place
+
+    def _gap(self, site: str) -> None:
+        """The next block of this site need not follow what is stored."""
+        self._gaps.sites.add(site)
+        if site in self._shelves:
+            self._shelves[site].chain.may_jump = True
 
     # Blocks
 
     async def _block(self, record: Record) -> None:
         name = record.key.decode("utf-8", "replace")
-        shelf = None
-        try:
-            data = record.value or b""
-            head = peek_block(data)
-            if head.site != name:
-                raise WireError(f"a block of {head.site} under the key of {name}")
-            key = await self._waited(f"key {head.key_id} of {name}", lambda: self._known.key(name, head.key_id))
-            if key is None:
-                raise WireError(f"{name} has no key {head.key_id}")
-            block = decode_block(data, key)
-            shelf = await self._shelf(name, record.place)
-            await self._wait_for_rules(block)
-            passed = shelf.take(block, record.at_ms)
-            self.blocks += passed is None
-            if passed is Passed.HOLE and not shelf.is_told:
-                self._tell("hole", f"{name}: {block.first_seq} does not follow {shelf.chain.last_seq}")
-            shelf.is_told = passed is Passed.HOLE
-        except WireError:
-            shelf = shelf or self._shelves.get(name)
-            if shelf is not None:
-                shelf.may_jump = True
-            raise
+        data = record.value or b""
+        head = peek_block(data)
+        if head.site != name:
+            raise WireError(f"a block of {head.site} under the key of {name}")
+        key = await self._waited(f"key {head.key_id} of {name}", lambda: self._known.key(name, head.key_id))
+        if key is None:
+            raise WireError(f"{name} has no key {head.key_id}")
+        block = decode_block(data, key)
+        shelf = await self._shelf(name, record.place)
+        await self._wait_for_rules(block)
+        passed = shelf.take(block, record.at_ms)
+        self.blocks += passed is None
+        if passed is Passed.HOLE and not shelf.is_told:
+            self._tell("hole", f"{name}: {block.first_seq} does not follow {shelf.chain.last_seq}")
+        shelf.is_told = passed is Passed.HOLE
 
     async def _shelf(self, name: str, place: Place) -> Shelf:
         shelf = self._shelves.get(name)
         if shelf is None:
             shelf = self._shelves[name] = await open_shelf(self._pool, name, place, self._known.body)
+            if name in self._gaps.sites or place.partition in self._gaps.partitions:
+                shelf.chain.may_jump = True
         return shelf
 
     async def _wait_for_rules(self, block: Block) -> None:
@@ -210,6 +261,51 @@ class Desk:
 
     async def flush(self) -> None:
         """Everything that waits, with its places. Raises Fenced, and what the database raises: then it waits on."""
+        if not self._singly:
+            try:
+                await self._write()
+            except TROUBLE as fault:
+                if not is_refused(fault):
+                    raise
+                self._tell("rows_refused", f"{_words(fault)}; {len(self._waiting)} records are taken one by one")
+                self._singly.extend(self._waiting)
+                self._forget()
+        while self._singly:
+            await self._store_alone(self._singly[0])
+            self._singly.popleft()
+        self._left_out.clear()
+
+    async def _store_alone(self, record: Record) -> None:
+        """One record and its place; a dead letter when its rows are refused. May be done again."""
+        if record.place not in self._reached:
+            await self.take(record)
+        try:
+            await self._write()
+        except TROUBLE as fault:
+            if not is_refused(fault):
+                raise
+            self._forget()
+            await self._leave_out(record, "record_refused", _words(fault))
+            self._reached[record.place] = Standing(self._stands[record.place].fence, record.offset + 1)
+            await self._write()
+
+    async def _leave_out(self, record: Record, event: str, why: str) -> None:
+        """A block that cannot be read is buried by the processor; all else here, and once."""
+        is_block = not record.place.topic.endswith(DELIVERIES.name)
+        if is_block:
+            self._gap(record.key.decode("utf-8", "replace"))
+        name = f"{record.place.topic}/{record.place.partition} {record.offset}"
+        if name in self._left_out:
+            return
+        self._tell(event, f"{name}: {why}")
+        if event == "record_refused":
+            await self._bury(record, f"PostgreSQL refuses its rows: {why}")
+        elif not is_block:
+            await self._bury(record, why)
+        self._left_out.add(name)
+        self.unreadable += 1
+
+    async def _write(self) -> None:
         if not self._reached:
             return
         rows = empty()
@@ -221,14 +317,12 @@ class Desk:
             shelf.put(rows)
         made = Rows(*rows[:-1], [*rows.events, *self._deliveries])
         moves = {place: Move(*self._stands[place], stand.next) for place, stand in self._reached.items()}
-        await write(self._pool, self.partitions, moves, made, self._marks, self._step)
+        await write(self._pool, self.partitions, moves, made, self._marks, self._gaps, self._step)
         self._step("committed")
         for shelf in changed:
             shelf.written()
-        self._deliveries.clear()
-        self._marks.clear()
         self._stands |= self._reached
-        self._reached.clear()
+        self._nothing_waits()
 
     async def let_go(self, fault: BaseException) -> None:
         """When it was a lock that could not be had: whoever holds it sleeps, or ends soon."""
@@ -257,3 +351,8 @@ class Desk:
                 shelf.days.discard(day)
             return True
         return False
+
+
+def _words(fault: BaseException) -> str:
+    """Without what PostgreSQL tells beside it: that may be a row."""
+    return f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:300]

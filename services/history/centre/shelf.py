@@ -71,8 +71,6 @@ class Shelf:
     """Ids of those that the newest decision version has."""
     days: set[int] = field(default_factory=set)
     """Days of which minutes are not turned round."""
-    may_jump: bool = False
-    """Something of this site is gone for us: the next block need not follow."""
     is_told: bool = False
     """That blocks are missing."""
     is_new: bool = False
@@ -84,10 +82,10 @@ class Shelf:
 
     def take(self, block: Block, taken_ms: int) -> Passed | None:
         """One block, checked; None when there was something new in it."""
-        part = self.chain.take(block, may_jump=self.may_jump)
+        part = self.chain.take(block)
         if not isinstance(part, Part):
             return part
-        self.may_jump, self.is_new = False, True
+        self.is_new = True
         moment = self.clock.moment = moment_at(taken_ms)
         tally = self.tally
         if part.begins is not None:

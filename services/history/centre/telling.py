@@ -5,6 +5,7 @@ database that is away is no reason to start this process again.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from shared.log.kafka.group import GroupReader
@@ -12,6 +13,7 @@ from shared.log.kafka.records import Tell
 from shared.log.kafka.watching import Standing
 from shared.runtime import metrics
 from shared.runtime.metrics import Sample, Tally
+from shared.runtime.postgres import TROUBLE
 from shared.runtime.probes import Beat, Probes
 
 NAME: Final = "history"
@@ -30,12 +32,28 @@ class Telling:
         """The partitions were shared out once."""
         self.is_away = False
         """PostgreSQL takes nothing at present."""
+        self.taken_ms = 0
+        """When the broker took the newest record that was stored or is in hand."""
         self.blocks = 0
         self.left_out = 0
         self.sites = 0
 
     def tell(self, event: str, words: str) -> None:
         self.tally.tell(event, words)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Around what is asked of PostgreSQL: it is told once that it is away, and once that it is back."""
+        try:
+            yield
+        except TROUBLE as fault:
+            if not self.is_away:
+                self.tell("database_away", f"{type(fault).__name__}: {fault}")
+            self.is_away = True
+            raise
+        if self.is_away:
+            self.tell("database_back", "what waited is being written")
+        self.is_away = False
 
     def probes(self) -> Probes:
         return Probes(NAME, self.ready, self.alive, self.samples)

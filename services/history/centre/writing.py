@@ -72,6 +72,10 @@ WHERE application_name LIKE 'ampward history-%' AND datname = current_database()
     AND xact_start < now() - interval '10 s'
 """
 """One that only was slow does it again."""
+_GAPS: Final = """
+UPDATE history.site SET chain = (chain::jsonb || '{"may_jump": true}')::text
+WHERE chain IS NOT NULL AND (site = ANY ($1) OR partition = ANY ($2))
+"""
 _NEXT_PLACES: Final = "UPDATE history.counter SET last = last + $1 RETURNING last"
 
 
@@ -92,6 +96,14 @@ class Move(NamedTuple):
     fence: int
     before: int
     next: int
+
+
+class Gaps(NamedTuple):
+    """Of whom something is gone for us, before the places that are written: the next block need not follow."""
+
+    sites: set[str]
+    partitions: set[int]
+    """Every site of theirs."""
 
 
 async def claim(pool: Pool, places: Sequence[Place]) -> dict[Place, Standing]:
@@ -143,6 +155,7 @@ async def write(
     moves: Mapping[Place, Move],
     rows: Rows,
     tellers: Sequence[Row],
+    gaps: Gaps,
     step: Step,
 ) -> None:
     """All of it or nothing. Raises Fenced, and what the database raises."""
@@ -158,19 +171,23 @@ async def write(
         await _many(connection, _YOUNG, rows.young)
         await _many(connection, _HOLES, rows.holes)
         await _many(connection, _DISCHARGES, rows.discharges)
+        if any(gaps):
+            await connection.execute(_GAPS, [*gaps.sites], [*gaps.partitions])
         await _many(connection, _SITES, rows.sites)
         await _many(connection, _TELLERS, tellers)
         step("in minutes")
         if rows.events:
             last = await connection.fetchval(_NEXT_PLACES, len(rows.events))
             places = count(last - len(rows.events) + 1)
-            await connection.copy_records_to_table(
-                "event",
-                schema_name=SCHEMA,
-                columns=EVENT_COLUMNS,
-                records=[(row[0], next(places), *row[1:]) for row in rows.events],
-            )
+            await _copy(connection, [(row[0], next(places), *row[1:]) for row in rows.events])
         step("in journal")
+
+
+async def _copy(connection: Connection, events: Sequence[Row]) -> None:
+    try:
+        await connection.copy_records_to_table("event", schema_name=SCHEMA, columns=EVENT_COLUMNS, records=events)
+    except (OverflowError, ValueError, TypeError) as fault:  # The library says so by itself, unlike with INSERT.
+        raise asyncpg.DataError(f"a column of the journal does not hold it: {fault}") from fault
 
 
 async def _many(connection: Connection, statement: str, rows: Sequence[Row]) -> None:

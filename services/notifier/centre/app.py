@@ -35,6 +35,7 @@ from services.notifier.routing import Setting
 from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, Shape
 from shared.domain.errors import AmpwardError, ConfigError
 from shared.log.kafka.access import Access
+from shared.log.kafka.burying import Burying
 from shared.log.kafka.group import GroupReader
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place, Record, Tell
@@ -48,7 +49,6 @@ from shared.runtime.postgres import Months, close, connect, migrate
 from shared.runtime.probes import serving_probes
 from shared.runtime.site_file.people import PeopleOfAll, read_people
 from shared.wire import cloud
-from shared.wire.deadletters import DeadLetter, encode_dead_letter
 from shared.wire.deliveries import encode_delivery
 from shared.wire.orders import NotifyLease, encode_order
 
@@ -103,6 +103,7 @@ class _Outlet:
         self._prefix = prefix
         self._clock = clock
         self._log = log
+        self._burying = Burying(producer, SENDER, prefix)
 
     def tell(self, site: str, partition: int) -> TellReports:
         place, key = Place(self._prefix + DELIVERIES.name, partition), site.encode()
@@ -143,12 +144,7 @@ class _Outlet:
 
     async def bury(self, record: Record, why: str) -> None:
         """Its exact bytes go to the dead letters."""
-        place, now_ms = Place(self._prefix + DEADLETTER.name, record.place.partition), self._clock.wall_ms()
-        key = record.key.decode("utf-8", "replace")
-        letter = DeadLetter(*record.place, record.offset, key, why, SENDER, now_ms, record.value or b"")
-        ident = f"{record.place.topic}/{record.place.partition}/{record.offset}"
-        headers = cloud.headers(cloud.DEAD_LETTER, site=key, id=ident, at_ms=now_ms)
-        await self._producer.send(place, record.key, encode_dead_letter(letter), headers)
+        await self._burying.bury(record, why, self._clock.wall_ms())
 
 
 async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
