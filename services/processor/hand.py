@@ -10,6 +10,7 @@ import sys
 
 from services.processor.seats import Given, Seats
 from shared.runtime.garbage import settle
+from shared.runtime.logging import configure
 from shared.wire.calls import LENGTH, Call, Learn, Restore, States, Take, decode_call, encode_answer
 
 
@@ -44,6 +45,7 @@ def main(descriptor: int) -> None:
     """Until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    configure("processor")
     seats = Seats()
     settle()
     with socket.socket(fileno=descriptor) as line, contextlib.suppress(ConnectionError):

@@ -115,4 +115,11 @@ MUTANTS = (
         "or sum by (service, topic)",
         f"{RULES}::test_alerts_fire_when_they_should_and_not_before",
     ),
+    Mutant(
+        "a process that folds writes its faults as it likes",
+        "services/processor/hand.py",
+        '    configure("processor")\n',
+        "",
+        "tests/services/processor/test_hands.py::test_a_process_that_folds_logs_as_the_worker_does",
+    ),
 )

@@ -56,7 +56,7 @@ def up(
     ] = None,
     services: Annotated[
         str, typer.Option("--services", help="Services of the centre to keep running too, by comma; empty: none.")
-    ] = "processor,gateway,notifier,history,supervisor",
+    ] = "processor,gateway,notifier,history,supervisor,kpi",
     sites: Annotated[
         str, typer.Option("--sites", help="Simulated sites to run too, joined to the fleet; empty: none.")
     ] = "north,south",

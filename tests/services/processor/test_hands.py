@@ -1,13 +1,18 @@
 """Seats in processes of their own say what seats in this one say, and a process that dies is noticed."""
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 
 from services.processor.hands import HandLost, Hands, OwnSeats, SeatsPort
 from services.processor.seats import KEY, RULES, Given, Kind, Outcome
 from shared.wire.blocks import encode_block
+from shared.wire.calls import LENGTH
 from shared.wire.signing import SigningKey
 from tests.services.processor.recorded import blocks_of, bodies, recorded
 
@@ -59,3 +64,15 @@ async def test_a_process_that_dies_is_an_error() -> None:
     with pytest.raises(HandLost, match="has ended"):
         await hands.take([Given("site0", 0, b"")])
     await hands.close()
+
+
+def test_a_process_that_folds_logs_as_the_worker_does() -> None:
+    """What ends it unexpectedly is one line of JSON that names the service, like all others of it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-m", "services.processor.hand", str(theirs.fileno())]
+        ours.sendall(LENGTH.pack(4) + b"junk")
+        done = subprocess.run(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, timeout=120, check=False)
+    assert done.returncode == 1
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["service"], line["event"], line["level"]) == ("processor", "uncaught", "critical")
