@@ -31,7 +31,7 @@ from services.site.formats import PROGRAM, refuse_newer
 from services.site.guard_watch import GuardWatch
 from services.site.orphans import end_brokers
 from services.site.readiness import Readiness
-from services.site.start import Start, demo_environment, read_start
+from services.site.start import Start, demo_environment, read_start, refuse_hosted
 from services.site.supervisor import Supervisor
 from services.site.teller import Teller
 from shared.bus.broker import find_broker
@@ -41,7 +41,7 @@ from shared.runtime.lifecycle import Signals, notify_systemd
 from shared.runtime.logging import configure, logger
 
 CHECK_WAIT_S = 60.0
-DEVICES_WAIT_S = 15.0
+DEVICES_WAIT_S = 60.0
 TRIP_WAIT_S = 1.0
 PORT_WAIT_S = 3.0
 """After an unclean end a dying site process may hold the port so long."""
@@ -179,8 +179,8 @@ class Parent:
         A guard of another installation, which an upgrade without a clean stop leaves behind, makes room for ours: it
         ends with its outputs at their safe values, and ours reads them before it writes.
         """
-        dying = (self._data / places.RUN).exists()
-        self._listen(must=not dying)
+        refuse_hosted(self.plan)
+        self._listen(must=not (self._data / places.RUN).exists())
         if self.plan.demo and self.plan.simulate:
             self._devices()
         if self._guard.is_connected and self._guard.is_of_another_program():
