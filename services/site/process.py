@@ -46,6 +46,7 @@ from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import ReportKind
 from shared.log.store import SqliteStore
 from shared.runtime import places, uplink_stand
+from shared.runtime.bell import Rope
 from shared.runtime.clocks import SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
@@ -127,7 +128,7 @@ class Process:
         self._service = service = Service(
             runner, self._clock, decision.site, time=time, read=self._read, mark=LossMark(self._data),
             handing=Handing(self._data), restored=RestoredMark(self._data), alive=self._sign_of_life,
-            traces=SiteTraces(self._spans, self._clock.wall_ms),
+            ring=Rope(self._data).ring, traces=SiteTraces(self._spans, self._clock.wall_ms),
         )  # fmt: skip
         service.open(self._boot)
         settle()

@@ -89,7 +89,7 @@ def _ended(first: Committed, how: str) -> bool:
 
 
 class Service:
-    """One site. ``open`` first; ``alive`` is called once a turn of the writer."""
+    """One site. ``open`` first; ``alive`` is called once a turn of the writer, ``ring`` after each group."""
 
     def __init__(
         self,
@@ -103,6 +103,7 @@ class Service:
         handing: Handing,
         restored: RestoredMark,
         alive: Callable[[], None],
+        ring: Callable[[], None],
         traces: SiteTraces,
     ) -> None:
         self.runner = runner
@@ -118,6 +119,7 @@ class Service:
         """The runner's."""
         self._site = site
         self._alive = alive
+        self._ring = ring
         self._mark = mark
         self._handing = handing
         self._traces = traces
@@ -294,6 +296,7 @@ class Service:
         self._keep_mark()
         if committed.events and not committed.durable:
             self._handing.put([encode_event(event) for event in committed.events])
+        self._ring()
         self.counts.note(committed.events)
         self._traces.take(committed.events)
         self.tail.extend(committed.cursors, committed.events, durable=committed.durable)

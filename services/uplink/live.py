@@ -1,14 +1,15 @@
 """The live lane: the site's newest events and points at once, whatever the other lane still has to send.
 
 It begins near the end of the log, not where it stood: what it passes over comes by the blocks, and who sees an event
-twice knows it by its id. Events are sent within some 50 ms of their commit, also those that the disk does not take
-(shared.runtime.undurable_events), marked; once a second what points, alarms and outputs have become
-(services.uplink.newest); an empty record when nothing else was sent for five seconds, so that a site that is silent is
-seen to be. A record that is lost is not sent again. Every record is signed, and none is stamped before it is its turn:
-site_seq, sent_at_ms and number rise from record to record of a log, so that one that was heard before is known.
-Limits: at the beginning 2,000 inputs or 64 KiB of events back, 256 KiB of events between two looks 25 ms apart, of a
-thin line's bytes what it takes in a second (at the beginning in a quarter): what is older is passed over, so that the
-newest never waits for it. Nothing is told of a site whose log could not be read once.
+twice knows it by its id. Events are sent as soon as the site's process rings after their commit (shared.runtime.bell),
+also those that the disk does not take (shared.runtime.undurable_events), marked; once a second what points, alarms and
+outputs have become (services.uplink.newest); an empty record when nothing else was sent for five seconds, so that a
+site that is silent is seen to be. A record that is lost is not sent again. Every record is signed, and none is stamped
+before it is its turn: site_seq, sent_at_ms and number rise from record to record of a log, so that one that was heard
+before is known.
+Limits: at the beginning 2,000 inputs or 64 KiB of events back, 256 KiB of events between two looks, of a thin line's
+bytes what it takes in a second (at the beginning in a quarter): what is older is passed over, so that the newest never
+waits for it. Nothing is told of a site whose log could not be read once.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from services.uplink.threads import finished
 from shared.domain.errors import LogError
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import DATABASE, open_reader
+from shared.runtime.bell import Bell
 from shared.runtime.clocks import Clock
 from shared.runtime.undurable_events import Waiting
 from shared.runtime.uplink_stand import UplinkStand
@@ -32,7 +34,8 @@ from shared.wire.signing import SigningKey
 
 BEHIND_MAX = 2_000
 BYTES_MAX = 256 << 10
-LOOK_S = 0.025
+LOOK_S = 0.1
+"""How often the log is looked at when no bell rings."""
 TELL_S = 1.0
 SIGN_S = 5.0
 FRESH_S = 1.0
@@ -43,7 +46,7 @@ class LiveLane:
     """One site. ``run`` for each connection."""
 
     def __init__(
-        self, directory: Path, site: str, key: SigningKey, budget: Budget, door: SiteDoor, clock: Clock
+        self, directory: Path, site: str, key: SigningKey, budget: Budget, door: SiteDoor, clock: Clock, bell: Bell
     ) -> None:
         self.key = key
         """May be another one from connection to connection."""
@@ -54,6 +57,7 @@ class LiveLane:
         self._budget = budget
         self._door = door
         self._clock = clock
+        self._bell = bell
         self._reader: SqliteReader | None = None
         self._inode = 0
         self._opened_at = 0.0
@@ -80,6 +84,7 @@ class LiveLane:
 
     async def _tell_events(self, centre: Centre) -> None:
         while True:
+            rings = self._bell.rings
             try:
                 for part in _parts(await finished(self._new_events)):
                     await self._send(centre, events=raw_events(part))
@@ -92,7 +97,7 @@ class LiveLane:
                 await asyncio.sleep(FRESH_S)
             except CentreLost:
                 await asyncio.sleep(FRESH_S)
-            await asyncio.sleep(LOOK_S)
+            await self._bell.wait(rings, LOOK_S)
 
     async def _tell_newest(self, centre: Centre) -> None:
         while True:

@@ -27,6 +27,7 @@ from services.uplink.standing import Standing
 from shared.devices.plan import SitePlan, UplinkPlan
 from shared.domain.errors import Busy, ConfigError, WireError
 from shared.runtime import notify_lease, places
+from shared.runtime.bell import Bell
 from shared.runtime.clocks import SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.garbage import settle
@@ -37,6 +38,9 @@ from shared.wire.plans import decode_site
 
 NICE = 5
 LOOK_S = 0.5
+SWITCH_S = 0.001
+"""The loop gets the interpreter back from a thread that reads the log within this, not within Python's 5 ms: an alarm
+waits for that several times."""
 CALM_S = 2.0
 """So long frames of which nothing follows are gathered into one block."""
 
@@ -47,6 +51,7 @@ def main() -> int:
     signals = Signals()
     signals.install()
     configure("uplink")
+    sys.setswitchinterval(SWITCH_S)
     with suppress(OSError):
         os.nice(NICE)
     asyncio.run(Process(Path(sys.argv[1]), signals).run())
@@ -67,17 +72,18 @@ class Process:
 
     async def run(self) -> None:
         """Until INT or TERM."""
-        while not self._signals.ended.is_set():
-            plan = self._look()
-            if plan is not None and plan.uplink.kafka:
-                await self._serve(plan)
-            else:
-                await asyncio.sleep(LOOK_S)
+        with Bell(self._directory) as bell:
+            while not self._signals.ended.is_set():
+                plan = self._look()
+                if plan is not None and plan.uplink.kafka:
+                    await self._serve(plan, bell)
+                else:
+                    await asyncio.sleep(LOOK_S)
 
-    async def _serve(self, plan: SitePlan) -> None:
+    async def _serve(self, plan: SitePlan, bell: Bell) -> None:
         """Until the plan of the uplink is another one."""
         try:
-            serving, standing = self._serving(plan.decision.site, plan.uplink)
+            serving, standing = self._serving(plan.decision.site, plan.uplink, bell)
         except ConfigError as fault:
             if self._changes.changed("identity", str(fault)):
                 logger().error("uplink_has_no_identity", why=str(fault))
@@ -98,7 +104,7 @@ class Process:
         await asyncio.gather(telling, return_exceptions=True)
         await running
 
-    def _serving(self, site: str, plan: UplinkPlan) -> tuple[Serving, Standing]:
+    def _serving(self, site: str, plan: UplinkPlan, bell: Bell) -> tuple[Serving, Standing]:
         """Raises ConfigError."""
         folder = Path(plan.identity)
         identity = read_identity(folder, site)
@@ -106,8 +112,9 @@ class Process:
         keeper = Keeper(self._directory, step=self._step)
         door = SiteDoor(self._directory, self._clock.wall_ms)
         blocks = Blocks(self._directory, site, identity.key)
-        lane = Lane(blocks, keeper, budget, calm_s=CALM_S, first_epoch=self._clock.wall_ms() // 1000, step=self._step)
-        live = LiveLane(self._directory, site, identity.key, budget, door, self._clock)
+        first_epoch = self._clock.wall_ms() // 1000
+        lane = Lane(blocks, keeper, budget, bell, calm_s=CALM_S, first_epoch=first_epoch, step=self._step)
+        live = LiveLane(self._directory, site, identity.key, budget, door, self._clock, bell)
         files = Files(self._directory, folder)
         orders = Orders(site, lane, live, door, self._clock, step=self._step, lease=self._hold, files=files.take)
 

@@ -122,19 +122,19 @@ class Blocks:
         """The last number that was read."""
         return self._place.site_seq
 
-    def last_seq(self) -> int:
-        """The newest number of the log that is read."""
+    def more(self) -> tuple[int, bool]:
+        """The newest number of the log, and whether what was not read yet has more than frames and ticks of which
+        nothing follows, or as many as a block may have; what is damaged is for ``next`` to tell. Looks at each row
+        once. Raises LogError."""
         assert self._reader is not None, "begin first"
-        return self._reader.last_seq()
+        newest = self._reader.last_seq()
+        return newest, newest > self._place.site_seq and self._is_urgent(self._reader)
 
-    def is_urgent(self) -> bool:
-        """Whether the log behind what was read has more than frames and ticks of which nothing follows, or as many as a
-        block may have; what is damaged is for ``next`` to tell. Looks at each row once. Raises LogError."""
-        assert self._reader is not None, "begin first"
+    def _is_urgent(self, reader: SqliteReader) -> bool:
         if self._calm_to < self._place.site_seq or self._calm_from != self._place.site_seq:
             self._calm_from, self._calm_to, self._calm_frames = self._place.site_seq, self._place.site_seq, 0
         try:
-            for span in self._reader.spans(self._calm_to):
+            for span in reader.spans(self._calm_to):
                 inside = span.inside
                 if span.folded or inside.bad or inside.events or any(row.kind not in CALM for row in inside.inputs):
                     return True

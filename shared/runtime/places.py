@@ -32,7 +32,9 @@ UNDURABLE_EVENTS = "undurable.events"
 """In memory only: what the site decides while its disk takes nothing, for the uplink."""
 UPLINK_STAND = "uplink-stand.json"
 """In memory only: how the uplink stands, for `ampward status` and metrics."""
-IN_MEMORY = (NOTIFY_LEASE, UNDURABLE_EVENTS, UPLINK_STAND)
+UPLINK_BELL = "uplink.bell"
+"""In memory only: the socket by which the site's process wakes the uplink's."""
+IN_MEMORY = (NOTIFY_LEASE, UNDURABLE_EVENTS, UPLINK_STAND, UPLINK_BELL)
 TEXT_LOG = "ampward.log"
 
 _SOCKET_PATH_MAX = 107

@@ -16,6 +16,7 @@ from services.processor.runner import Runner
 from services.site.writer import Item, Writer
 from shared.devices.plan import DecisionPlan
 from shared.log.store import SqliteStore
+from shared.runtime.bell import Rope
 from shared.runtime.clocks import SystemClock
 from shared.runtime.garbage import settle
 from shared.wire.plans import decode_decision, encode_decision
@@ -37,11 +38,13 @@ def main(folder: Path, site: str, rate: float, seconds: float, changing: float) 
     given = frames(MODULES, int(rate * seconds), changing=changing)
     runner = Runner(SqliteStore(folder), plan_of(site), SystemClock())
     runner.open("bench")
+    rope = Rope(folder)
 
     commits: list[tuple[int, float]] = []
 
     def commit(_items: list[Item]) -> None:
         last = runner.commit().last_seq
+        rope.ring()
         commits.append((last, time_ns() / 1e6))
 
     def idle() -> None:

@@ -80,7 +80,8 @@ class LoggedSite(FakeSite):
         self._runner = runner
         self._service = Service(
             runner, clock, plan.decision.site, time=time, read=self.read, mark=LossMark(folder),
-            handing=Handing(folder), restored=RestoredMark(folder), traces=SiteTraces(), alive=lambda: None,
+            handing=Handing(folder), restored=RestoredMark(folder), traces=SiteTraces(),
+            alive=lambda: None, ring=lambda: None,
         )  # fmt: skip
         self._service.open("boot")
         self._news = SiteNews(

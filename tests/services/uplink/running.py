@@ -14,6 +14,7 @@ from services.uplink.reading import Blocks
 from shared.log.port import Reading
 from shared.log.steps import Step, no_step
 from shared.log.store import open_reader
+from shared.runtime.bell import Bell
 from tests.services.uplink.centre import KEY
 
 WITHIN_S = 60.0
@@ -22,7 +23,7 @@ SITE = "s"
 
 def lane_of(folder: Path, *, bytes_per_s: int = 0, step: Step = no_step) -> Lane:
     keeper = Keeper(folder, every_s=1.0 if step is no_step else 0.0, step=step)
-    return Lane(Blocks(folder, SITE, KEY), keeper, Budget(bytes_per_s), step=step)
+    return Lane(Blocks(folder, SITE, KEY), keeper, Budget(bytes_per_s), Bell(folder), step=step)
 
 
 def drain(folder: Path, fleet: FakeFleet, *, asked: Again | None = None, step: Step = no_step) -> Place:

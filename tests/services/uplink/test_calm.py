@@ -13,6 +13,7 @@ from services.uplink.lane import Lane
 from services.uplink.place import Keeper
 from services.uplink.reading import Blocks
 from shared.domain.inputs import What
+from shared.runtime.bell import Bell
 from tests.services.processor.plant import H2_ALARM, command, gas
 from tests.services.processor.site import Site, on_disk
 from tests.services.uplink.centre import KEY, made_of
@@ -35,7 +36,7 @@ def site(tmp_path: Path) -> Site:
 
 async def run(folder: Path, fleet: FakeFleet, calm_s: float, *steps: Callable[[Lane], bool]) -> None:
     """The lane, until each step has come true in turn; what the log has already is up before the first."""
-    lane = Lane(Blocks(folder, "s", KEY), Keeper(folder), Budget(0), calm_s=calm_s)
+    lane = Lane(Blocks(folder, "s", KEY), Keeper(folder), Budget(0), Bell(folder), calm_s=calm_s)
     centre = await fleet.connect(0)
     running = asyncio.create_task(lane.run(centre))
     try:

@@ -15,7 +15,8 @@ from services.uplink.fake import FakeFleet
 from services.uplink.live import LiveLane
 from services.uplink.newest import Told
 from services.uplink.site_door import DoorShut
-from shared.runtime import undurable_events
+from shared.runtime import places, undurable_events
+from shared.runtime.bell import Bell, Rope
 from shared.runtime.clocks import SystemClock
 from shared.runtime.places import UNDURABLE_EVENTS, memory_folder
 from shared.runtime.undurable_events import Handing, Waiting
@@ -62,9 +63,10 @@ def events_of(fleet: FakeFleet) -> list[str]:
     return [decode_event(data).id for record in seen(fleet) for data in record.event_bytes()]
 
 
-async def run(folder: Path, fleet: FakeFleet, door: Door, *steps: Callable[[], bool]) -> None:
+async def run(folder: Path, fleet: FakeFleet, door: Door, *steps: Callable[[], bool], bell: Bell | None = None) -> None:
     """The lane, until each step has come true in turn."""
-    lane = LiveLane(folder, "s", KEY, Budget(0), door, SystemClock())  # type: ignore[arg-type]
+    heard = bell or Bell(folder)
+    lane = LiveLane(folder, "s", KEY, Budget(0), door, SystemClock(), heard)  # type: ignore[arg-type]
     lane.stand = lambda: UplinkStand(acknowledged=3, backlog_ms=45_000)
     centre = await fleet.connect(0)
     running = asyncio.create_task(lane.run(centre))
@@ -89,6 +91,29 @@ async def test_events_come_as_they_are_committed(site: Site, tmp_path: Path) -> 
         return True
 
     await run(tmp_path, fleet, Door(), begin, lambda: len(events_of(fleet)) >= len(site.events))
+    assert events_of(fleet) == [event.id for event in site.events]
+
+
+async def test_a_ring_is_enough(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are sent at the ring after their commit, also when nobody would look for an hour."""
+    fleet = FakeFleet()
+
+    def quiet() -> bool:
+        monkeypatch.setattr(live_module, "LOOK_S", 3600.0)
+        return True
+
+    def begin() -> bool:
+        live(site, 30)
+        Rope(tmp_path).ring()
+        return True
+
+    def come() -> bool:
+        Rope(tmp_path).ring()
+        return len(events_of(fleet)) >= len(site.events)
+
+    with Bell(tmp_path) as bell:
+        await run(tmp_path, fleet, Door(), lambda: bool(seen(fleet)), quiet, begin, come, bell=bell)
+    places.leave_memory(tmp_path, places.IN_MEMORY)
     assert events_of(fleet) == [event.id for event in site.events]
 
 

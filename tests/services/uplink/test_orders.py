@@ -14,6 +14,7 @@ from services.uplink.orders import Orders
 from services.uplink.port import Order
 from services.uplink.site_door import DoorShut
 from shared.domain.inputs import What
+from shared.runtime.bell import Bell
 from shared.runtime.clocks import ManualClock
 from shared.wire.live import LiveAnswer, decode_live
 from shared.wire.orders import CommandOrder, OutputLease, Resend, encode_order
@@ -79,7 +80,7 @@ async def run(
         fleet.orders.append(Order(order if isinstance(order, bytes) else encode_order(order), number))
     lane = lane_of(folder)
     centre = await fleet.connect(0)
-    live = LiveLane(folder, "s", KEY, Budget(0), door, clock)  # type: ignore[arg-type]
+    live = LiveLane(folder, "s", KEY, Budget(0), door, clock, Bell(folder))  # type: ignore[arg-type]
     running = asyncio.create_task(Orders("s", lane, live, door, clock).run(centre))  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(WITHIN_S):

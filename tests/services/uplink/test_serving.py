@@ -20,6 +20,7 @@ from services.uplink.reading import Blocks
 from services.uplink.serving import Serving
 from services.uplink.site_door import DoorShut, SiteDoor
 from shared.domain.errors import ConfigError
+from shared.runtime.bell import Bell
 from shared.runtime.clocks import SystemClock
 from shared.wire.events import decode_event
 from shared.wire.live import decode_live
@@ -48,8 +49,8 @@ class Joined:
         self.fleet = fleet
         self.attempts = 0
         self.refusals: list[Exception] = []
-        self.lane = Lane(Blocks(folder, "s", KEY), Keeper(folder), budget)
-        live_lane = LiveLane(folder, "s", KEY, budget, door, clock)
+        self.lane = Lane(Blocks(folder, "s", KEY), Keeper(folder), budget, Bell(folder))
+        live_lane = LiveLane(folder, "s", KEY, budget, door, clock, Bell(folder))
         orders = Orders("s", self.lane, live_lane, door, clock)
         self.serving = Serving(self.lane, live_lane, orders, self._connect, chance=Random(1))
 
