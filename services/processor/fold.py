@@ -22,6 +22,8 @@ from shared.domain.inputs import Body, Command, Entry, Report, Resync, Rules, St
 from shared.domain.plan import RoomPlan
 from shared.domain.state import RoomState
 from shared.log.port import Snapshot
+from shared.wire.event_lines import EventLines
+from shared.wire.events import encode_event
 from shared.wire.inputs import Input, RuleSet, decode_input, decode_run
 from shared.wire.plans import decode_decision
 from shared.wire.rows import InputRow
@@ -55,6 +57,8 @@ class Fold:
         self._is_blind = False
         """The log begins after another that was set aside: its rooms come with a Resync each."""
         self._devices: dict[str, tuple[ScanDecoder, tuple[str, ...]]] = {}
+        self._lines: dict[str, EventLines] = {}
+        """By room."""
 
     def apply(self, entry: Input) -> list[Event]:
         """The events of one input, over all its rooms, in order."""
@@ -85,8 +89,10 @@ class Fold:
             case _:
                 assert_never(body)
 
-    def apply_all(self, rows: Sequence[InputRow]) -> Iterator[list[Event]]:
+    def apply_all(self, rows: Sequence[InputRow]) -> Iterator[list[bytes]]:
         """The events of inputs that follow one another, as :meth:`apply` gives them one by one; in parts, and quicker.
+
+        They come as their bytes: most of them are never anything else.
 
         After each part ``lost`` says which rooms' states are not known.
         """
@@ -95,7 +101,7 @@ class Fold:
             entry = decode_input(rows[at].data)
             found = self._run(entry, rows[at:])
             if found is None:
-                yield self.apply(entry)
+                yield list(map(encode_event, self.apply(entry)))
                 at += 1
             else:
                 run, runner = found
@@ -118,9 +124,9 @@ class Fold:
         run = run.shortened(len(values))
         place = run.device, run.boot, run.log_id, run.site_seq, run.device_seq
         scans = runs.Run(*place, run.ticks, run.stamps, run.sampled_at, run.ages, values)
-        return run, runs.Runner(state, scans)
+        return run, runs.Runner(state, scans, self._lines.setdefault(rooms[0], EventLines()))
 
-    def _apply_run(self, run: FrameRun, runner: runs.Runner, rows: Sequence[InputRow]) -> Iterator[list[Event]]:
+    def _apply_run(self, run: FrameRun, runner: runs.Runner, rows: Sequence[InputRow]) -> Iterator[list[bytes]]:
         done = 0
         while done < len(rows):
             count, events = runner.take(done)
@@ -130,7 +136,7 @@ class Fold:
                 self.tick_ms = run.ticks[done - 1]
                 yield events
             else:
-                yield self.apply(decode_input(rows[done].data))
+                yield list(map(encode_event, self.apply(decode_input(rows[done].data))))
                 done += 1
 
     def rooms_of(self, body: Command | Report) -> list[str]:

@@ -51,9 +51,10 @@ class Columns:
     """All points and all column rows of a room, changed in place."""
 
     __slots__ = (
-        "_a", "_absolute", "_b", "_diff_start", "_high", "_medians", "_shift", "_sides", "_slope", "_usual",
-        "_warm_points", "_warm_rows", "at_ms", "bad", "cond", "cond_view", "good_ms", "group_layouts", "hi", "index",
-        "layouts", "lo", "lost", "off_at", "on_at", "pend", "pend_view", "reasons", "stale_ms", "values", "warm", "x",
+        "_a", "_absolute", "_b", "_diff_start", "_medians", "_shift", "_sides", "_slope", "_usual",
+        "_warm_points", "_warm_rows", "at_ms", "bad", "cond", "cond_view", "good_ms", "group_layouts", "hi", "high",
+        "index", "layouts", "lo", "lost", "off_at", "on_at", "pend", "pend_view", "reasons", "stale_ms", "values",
+        "warm", "x",
     )  # fmt: skip
 
     def __init__(self, index: Index, now_ms: int) -> None:
@@ -84,13 +85,13 @@ class Columns:
         """Lay out rows by scan, group and difference."""
         index, plan = self.index, self.index.plan
         kinds = [row.kind for row in index.rows[: index.column_rows]]
-        self._high = [True] * index.column_rows
+        self.high = [True] * index.column_rows
         self._lay_compensations()
         starts = {kind: kinds.index(kind) if kind in kinds else index.column_rows for kind in set(kinds)}
         self._diff_start = starts.get(RowKind.DIFFERENCE, index.column_rows)
         for r, row in enumerate(index.rows[: index.column_rows]):
             if row.kind is RowKind.LIMIT:
-                self._high[r] = plan.limits[row.at].high
+                self.high[r] = plan.limits[row.at].high
                 self.set_limit(r, plan.limits[row.at].limit, plan.limits[row.at].deadband)
             elif row.kind is RowKind.DEVIATION:
                 self.set_limit(r, plan.deviations[row.at].limit, plan.deviations[row.at].deadband)
@@ -141,7 +142,7 @@ class Columns:
             if row.kind is RowKind.LIMIT and index.point_scan[row.point] == s
         ]
         places = np.array([index.rows[r].point - scan.first for r in rows], np.int64)
-        shift = np.array([0 if self._high[r] else scan.count for r in rows], np.int64)
+        shift = np.array([0 if self.high[r] else scan.count for r in rows], np.int64)
         part, both = slice(scan.first, end), np.zeros(2 * scan.count, np.int64)
         return ScanLayout(
             first=scan.first,
@@ -153,7 +154,7 @@ class Columns:
             rows=self._rows(rows),
             sources=places + shift,
             places=places,
-            signs=np.array([1 if self._high[r] else -1 for r in rows], np.int64),
+            signs=np.array([1 if self.high[r] else -1 for r in rows], np.int64),
             both=both,
             negative=both[scan.count :],
             groups=tuple(g for g, group in enumerate(plan.groups) if any(scan.first <= p < end for p in group)),
@@ -171,7 +172,7 @@ class Columns:
 
     def set_limit(self, row: int, limit: int, deadband: int) -> None:
         """Give a row its limit, in units of its value; lower limits are negated."""
-        on_at = limit if self._high[row] else -limit
+        on_at = limit if self.high[row] else -limit
         on_at += sum(self._shift.item(at) for at in self.index.compensations.get(row, ()))
         self.on_at[row] = on_at
         self.off_at[row] = on_at - max(deadband, 1)
@@ -431,13 +432,13 @@ class Columns:
     def limit(self, row: int) -> int:
         """The limit of a column row now, as the plan's units have it."""
         on_at = self.on_at.item(row)
-        return on_at if self._high[row] else -on_at
+        return on_at if self.high[row] else -on_at
 
     def raw(self, row: int) -> int:
         """Raw of a column row from the present values: for rows whose limit just changed."""
         if self.is_unknown(row):
             return UNKNOWN
-        x = self.measure(row) if self._high[row] else -self.measure(row)
+        x = self.measure(row) if self.high[row] else -self.measure(row)
         on_at = self.on_at.item(row)
         return over(x, on_at, on_at - self.off_at.item(row))
 

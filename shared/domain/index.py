@@ -76,6 +76,8 @@ class Index:
     part_by_id: dict[str, int]
     baseline_rows: tuple[tuple[tuple[int, int], ...], ...]
     """For each baseline its limit rows, each with the place of its factor."""
+    lone: frozenset[int]
+    """Rows whose alarm hangs on nothing else and on which nothing else hangs (shared.domain.crossings)."""
 
 
 def build(plan: RoomPlan) -> Index:
@@ -95,6 +97,7 @@ def build(plan: RoomPlan) -> Index:
         return {point_scan[p] for p in points if p != NONE and point_scan[p] != NONE}
 
     suppresses, counts_of, alarm_outputs = _links(plan, rows)
+    output_alarms = frozenset(alarm_outputs) | {output.alarm_fail for output in plan.outputs}
     scan_rows = _per_scan(
         plan, ((r, scans_of(points_of(plan, row))) for r, row in enumerate(rows) if row.kind in _SCAN_KINDS)
     )
@@ -110,7 +113,7 @@ def build(plan: RoomPlan) -> Index:
         suppresses=suppresses,
         counts_of=counts_of,
         alarm_outputs=alarm_outputs,
-        output_alarms=frozenset(alarm_outputs) | {output.alarm_fail for output in plan.outputs},
+        output_alarms=output_alarms,
         scan_by_device={scan.device: s for s, scan in enumerate(plan.scans)},
         scan_late_ms=tuple(
             min((p.stale_ms for p in plan.points[s.first : s.first + s.count]), default=3 * s.every_ms)
@@ -145,6 +148,33 @@ def build(plan: RoomPlan) -> Index:
         buzzers=tuple(o for o, output in enumerate(plan.outputs) if output.kind is OutputKind.BUZZER),
         part_by_id={part.id: i for i, part in enumerate(plan.parts)},
         baseline_rows=_baseline_rows(plan, row_of),
+        lone=_lone_rows(plan, rows, alarm_rows, {*suppresses, *counts_of, *output_alarms}),
+    )
+
+
+_SILENT_KINDS = (RowKind.LOST, RowKind.STALE, RowKind.REPORT, RowKind.DUE)
+
+
+def _lone_rows(
+    plan: RoomPlan, rows: tuple[Row, ...], alarm_rows: dict[int, list[int]], needed: set[int]
+) -> frozenset[int]:
+    """Column rows that are their alarm's only one, without delays or counted rises, and that nobody else looks at.
+
+    What may suppress such an alarm goes by silence, Reports or dates: no value of a scan changes it.
+    """
+    silent = {a for a, its in alarm_rows.items() if all(rows[r].kind in _SILENT_KINDS for r in its)}
+
+    def is_plain(alarm: AlarmPlan) -> bool:
+        return alarm.on_delay_ms == alarm.off_delay_ms == alarm.rises == 0
+
+    return frozenset(
+        r
+        for r, row in enumerate(rows)
+        if row.kind in (RowKind.LIMIT, RowKind.DEVIATION)
+        and alarm_rows[row.alarm] == [r]
+        and row.alarm not in needed
+        and is_plain(plan.alarms[row.alarm])
+        and silent.issuperset(plan.alarms[row.alarm].suppressed_by)
     )
 
 

@@ -14,8 +14,7 @@ def measure(state: RoomState, row: int) -> Measured:
     """Of one row, from the present values."""
     kind, at, _, _, point = state.index.rows[row]
     if row < state.index.column_rows:
-        limit = state.columns.limit(row)
-        return _of_point(state, point, state.columns.measure(row), None if limit >= NO_LIMIT else limit)
+        return of_column(state, row, state.columns.measure(row), state.columns.limit(row))
     if kind is RowKind.COUNT:
         count = state.plan.counts[at]
         return Measured(str(count_true(state, count.of)), "", str(count.at_least), _GOOD)
@@ -32,6 +31,11 @@ def measure(state: RoomState, row: int) -> Measured:
     return _of_point(state, point, shown, None)
 
 
+def of_column(state: RoomState, row: int, value: int, limit: int) -> Measured:
+    """Of a column row that has this value and this limit."""
+    return _of_point(state, state.index.rows[row].point, value, None if limit >= NO_LIMIT else limit)
+
+
 def count_true(state: RoomState, alarms: tuple[int, ...]) -> int:
     """How many of these alarms have a TRUE condition."""
     return sum(1 for a in alarms if a in state.records and state.records[a].state in ACTIVE)
@@ -39,13 +43,13 @@ def count_true(state: RoomState, alarms: tuple[int, ...]) -> int:
 
 def _of_point(state: RoomState, point: int, value: int, limit: int | None) -> Measured:
     unit, decimals = state.index.point_units[point]
-    shown_limit = "" if limit is None else _shown(limit, decimals)
+    shown_limit = "" if limit is None else shown(limit, decimals)
     if state.columns.reasons.item(point):
         return Measured("", unit, shown_limit, _BAD)
     # As Measured(...) does it, in half the time.
-    return tuple.__new__(Measured, (_shown(value, decimals), unit, shown_limit, _GOOD))
+    return tuple.__new__(Measured, (shown(value, decimals), unit, shown_limit, _GOOD))
 
 
 _GOOD, _BAD = Quality.GOOD.value, Quality.BAD.value
-_shown = lru_cache(maxsize=8_192)(format_scaled)
+shown = lru_cache(maxsize=8_192)(format_scaled)
 """Limits come again and again, and so do the values of a battery that is well."""

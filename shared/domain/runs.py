@@ -2,6 +2,7 @@
 
     scans in order -> columns -> which rows must be looked at in which scan      (a few operations for all)
                       calm scans: only the last one's values stay                (nothing can come of them)
+                      rows of lone alarms: where each crosses its limit          (shared.domain.crossings)
                       a scan with rows to look at: a turn as step() takes it     (the same observe and settle)
 
 A battery room is calm most of the time, and to compare one scan costs nearly as much as to compare fifty. Bounds that
@@ -14,12 +15,13 @@ bounds between two devices). Limit: ROWS_MAX rows to look at in one scan; more a
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shared.domain import rows, rules, timers
 from shared.domain.columns import Columns
 from shared.domain.conditions import FALSE, KEEP, TRUE
+from shared.domain.crossings import Moment, can_cross, cross
 from shared.domain.events import Event
 from shared.domain.index import Index
 from shared.domain.inputs import Entry, Tick
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 MEDIAN_OF = 3
 """Good values without which a group has no median (shared.domain.columns)."""
 ROWS_MAX = 31
+_Crossing = tuple[int, int, int, int, int, int, int]
+"""(scan, rank and number of the alarm, row, raw, limit, value): in this order they are told."""
 
 
 class Run(NamedTuple):
@@ -58,22 +62,29 @@ class Run(NamedTuple):
 
 
 class _Part:
-    """Rows of the scan that follow one another: what they compare, and which of them to look at in which scan."""
+    """Rows of the scan that follow one another: what they compare, and which of them want a turn in which scan."""
 
     def __init__(self, layout: RowsLayout, x: "Ints") -> None:
         self.start, _, self._hi, self._lo = layout
         self.x = x
         self.act: Flags = x >= self._hi
-        self.act |= x <= self._lo
         self.counts: Ints = self.act.sum(axis=1)
-        """Of each scan how many rows are to be looked at."""
+        """Of each scan how many rows want a turn."""
 
-    def renew(self, at: int) -> None:
-        """Compare the scans from ``at`` on with all bounds as they are now."""
+    def compare(self, at: int, is_lone: Callable[[int], bool]) -> list[int]:
+        """Compare the scans from ``at`` on with all bounds as they are now.
+
+        Gives the rows, counted from ``start``, that leave their bounds and are crossed by themselves: they want none.
+        """
         act = self.x[at:] >= self._hi
         act |= self.x[at:] <= self._lo
+        start, moving = self.start, act.sum(axis=0)
+        lone = [r for r in moving.nonzero()[0].tolist() if is_lone(start + r)]
+        if lone:
+            act[:, lone] = False
         self.act[at:] = act
         self.counts[at:] = act.sum(axis=1)
+        return lone
 
     def follow(self, at: int, moved: "Ints") -> None:
         """Compare the scans from ``at`` on anew with the bounds of these rows."""
@@ -85,48 +96,71 @@ class _Part:
         self.counts[at:] += act.sum(axis=1) - was.sum(axis=1)
 
 
+class Lines(Protocol):
+    """Makes the bytes of events: what a run tells."""
+
+    def of_facts(self, moment: Moment, state: RoomState) -> list[bytes]:
+        """Of the facts of an input, whose events are the next ones of the room."""
+
+    def of_events(self, events: Sequence[Event]) -> list[bytes]: ...
+
+
 class Runner:
     """Goes through one run with one room's state."""
 
-    def __init__(self, state: RoomState, run: Run) -> None:
+    def __init__(self, state: RoomState, run: Run, lines: Lines) -> None:
         self._state = state
         self._run = run
+        self._lines = lines
         self._s = state.index.scan_by_device[run.device]
         self._parts = _parts(state.columns, self._s, run.values)
-        self._taken = 0
+        self._taken = -1
+        self._crossings: list[_Crossing] = []
+        """Those that are to come, the last one first."""
 
-    def take(self, begin: int) -> tuple[int, list[Event]]:
+    def take(self, begin: int) -> tuple[int, list[bytes]]:
         """Take scans from number ``begin`` on; how many were taken, and their events."""
         state, run = self._state, self._run
-        events: list[Event] = []
+        told: list[bytes] = []
         at, end = begin, len(run.ticks)
         if at != self._taken:
-            for part in self._parts:
-                part.renew(at)
-        while at < end and self._is_next(at):
-            due = timers.next_due_ms(state)
-            if run.ticks[at] < state.tick_ms or run.ticks[at] >= due or self._is_late(at):
+            self._compare(at)
+        crossed: set[int] = set()
+        while at < end and self._is_next(at) and run.ticks[at] >= state.tick_ms:
+            stop = self._first_late(at, bisect_left(run.ticks, timers.next_due_ms(state), at))
+            turn = self._next_turn(at, stop)
+            told += self._cross(turn, crossed)
+            if turn > at:
+                self._stay(turn - 1)
+            at = turn
+            made = self._turn(at) if at < stop else None
+            if made is None:
                 break
-            if sum(part.counts.item(at) for part in self._parts):
-                made = self._turn(at)
-                if made is None:
-                    break
-                events += made
-                at += 1
-            else:
-                at = self._first_late(at, min(self._next_look(at), bisect_left(run.ticks, due, at)))
-                self._stay(at - 1)
+            told += self._lines.of_events(made)
+            at += 1
+        for row in crossed:
+            state.columns.bound(row)
         self._taken = at
-        return at - begin, events
+        return at - begin, told
 
-    def _next_look(self, at: int) -> int:
-        """The first scan from ``at`` on with rows to look at."""
-        counts = self._parts[0].counts[at:]
+    def _compare(self, at: int) -> None:
+        """Find out which rows want a turn from scan ``at`` on, and where the others cross their limits."""
+        state = self._state
+        found: list[_Crossing] = []
+        for part in self._parts:
+            lone = part.compare(at, lambda row: can_cross(state, row))
+            if lone:
+                found += _crossings(state, part, lone, at)
+        found.sort(reverse=True)
+        self._crossings = found
+
+    def _next_turn(self, at: int, stop: int) -> int:
+        """The first scan from ``at`` on with rows that want a turn, at most ``stop``."""
+        counts = self._parts[0].counts[at:stop]
         for part in self._parts[1:]:
-            counts = counts + part.counts[at:]
-        look = counts > 0
-        first = int(look.argmax())
-        return at + (first if look[first] else len(look))
+            counts = counts + part.counts[at:stop]
+        wanted = counts.nonzero()[0]
+        return at + wanted.item(0) if wanted.size else stop
 
     def _is_next(self, at: int) -> bool:
         known = self._state.scans[self._s]
@@ -137,14 +171,13 @@ class Runner:
             and _is_at_rest(self._state, self._s)
         )
 
-    def _is_late(self, at: int) -> bool:
-        return not 0 <= self._run.ages[at] <= self._state.index.scan_late_ms[self._s]
-
     def _first_late(self, at: int, end: int) -> int:
-        return next((n for n in range(at, end) if self._is_late(n)), end)
+        """The first scan from ``at`` on that comes too late, at most ``end``."""
+        ages, late_ms = self._run.ages, self._state.index.scan_late_ms[self._s]
+        return next((n for n in range(at, end) if not 0 <= ages[n] <= late_ms), end)
 
     def _stay(self, at: int) -> None:
-        """Everything up to this scan is calm."""
+        """Everything up to this scan is calm, or was crossed."""
         state, run = self._state, self._run
         now = run.ticks[at]
         state.columns.stay(self._s, run.values[at], now, run.sampled_at[at])
@@ -153,6 +186,21 @@ class Runner:
         known.answered_ms = known.heard_ms = now
         known.is_cut = False
         state.tick_ms, state.site_seq, state.log_id = now, run.site_seq + at, run.log_id
+
+    def _cross(self, end: int, crossed: set[int]) -> list[bytes]:
+        """The lone alarms of the scans before ``end``."""
+        state, run, crossings = self._state, self._run, self._crossings
+        told: list[bytes] = []
+        while crossings and crossings[-1][0] < end:
+            at = crossings[-1][0]
+            moment = Moment(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at])
+            while crossings and crossings[-1][0] == at:
+                _, _, _, row, raw, limit, value = crossings.pop()
+                cross(state, moment, row, raw, limit=limit, value=value)
+                crossed.add(row)
+            told += self._lines.of_facts(moment, state)
+            state.room_no += len(moment.facts)
+        return told
 
     def _turn(self, at: int) -> list[Event] | None:
         """One scan with rows to look at, as step() takes it; None when it must do so itself."""
@@ -166,6 +214,8 @@ class Runner:
                 found.append((row, TRUE if value >= on_at(row) else FALSE if value <= off_at(row) else KEEP))
         if len(found) > ROWS_MAX:
             return None
+        while self._crossings and self._crossings[-1][0] == at:
+            found.append(self._crossings.pop()[3:5])
         turn = Turn(state, Entry(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at], Tick("")))
         self._stay(at)
         for row, raw in found:
@@ -175,6 +225,34 @@ class Runner:
             if places.size:
                 part.follow(at + 1, places)
         return turn.events
+
+
+def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[_Crossing]:
+    """Where these rows of a part go over their limits and come back, from scan ``at`` on.
+
+    A row's place is +1 over its limit, -1 back inside, 0 in the deadband. It crosses only where its place changes.
+    """
+    columns, index = state.columns, state.index
+    numbers = [part.start + r for r in lone]
+    on_at = columns.on_at.take(numbers)
+    x = part.x[at:].take(lone, axis=1)
+    place = (x >= on_at).view("i1") - (x <= columns.off_at.take(numbers)).view("i1")
+    is_over = columns.cond_view.take(numbers).tolist()
+    first = [(0, k) for k in range(len(lone))]
+    changed = (place[1:] != place[:-1]).nonzero()
+    later = zip((changed[0] + 1).tolist(), changed[1].tolist(), strict=True)
+    alarms = [index.rows[row].alarm for row in numbers]
+    limits = list(map(columns.limit, numbers))
+    value = x.item
+    found: list[_Crossing] = []
+    for n, k in (*first, *later):
+        where = place.item(n, k)
+        if where and (where > 0) != is_over[k]:
+            is_over[k] = where > 0
+            a, row = alarms[k], numbers[k]
+            shown = value(n, k) if columns.high[row] else -value(n, k)
+            found.append((at + n, index.rank[a], a, row, TRUE if where > 0 else FALSE, limits[k], shown))
+    return found
 
 
 def can_take(state: RoomState, device: str) -> bool:

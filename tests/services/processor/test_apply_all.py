@@ -14,6 +14,7 @@ from shared.domain.units import NoData
 from shared.log.memory import MemoryLog
 from shared.log.store import MemoryStore
 from shared.runtime.clocks import ManualClock
+from shared.wire.events import encode_event
 from shared.wire.inputs import decode_input, decode_run
 from tests.bench.site import decision, frames
 from tests.services.processor.recorded import recorded
@@ -25,11 +26,11 @@ ABSENT = 0x7FFF
 
 
 def _by_parts(log: MemoryLog, draw: random.Random) -> tuple[list[bytes], dict[str, bytes]]:
-    """Events' ids and states after taking the log in stretches of any length."""
+    """Events and states after taking the log in stretches of any length."""
     fold, rows, told = Fold(log.ruleset), list(log.inputs(0, 100_000)), list[bytes]()
     while rows:
         size = draw.randint(1, 80)
-        told += [event.id.encode() for event in chain.from_iterable(fold.apply_all(rows[:size]))]
+        told += chain.from_iterable(fold.apply_all(rows[:size]))
         del rows[:size]
     return told, fold.snapshot()
 
@@ -37,7 +38,7 @@ def _by_parts(log: MemoryLog, draw: random.Random) -> tuple[list[bytes], dict[st
 def _one_by_one(log: MemoryLog) -> tuple[list[bytes], dict[str, bytes]]:
     fold = Fold(log.ruleset)
     events = [event for row in log.inputs(0, 100_000) for event in fold.apply(decode_input(row.data))]
-    return [event.id.encode() for event in events], fold.snapshot()
+    return list(map(encode_event, events)), fold.snapshot()
 
 
 @pytest.mark.parametrize("seed", [1, 5])
