@@ -34,6 +34,7 @@ def adopt(data: Path, plan: SitePlan, source: Path, sources: dict[str, str]) -> 
         demo=plan.demo,
         site_hash=sha256(body).hexdigest(),
         uplink=bool(plan.uplink.kafka),
+        hosted=plan.is_hosted,
         environment={name: os.environ[name] for name in (DEMO_PORT, DEMO_PTY) if name in os.environ},
     )
     places.write_file(data, places.GUARD_PLAN, guard_file(version, guards))

@@ -1,4 +1,4 @@
-"""``python -m services.site DIR SITE.yaml --http-fd N --alive-fd N --mqtt URL``: the site process.
+"""``python -m services.site DIR SITE.yaml --http-fd N --alive-fd N --mqtt URL [--hosted]``: the site process.
 
 Threads: the main one (signals, reload, the night), the writer (log and core), the guard link, and the event loop of
 what is shown outside. Start: plan, log, link, then what people see; end in reverse, the log last and clean.
@@ -9,9 +9,11 @@ import argparse
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
@@ -40,6 +42,7 @@ from services.site.traces import SiteTraces
 from services.site.views import Parts, SiteViews
 from services.uplink.place import read_place
 from services.uplink.tls import fleet_broker
+from shared.devices.frame import Frame
 from shared.devices.plan import SitePlan
 from shared.domain.errors import LogNewer
 from shared.domain.ids import SITE_ROOM
@@ -55,9 +58,10 @@ from shared.runtime.logging import configure, logger
 from shared.runtime.tracing import open_spans
 from shared.runtime.undurable_events import Handing
 from shared.wire.inputs import report
-from shared.wire.plans import decode_site
+from shared.wire.plans import decode_site, encode_guard
 
 if TYPE_CHECKING:
+    from services.site.hosted_link import HostedLink
     from services.site.mqtt_publisher import Feed
 
 TURN_S = 0.5
@@ -95,6 +99,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--http-fd", type=int, required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
     parser.add_argument("--mqtt", default="")
+    parser.add_argument("--hosted", action="store_true", help="its devices speak MQTT: no guard, DIR/hosted.json")
     return parser.parse_args(arguments)
 
 
@@ -134,7 +139,7 @@ class Process:
         settle()
         self._clean_up.callback(runner.close)
         self._clean_up.callback(service.writer.end, END_S)
-        self._link = GuardLink(self._data, service, self._clock.monotonic_ms)
+        self._link = self._hosted_link() if self._options.hosted else self._guard_link()
         service.connect(self._link)
         self._link.start()
         self._clean_up.callback(self._link.end)
@@ -151,6 +156,32 @@ class Process:
         stored = runner.position(token_watch.POSITION)
         self._tokens = token_watch.TokenWatch(self._tokens_file, stored, self._record_tokens)
         self._show()
+
+    def _guard_link(self) -> "GuardLink | HostedLink":
+        return GuardLink(self._data, self._service, self._clock.monotonic_ms)
+
+    def _hosted_link(self) -> "GuardLink | HostedLink":
+        from services.site.hosted_link import HostedLink, broker_of, frames_of
+
+        service = self._service
+
+        def past() -> Iterator[Frame]:
+            reading = service.runner.reader()
+            if reading is not None:
+                try:
+                    yield from frames_of(reading, service.durable_seq)
+                finally:
+                    reading.close()
+
+        return HostedLink(
+            self.plan.decision.site,
+            broker_of(self._data),
+            service.writer,
+            self._clock,
+            sha256(encode_guard(self.plan)).hexdigest(),
+            lambda: frozenset(device.id for device in self.plan.decision.devices),
+            past,
+        )
 
     def _tokens_file(self) -> Path:
         return places.find_file(self._data, places.TOKENS)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.site.adopt import CANDIDATE, adopt
 from services.site.children import python
@@ -29,6 +29,9 @@ from shared.runtime import places
 from shared.runtime.lifecycle import PARENT, End
 from shared.runtime.logging import logger
 from shared.wire.plans import decode_site, encode_guard, encode_site
+
+if TYPE_CHECKING:
+    from services.site.hosted_link import HostedLink
 
 CHECK_WAIT_S = 120.0
 GUARD_WAIT_S = 5.0
@@ -43,7 +46,7 @@ class Reloader:
     source: Path
     data: Path
     service: Service
-    link: GuardLink
+    link: "GuardLink | HostedLink"
     plan: SitePlan
     adopted: Callable[[SitePlan], None]
     ended: End

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from services.gateway.views import IdReused, Upkeep
 from services.processor.runner import Committed, Runner
@@ -43,6 +44,9 @@ from shared.runtime.undurable_events import Handing
 from shared.wire.events import encode_event
 from shared.wire.guardlink import Explain, Explained, Hello
 from shared.wire.inputs import report
+
+if TYPE_CHECKING:
+    from services.site.hosted_link import HostedLink
 
 LEASE_S = 1.0
 SHOW_S = 0.5
@@ -124,7 +128,7 @@ class Service:
         self._handing = handing
         self._traces = traces
         self._restored = restored
-        self._link: GuardLink | None = None
+        self._link: GuardLink | HostedLink | None = None
         self._held = Held()
         self._acked = 0
         self._is_fresh = False
@@ -188,7 +192,7 @@ class Service:
             self._restored.remove()
         return committed
 
-    def connect(self, link: GuardLink) -> None:
+    def connect(self, link: "GuardLink | HostedLink") -> None:
         """From here on leases and acks go there."""
         self._link = link
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from shared.domain.errors import ConfigError
 from shared.runtime import places
 
 START = "start.json"
@@ -34,6 +35,8 @@ class Start:
     """Of the demo: where its simulated devices stand."""
     uplink: bool = False
     """Whether there is a way to a fleet."""
+    hosted: bool = False
+    """Its devices speak MQTT only: the fleet's bridge runs it, `ampward run` does not."""
 
     def unchanged(self, source: Path, environment: dict[str, str]) -> bool:
         """True when this plan was made from ``source`` and no file behind it has changed since."""
@@ -54,6 +57,15 @@ def read_start(data: Path) -> Start | None:
     is_guards = sha256(guards_plan).hexdigest() == made.hash and guards == guard_file(made.hash, guards_plan)
     is_whole = is_guards and sha256(body).hexdigest() == made.site_hash
     return made if is_whole else None
+
+
+def refuse_hosted(plan: Start) -> None:
+    """Raises ConfigError for a site that has no devices on a line: here nothing would hear them."""
+    if plan.hosted:
+        raise ConfigError(
+            f"the devices of {plan.site} hand their frames in by MQTT; allowed: `ampward service bridge` of its fleet, "
+            "or devices on modbus_tcp or modbus_rtu"
+        )
 
 
 def guard_file(version: str, body: bytes) -> bytes:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
+from services.processor.taker import Unreadable
 from services.site.answers import Decided
 from services.site.guard_link import Source
 from shared.devices.frame import Frame
@@ -30,7 +31,7 @@ QUEUE_MAX = 8192
 TURN_S = 0.25
 """So often the writer looks at the time when nothing comes: a quarter of a Tick."""
 
-InputBody = Frame | Command | Report
+InputBody = Frame | Command | Report | Unreadable
 
 
 class Committed(Protocol):
@@ -51,7 +52,7 @@ class Item(NamedTuple):
 
     body: InputBody
     source: Source | None = None
-    """None when it did not come from guard."""
+    """None when it did not come from guard, or from a hosted site's devices."""
     answer: "Future[Decided] | None" = None
     """For commands."""
 
@@ -79,6 +80,8 @@ def body_size(body: InputBody) -> int:
     """About how many bytes it takes in the log."""
     if isinstance(body, Frame):
         return 200 + sum(len(block.words) for block in body.blocks)
+    if isinstance(body, Unreadable):
+        return 300 + len(body.data)
     return 300
 
 

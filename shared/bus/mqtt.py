@@ -39,7 +39,9 @@ WINDOW = 100
 WINDOW_OLD = 20
 """MQTT 3.1.1 brokers do not say what they bear; this is what Mosquitto has always borne."""
 SESSION_EXPIRY_S = 30
-"""The broker keeps the session so long: a will that is delayed needs it, nothing else does."""
+"""The broker keeps the session so long: a will that is delayed needs it, nothing else of who only sends."""
+KEPT_S = 7 * 86_400
+"""So long it keeps that of who subscribes for good, and what comes for it meanwhile."""
 INCOMING_MAX = 100
 """Messages in our hands. Mosquitto does not always keep to it: then its line is not read until there is room."""
 _ROOM_LOOK_S = 0.2
@@ -88,14 +90,16 @@ async def connect(
     will_delay_s: int = 0,
     window: int = WINDOW,
     speak: str = "5",
+    is_kept: bool = False,
 ) -> "Connection":
     """An open connection; raises LinkDown. ``speak`` is the version to begin with: what worked the last time.
 
+    ``is_kept``: the broker keeps what was subscribed, and what comes for it, over a lost link (KEPT_S).
     Takes at most two times CONNECT_S and ANSWER_S.
     """
     versions = [MQTTv5, MQTTv311] if speak == "5" else [MQTTv311, MQTTv5]
     for version in versions:
-        made = Connection(version, client_id, window)
+        made = Connection(version, client_id, window, is_kept=is_kept)
         try:
             await made.open(address, credentials, will, will_delay_s)
             return made
@@ -111,7 +115,8 @@ class _NotUnderstood(LinkDown):
 class Connection:
     """See the module. Made by :func:`connect`; all methods belong to the loop that made it."""
 
-    def __init__(self, protocol: MQTTProtocolVersion, client_id: str, window: int) -> None:
+    def __init__(self, protocol: MQTTProtocolVersion, client_id: str, window: int, *, is_kept: bool = False) -> None:
+        self._is_kept = is_kept
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._window = window
@@ -134,7 +139,7 @@ class Connection:
         return self._window
 
     def _make_client(self, client_id: str) -> Client:
-        first = {"clean_session": True} if self._protocol == MQTTv311 else {}
+        first = {"clean_session": not self._is_kept} if self._protocol == MQTTv311 else {}
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -183,7 +188,7 @@ class Connection:
         if self._protocol == MQTTv311:
             client.connect(address.host, address.port, KEEPALIVE_S)
         else:
-            properties = _connect_properties()
+            properties = _connect_properties(KEPT_S if self._is_kept else SESSION_EXPIRY_S)
             client.connect(address.host, address.port, KEEPALIVE_S, clean_start=False, properties=properties)
 
     async def _wait_for_answer(self, address: BrokerAddress) -> None:
@@ -367,9 +372,9 @@ async def _first(*futures: "asyncio.Future[Any]") -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _connect_properties() -> Properties:
+def _connect_properties(expiry_s: int) -> Properties:
     made = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    made.SessionExpiryInterval = SESSION_EXPIRY_S
+    made.SessionExpiryInterval = expiry_s
     made.ReceiveMaximum = INCOMING_MAX
     return made
 

@@ -5,6 +5,7 @@
     ampward/v1/{site}/{room}/points/{point}     retained   newest value
     ampward/v1/{site}/{room}/{device}/status    retained   does the device answer
     ampward/v1/{site}/{room}/{device}/frame                raw words as they were polled
+    ampward/v1/{site}/in/{device}                          inwards, to the bridge: a frame of a hosted site's device
 
 Only state is retained, never an event or a command. Everything goes by QoS 1. Names are built from ids
 ([a-z0-9_-]{1,40}; a jar is 2S4), so no wildcard, no level and no control character can enter by a name.
@@ -40,7 +41,12 @@ POINT = Kind("point", f"{ROOT}/{{site}}/{{room}}/points/{{point}}", True, 0, "ap
 DEVICE_STATUS = Kind("device_status", f"{ROOT}/{{site}}/{{room}}/{{device}}/status", True, 0, "application/json")  # noqa: FBT003 - a table
 FRAME = Kind("frame", f"{ROOT}/{{site}}/{{room}}/{{device}}/frame", False, 0, "application/json")  # noqa: FBT003 - a table
 
+HANDED_IN = Kind("handed_in", f"{ROOT}/{{site}}/in/{{device}}", False, 0, "application/json")  # noqa: FBT003 - a table
+
 ALL = (SITE_STATUS, EVENTS, POINT, DEVICE_STATUS, FRAME)
+"""What a site says."""
+INWARDS = (HANDED_IN,)
+"""What is said to us, by the devices of a hosted site."""
 
 _JAR = re.compile(r"[1-9][0-9]{0,3}S[1-9][0-9]?")
 
@@ -67,6 +73,16 @@ def device_status(site: str, room: str, device: str) -> str:
 
 def frame(site: str, room: str, device: str) -> str:
     return f"{ROOT}/{_id(site)}/{_id(room)}/{_device(device)}/frame"
+
+
+def handed_in(site: str, device: str) -> str:
+    """Where a device of a hosted site hands its frames in."""
+    return f"{ROOT}/{_id(site)}/in/{_id(device)}"
+
+
+def all_handed_in(site: str) -> str:
+    """The filter for all of them."""
+    return f"{ROOT}/{_id(site)}/in/+"
 
 
 def _id(text: str) -> str:

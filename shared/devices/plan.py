@@ -86,3 +86,8 @@ class SitePlan:
     """Who is told what. guard never gets it: its plan does not change with people."""
     uplink: UplinkPlan = field(default_factory=UplinkPlan)
     """Nor does guard get this."""
+
+    @property
+    def is_hosted(self) -> bool:
+        """Its devices are on no line: they hand their frames in by MQTT."""
+        return bool(self.decision.devices) and not self.buses

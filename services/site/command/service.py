@@ -24,9 +24,10 @@ SERVICES = {
     "notifier": "services.notifier.centre.app",
     "history": "services.history.centre.app",
     "supervisor": "services.fleet.supervise",
+    "bridge": "services.site.hosting",
 }
 """Module by service; each has TOPICS, which it waits for, and ``main(plan: FleetPlan) -> int``, until INT or TERM."""
-ON_POSTGRES = frozenset({"notifier", "history", "supervisor"})
+ON_POSTGRES = frozenset({"notifier", "history", "supervisor", "bridge"})
 """Services that cannot begin without the database."""
 EXTRA = "the extra ampward[fleet] is not installed"
 

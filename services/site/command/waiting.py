@@ -22,7 +22,10 @@ WORDS_S = 60.0
 
 
 async def wait_for_servers(plan: FleetPlan, topics: Sequence[Topic], *, database: bool, log: Any) -> bool:
-    """True when all of them answer; False when INT or TERM came before. Raises ConfigError."""
+    """True when all of them answer; False when INT or TERM came before. Raises ConfigError.
+
+    A service without ``topics`` does not wait for Kafka.
+    """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -54,7 +57,7 @@ async def wait_for_servers(plan: FleetPlan, topics: Sequence[Topic], *, database
 
 
 async def _absent(plan: FleetPlan, topics: Sequence[Topic], *, database: bool) -> str:
-    return await _kafka(plan, topics) or (await _postgres(plan) if database else "")
+    return (await _kafka(plan, topics) if topics else "") or (await _postgres(plan) if database else "")
 
 
 async def _kafka(plan: FleetPlan, topics: Sequence[Topic]) -> str:

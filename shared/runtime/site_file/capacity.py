@@ -189,7 +189,7 @@ def sheet(
 ) -> CapacitySheet:
     """The whole sheet."""
     lines = tuple(line_time(bus, [device for device in devices if device.bus == bus.id]) for bus in buses)
-    day = sum(line.log_bytes_a_day for line in lines)
+    day = sum(DAY_MS // device.every_ms * frame_bytes(device) for device in devices)
     usable = max(0, free_bytes - (log.disk_low_mib << 20))
     points, alarms = sum(len(room.points) for room in rooms), sum(len(room.alarms) for room in rooms)
     frames = sum(BUFFER_S * 1000 // device.every_ms * raw_bytes(device) for device in devices)
@@ -199,7 +199,7 @@ def sheet(
         points=points,
         alarms=alarms,
         outputs=sum(len(room.outputs) for room in rooms),
-        frames_a_day=sum(line.frames_a_day for line in lines),
+        frames_a_day=sum(DAY_MS // device.every_ms for device in devices),
         log_bytes_a_day=day,
         frames_days=log.frames_days,
         log_bytes_kept=day * log.frames_days,

@@ -113,7 +113,7 @@ def buses(source: Source) -> tuple[BusPlan, ...]:
             stop_bits=bus.stop_bits,
         )
         for name, bus in source.model.buses.items()
-        if not bus.snmp
+        if not (bus.snmp or bus.mqtt)
     )
 
 

@@ -54,13 +54,16 @@ class SiteModel(Model):
 
 
 class BusModel(Model):
-    """One line or connection: exactly one of modbus_tcp, modbus_rtu, simulated, snmp."""
+    """One line or connection: exactly one of modbus_tcp, modbus_rtu, simulated, mqtt, snmp."""
 
     modbus_tcp: str = ""
     """host:port"""
     modbus_rtu: str = ""
     """Serial device; take the one under /dev/serial/by-id."""
     simulated: str = ""
+    mqtt: Literal["", "in"] = ""
+    """``in``: devices that hand their frames in by MQTT, at ampward/v1/SITE/in/DEVICE. The whole site is then hosted by
+    the fleet's bridge; a unit means nothing there."""
     snmp: str = ""
     """host:port; comes with a later version, with version and user_file."""
     version: Annotated[Whole, Field(ge=1, le=3)] | None = None

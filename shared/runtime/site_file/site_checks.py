@@ -18,7 +18,7 @@ from shared.runtime.site_file.values import split_address
 BAUDS = (1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 TIMEOUT_ADVISED_MS = (100, 2_000)
 EVERY_ADVISED_MAX_MS = 60_000
-KINDS = ("modbus_tcp", "modbus_rtu", "simulated", "snmp")
+KINDS = ("modbus_tcp", "modbus_rtu", "simulated", "mqtt", "snmp")
 LATER = "comes with a later version: it does nothing in this one"
 
 
@@ -34,6 +34,7 @@ def check_site_wide(names: Names, rooms: list[Room]) -> None:
         source.fault(("rooms",), "the site has no rooms", "at least one room")
     for room in rooms:
         _collisions(names, room)
+    _hosted(source, rooms)
     _renames(source)
 
 
@@ -120,6 +121,23 @@ def _bus(source: Source, name: str, bus: BusModel) -> None:
                 source.fault((*place, key), f"means nothing for {given[0]}", f"only with {kind}")
     if bus.snmp:
         source.warn((*place, "snmp"), f"an SNMP bus {LATER}", "modbus_tcp or modbus_rtu for what must be seen now")
+
+
+def _hosted(source: Source, rooms: list[Room]) -> None:
+    """A site is hosted whole or not at all, and nothing is switched over a broker: a lease and a trip need a line."""
+    buses = source.model.buses
+    if not any(bus.mqtt for bus in buses.values()):
+        return
+    for name, bus in buses.items():
+        if not bus.mqtt and any(getattr(bus, kind) for kind in KINDS):
+            what = "the other devices come by MQTT, which makes this a hosted site: nothing there reaches a line"
+            source.fault(("buses", name), what, "mqtt buses alone, or a site of its own for the lines", needs=())
+    for room in rooms:
+        for output in room.outputs:
+            device = source.model.devices[output.coil.device]
+            if device.bus in buses and buses[device.bus].mqtt:
+                what = f"{output.coil.device} speaks MQTT only: nothing could switch it in time"
+                source.fault((*output.place, "output"), what, "an output of a site's own box", needs=())
 
 
 def _timeout(source: Source, name: str, bus: BusModel) -> None:
