@@ -4,12 +4,14 @@
     DIR/identities/SITE/       what goes to the site's box, and nowhere else: identity.json, signing.key, centre.pub (by
                                which pushed files are signed), and with security ca.pem, kafka.password, client.pem,
                                client.key
-    DIR/supervisor/            the same of the pseudo-site _fleet, by which the centre's supervision signs
+    DIR/hosted/SITE/           for the bridge, of a site that only speaks MQTT: identity.json, signing.key, centre.pub
+    DIR/supervisor/            the same of the pseudo-site _fleet, by which the centre's supervision signs; once it was
+                               renewed former.key too: pushed files are signed by that one, which every box knows
 
 A renewal adds: the former signing key and certificate stay good, so that the site goes on until it has the new folder.
 An end takes all: keys take no new blocks, certificates are revoked, the Kafka user goes. A site that is enrolled again
 after an end keeps its partition, and none of its former keys. Refuses (ConfigError): a site that is enrolled already,
-one that is not.
+one that is not, the end of _fleet.
 """
 
 import json
@@ -31,6 +33,11 @@ FORM = 1
 FLEET = "_fleet"
 """The pseudo-site of the centre's supervision: in the book like a site, its key in DIR/supervisor."""
 SUPERVISOR = "supervisor"
+HOSTED = "hosted"
+CENTRE = "centre.pub"
+KEY, FORMER_KEY = "signing.key", "former.key"
+OURS = ("identity.json", KEY, CENTRE, "ca.pem", "client.pem", "client.key", "kafka.password")
+"""What an identity's folder holds of ours."""
 RESERVED = (FLEET, "_site", "site")
 
 
@@ -69,9 +76,7 @@ class Book:
         return tuple(self._read(path) for path in sorted((self.folder / "sites").glob("*.json")))
 
     def entry(self, site: str) -> Entry:
-        """Raises ConfigError when the site is not enrolled, and for _fleet: its key is the centre's own."""
-        if site == FLEET:
-            raise ConfigError(f"{FLEET} is the centre's own supervision: it is neither renewed nor ended")
+        """Raises ConfigError when the site is not enrolled."""
         path = self._path(site)
         if not path.exists():
             raise ConfigError(f"{site} is not enrolled in {self.folder}: `ampward enroll {site}` does it")
@@ -105,9 +110,10 @@ class Book:
     def renew(self, site: str, *, password: bool = False) -> Entry:
         """New keys and a new certificate beside the former ones; a new Kafka password only when it is asked for.
 
-        The password changes for the whole site at once: until its box has the new folder it is refused.
+        The password changes for the whole site at once: until its box has the new folder it is refused. When _fleet is
+        renewed the folders of all sites name its new key too.
         """
-        entry = self.entry(site)
+        entry = self.entry(site) if site != FLEET else self.have_fleet()
         if entry.is_ended:
             raise ConfigError(f"{site} is ended: `ampward enroll {site}` makes it anew")
         kept = self.password(site)
@@ -115,13 +121,15 @@ class Book:
 
     def revoke(self, site: str) -> Entry:
         """End a site's identity; the folder for its box is removed here. Doing it twice changes nothing."""
+        if site == FLEET:
+            raise ConfigError(f"{FLEET} is the centre's own supervision: it can be renewed, not ended")
         entry = self.entry(site)
         ended = replace(entry, is_ended=True, serials=(), revoked=(*entry.revoked, *entry.serials))
         self._write(ended)
-        for folder in (self.identity(site), self.folder / "hosted" / site):
-            for path in folder.glob("*"):
-                path.unlink()
-            if folder.exists():
+        for folder in (self.identity(site), self.folder / HOSTED / site):
+            for name in OURS:
+                (folder / name).unlink(missing_ok=True)
+            if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
         self.publish()
         return ended
@@ -155,11 +163,11 @@ class Book:
         entry = replace(entry, keys=keys, serials=serials, certificate_ends_at_ms=ends_at_ms)
         self._write(entry)
         folder = self.identity(entry.site)
-        signer = self.folder / "hosted" / entry.site if entry.is_hosted else folder
+        signer = self._signer(entry)
         for each in (folder, signer):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        centre = self.have_fleet().keys if entry.site != FLEET else ()
-        for name, data, mode in self._files(pair, password, centre):
+        centre = self.have_fleet().keys if entry.site != FLEET else entry.keys
+        for name, data, mode in self._files(pair, password):
             write(folder / name, data, mode)
         body = {
             "v": FORM,
@@ -169,14 +177,27 @@ class Book:
             "kafka_user": site_user(entry.site) if password or self.users_elsewhere else "",
             "mqtt_user": site_user(entry.site) if pair is not None else "",
         }
-        write(signer / "signing.key", key.pem(), PRIVATE)
+        if entry.site == FLEET:
+            self._hand_on(entry)
+            if (signer / KEY).exists():
+                write(signer / FORMER_KEY, (signer / KEY).read_bytes(), PRIVATE)
+        write(signer / CENTRE, _lines(centre), PUBLIC)
+        write(signer / KEY, key.pem(), PRIVATE)
         write_private(signer / "identity.json", json.dumps(body, indent=2) + "\n")
         self.publish()
         return entry
 
-    def _files(self, pair: Pair | None, password: str, centre: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        if centre:
-            yield "centre.pub", "".join(f"{key}\n" for key in centre).encode(), PUBLIC
+    def _hand_on(self, fleet: Entry) -> None:
+        """Every living site's folder names these keys as the centre's."""
+        for entry in self.entries():
+            if entry.site != FLEET and not entry.is_ended:
+                write(self._signer(entry) / CENTRE, _lines(fleet.keys), PUBLIC)
+
+    def _signer(self, entry: Entry) -> Path:
+        """The folder of who signs for it: its box, or the bridge."""
+        return self.folder / HOSTED / entry.site if entry.is_hosted else self.identity(entry.site)
+
+    def _files(self, pair: Pair | None, password: str) -> Iterator[tuple[str, bytes, int]]:
         if self.vault is not None and pair is not None:
             yield "ca.pem", self.vault.authority.ca_file.read_bytes(), PUBLIC
             yield "client.pem", pair.certificate, PUBLIC
@@ -224,3 +245,7 @@ class Book:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}: not an entry of the fleet's book: {type(error).__name__}: {error}") from error
+
+
+def _lines(keys: Sequence[str]) -> bytes:
+    return "".join(f"{key}\n" for key in keys).encode()

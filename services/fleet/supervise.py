@@ -12,13 +12,15 @@ import re
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from services.fleet.authority import ends_at
+from services.fleet.identities import FORMER_KEY, KEY
 from services.fleet.supervise_log import MIGRATIONS, Fenced, FleetLog
 from services.fleet.supervise_tell import Who
-from services.fleet.supervise_term import Setting, Term
+from services.fleet.supervise_term import Renewed, Setting, Term
 from services.fleet.supervise_watch import Limits
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, LIVE, SIGNS, SITES
 from shared.domain.errors import AmpwardError, ConfigError, WireError
@@ -54,8 +56,8 @@ async def serve(
             tell("schema_migrated", f"{steps} steps")
         while not stop.is_set():
             beat()
-            log = FleetLog(pool, name)
-            await _term(log, lambda held=log: Term(setting, held, clock, tell, beat).run(stop), tell)  # type: ignore[misc]
+            log, now = FleetLog(pool, name), replace(setting, who=setting.ask_who() or setting.who)
+            await _term(log, lambda held=log, now=now: Term(now, held, clock, tell, beat).run(stop), tell)  # type: ignore[misc]
             with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_S):
                     await stop.wait()
@@ -73,7 +75,7 @@ async def _term(log: FleetLog, run: Callable[[], Awaitable[None]], tell: Tell) -
         finally:
             with suppress(*TROUBLE):
                 await log.end()
-    except (Fenced, Unconfirmed, RecordRefused, WireError, *TROUBLE) as fault:
+    except (Fenced, Renewed, Unconfirmed, RecordRefused, WireError, *TROUBLE) as fault:
         tell("term_ends", f"{type(fault).__name__}: {fault}")
 
 
@@ -90,17 +92,29 @@ def expiries(patterns: tuple[str, ...]) -> Iterator[Expiry]:
 def setting_of(plan: FleetPlan) -> Setting:
     """Raises ConfigError."""
     told = plan.supervisor
-    folder = Path(told.identity)
-    try:
-        key = read_signing_key((folder / "signing.key").read_bytes())
-        partition = int(json.loads((folder / "identity.json").read_bytes())["partition"])
-    except (OSError, WireError, ValueError, KeyError, TypeError) as fault:
-        raise ConfigError(f"supervisor.identity: {folder}: {fault}; `ampward fleet set-up` makes it") from fault
-    who = Who(key, partition, plan.prefix)
+    who = read_who(Path(told.identity), plan.prefix)
     limits = Limits(
         told.site_lost_after, told.link_lost_after, told.service_lost_after, told.expiring_before, told.start_grace
     )
-    return Setting(plan.access(), plan.shape.partitions, who, told.services, limits)
+
+    def ask_who() -> Who | None:
+        with suppress(ConfigError):
+            return read_who(Path(told.identity), plan.prefix)
+        return None
+
+    return Setting(plan.access(), plan.shape.partitions, who, told.services, limits, ask_who)
+
+
+def read_who(folder: Path, prefix: str = "") -> Who:
+    """The identity of _fleet. Raises ConfigError."""
+    try:
+        key = read_signing_key((folder / KEY).read_bytes())
+        former = folder / FORMER_KEY
+        before = read_signing_key(former.read_bytes()) if former.exists() else None
+        partition = int(json.loads((folder / "identity.json").read_bytes())["partition"])
+    except (OSError, WireError, ValueError, KeyError, TypeError) as fault:
+        raise ConfigError(f"supervisor.identity: {folder}: {fault}; `ampward fleet set-up` makes it") from fault
+    return Who(key, partition, prefix, before)
 
 
 def main(plan: FleetPlan) -> int:

@@ -86,6 +86,8 @@ class Ears:
         """With the place behind it."""
         self.files: list[Told] = []
         self.turned_away: list[tuple[str, str]] = []
+        self.own_keys: frozenset[str] = frozenset()
+        """Ids of those by which _fleet may sign."""
         self.partitions: dict[str, int] = {}
         """Of each site."""
         self.waiting: dict[str, Waiting] = {}
@@ -173,6 +175,7 @@ class Ears:
 
     def _register(self, registration: Registration) -> None:
         if registration.site == FLEET:
+            self.own_keys = frozenset(read_public_key(text).id for text in registration.keys)
             return
         self.partitions[registration.site] = registration.partition
         keys = (read_public_key(text) for text in registration.keys)

@@ -24,7 +24,7 @@ from shared.wire.blocks import Block
 from shared.wire.live import Live, LiveAlarm, LiveAnswer, encode_live, raw_events
 from shared.wire.orders import FileOrder, encode_order
 from shared.wire.pushes import sign_file
-from shared.wire.signing import SigningKey
+from shared.wire.signing import PublicKey, SigningKey
 
 SIGNED: Final = b"ampward.events.v1\n"
 """Stands before the value in what is signed, so that no other record is ever taken for a batch."""
@@ -40,6 +40,12 @@ class Who(NamedTuple):
     key: SigningKey
     partition: int
     prefix: str = ""
+    former: SigningKey | None = None
+    """The key before the last renewal: sites' boxes know it as long as they have not been given the new one."""
+
+    def public(self, key_id: str) -> PublicKey:
+        """The half of ours that checks what this key signed; of one that we do not have, the present one's."""
+        return self.former.public if self.former is not None and self.former.id == key_id else self.key.public
 
 
 def batch_of(block: Block) -> EventsBatch:
@@ -128,7 +134,7 @@ class Teller:
         )  # fmt: skip
         headers = cloud.headers(cloud.ORDER, site=wanted.site, id=order.id, at_ms=now_ms)
         place = Place(self._who.prefix + COMMANDS.name, partition)
-        value = encode_order(sign_file(order, self._who.key))
+        value = encode_order(sign_file(order, self._who.former or self._who.key))
         await self._producer.send(place, wanted.site.encode(), value, headers)
 
     async def _send(self, live: Live) -> None:

@@ -23,6 +23,7 @@ from services.fleet.supervise_push import Pushes
 from services.fleet.supervise_read import Ears
 from services.fleet.supervise_tell import Teller, Who
 from services.fleet.supervise_watch import Limits, Watch
+from shared.domain.errors import AmpwardError
 from shared.domain.events import EventType
 from shared.domain.inputs import Command, Report, ReportKind, Start, Tick
 from shared.log.kafka.access import Access
@@ -31,7 +32,7 @@ from shared.log.kafka.records import Tell
 from shared.log.sequencer import Anchor, Minted, Moment, Sequencer
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
-from shared.wire.blocks import decode_block, encode_block
+from shared.wire.blocks import decode_block, encode_block, peek_block
 from shared.wire.inputs import RuleSet
 from shared.wire.live import LiveAnswer
 from shared.wire.orders import CommandOrder
@@ -57,6 +58,12 @@ class Setting:
     services: tuple[str, ...] = ()
     """That are to be there from the beginning; any other is watched from its first sign on."""
     limits: Limits = field(default_factory=Limits)
+    ask_who: Callable[[], Who | None] = lambda: None
+    """Who we are by now, None when that cannot be said: `ampward renew _fleet` gives new keys while we run."""
+
+
+class Renewed(AmpwardError):
+    """The key of _fleet is another by now, and the fleet knows it: the next term signs by it."""
 
 
 class Term:
@@ -108,10 +115,12 @@ class Term:
 
     async def _work(self) -> None:
         for data in await self.log.unsent():
-            block = decode_block(data, self._setting.who.key.public)
+            block = decode_block(data, self._setting.who.public(peek_block(data).key_id))
             await self._teller.events(block)
             await self.log.sent(block.last_seq)
         await self._ears.begin(await self.log.places())
+        if self._ears.own_keys and self._setting.who.key.id not in self._ears.own_keys:
+            self._tell("key_not_registered", self._setting.who.key.id)
         self._done = dict(self._ears.begun_at)
         await self._begin(await self.log.found())
         self._words.info("term_begins", fence=self.log.fence, sites=len(self._watch.watched().sites))
@@ -167,9 +176,16 @@ class Term:
             await self._decide(order)
         # Everything up to here has had its effect; what was heard meanwhile comes with the next look.
         self._done = {place: max(at, self._done.get(place, 0)) for place, at in seen.items()}
+        await self._now_and_then("key", SITES_S, self._look_at_key)
         await self._now_and_then("keep", KEEP_S, lambda: self.log.keep(self._done))
         await self._now_and_then("tidy", TIDY_S, lambda: self.log.tidy(self._clock.wall_ms()))
         await self._teller.live(self._fold.log_id, self._fold.site_seq, self._fold.alarms())
+
+    async def _look_at_key(self) -> None:
+        """Raises Renewed once everybody who checks can know the new key."""
+        who = self._setting.ask_who()
+        if who is not None and who.key.id != self._setting.who.key.id and who.key.id in self._ears.own_keys:
+            raise Renewed(f"from {self._setting.who.key.id} to {who.key.id}")
 
     async def _push(self) -> None:
         """What sites said of pushed files, then what is to be sent to them."""

@@ -44,13 +44,16 @@ class Supervised:
     url: str
     limits: Limits = SHORT
     told: Told = field(default_factory=Told)
+    renewed: Who | None = None
+    """What the supervisor's folder holds since a renewal."""
     _signing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _terms: list[tuple[asyncio.Task[None], asyncio.Event]] = field(default_factory=list)
 
     def start(self, *services: str) -> asyncio.Task[None]:
         """A supervisor in this process."""
         who = Who(FLEET_KEY, self.partition, self.centre.prefix)
-        setting = Setting(self.centre.access, self.centre.partitions, who, services, self.limits)
+        ask = lambda: self.renewed  # noqa: E731
+        setting = Setting(self.centre.access, self.centre.partitions, who, services, self.limits, ask)
         stop = asyncio.Event()
         task = asyncio.create_task(serve(setting, self.url, stop, self.told))
         self._terms.append((task, stop))

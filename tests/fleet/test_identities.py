@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from services.fleet.authority import Authority, ends_at
 from services.fleet.identities import Book
 from services.fleet.launcher import LauncherPlan, vault_of
+from services.fleet.supervise import read_who
 from services.fleet.vault import RENEW_DAYS, open_vault
 from services.uplink.identity import read_identity
 from shared.domain.errors import ConfigError
@@ -151,6 +152,26 @@ def test_a_book_that_somebody_changed_is_refused_by_name(tmp_path: Path) -> None
             book.entries()
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_key_of_the_fleet_itself_is_renewed(tmp_path: Path, secure: bool) -> None:
+    """The book and every living site's folder name both keys, pushed files stay signed by the one that boxes know."""
+    book = _book(tmp_path, secure=secure)
+    book.enroll("depot")
+    book.enroll("gone")
+    book.revoke("gone")
+    known = (book.identity("depot") / "centre.pub").read_text().split()
+    entry = book.renew("_fleet")
+    assert (list(entry.keys[:-1]), entry.partition) == (known, book.have_fleet().partition)
+    assert (book.identity("depot") / "centre.pub").read_text().split() == list(entry.keys)
+    assert not (book.identity("gone") / "centre.pub").exists()
+    who = read_who(book.identity("_fleet"))
+    assert who.former is not None
+    assert [who.former.public.text(), who.key.public.text()] == list(entry.keys)
+    assert who.public(who.former.id) == who.former.public
+    with pytest.raises(ConfigError, match="it can be renewed, not ended"):
+        book.revoke("_fleet")
+
+
 def test_what_was_made_in_clear_is_not_secured_in_place(tmp_path: Path) -> None:
     """Its Kafka knows no administrator: a new folder is asked for, and nothing is made in this one."""
     (tmp_path / "kafka").mkdir()
@@ -175,5 +196,7 @@ def test_the_commands_work_while_the_fleet_does_not_run(tmp_path: Path) -> None:
     assert ampward("enroll", "depot").returncode == 1
     assert ampward("renew", "depot", "--out", tmp_path / "stick").returncode == 2
     assert ampward("renew", "depot").returncode == 0
+    assert "_fleet has new keys; the fleet does not run" in ampward("renew", "_fleet").stdout
+    assert ampward("renew", "_fleet", "--out", tmp_path / "other").returncode == 2
     assert "depot is ended" in ampward("revoke", "depot").stdout
     assert ampward("revoke", "nobody").returncode == 3

@@ -28,11 +28,11 @@ BAD = "rules: {disk_low: {off_delay: 2}}\n"
 
 
 def order(fleet: Fleet, body: str, number: int, key: SigningKey = FLEET_KEY) -> None:
-    """As the supervisor sends it."""
+    """As the supervisor sends it, whose own key was renewed since: the box knows the former one."""
 
     async def give() -> None:
         async with Producer(fleet.access, "centre") as producer:
-            teller = Teller(producer, Who(key, 0, fleet.prefix), SystemClock())
+            teller = Teller(producer, Who(SigningKey(bytes(32)), 0, fleet.prefix, key), SystemClock())
             await teller.file(Wanted(SITE, "rules.yaml", number, "anna", body), PARTITION)
 
     asyncio.run(give())
@@ -55,7 +55,7 @@ def test_a_site_takes_a_good_file_and_refuses_a_bad_or_foreign_one(tmp_path: Pat
         order(fleet, BAD, 1)
         wait_for("the refusal", lambda: any("disk_low" in one.detail for one in reports(site)))
         assert (rules.read_text(), reports(site)[0].on) == ("rules: {}\n", False)
-        order(fleet, GOOD, 2, SigningKey(bytes(32)))
+        order(fleet, GOOD, 2, SigningKey(bytes(31) + b"1"))
         order(fleet, GOOD, 3)
         wait_for("its report", lambda: len(reports(site)) == 2)
         assert rules.read_text() == GOOD, reports(site)

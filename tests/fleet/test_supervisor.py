@@ -10,14 +10,16 @@ import asyncpg
 import pytest
 
 from services.fleet.supervise_plan import FLEET
-from services.fleet.supervise_tell import SIGNED
+from services.fleet.supervise_tell import SIGNED, Who
+from services.fleet.supervise_term import SITES_S
 from services.processor.block_fold import Batch, SiteFold
-from shared.bus.registry import DEADLETTER
+from shared.bus.registry import DEADLETTER, SITES
 from shared.domain.inputs import What
 from shared.wire.batches import Verdict
 from shared.wire.blocks import decode_block
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
 from shared.wire.plans import decision_version
+from shared.wire.registrations import Registration, encode_registration
 from shared.wire.signing import SigningKey
 from shared.wire.signs import Expiry
 from tests.fleet.lanes import PATIENCE_S
@@ -133,6 +135,26 @@ async def test_another_takes_over_and_the_processors_fold_derives_the_same(fleet
     assert {(type(one), one.verdict) for one in derived if isinstance(one, Batch)} == {(Batch, Verdict.EQUAL)}
     assert len(derived) == len(blocks)
     assert sum(len(one.events) for one in derived if isinstance(one, Batch)) == len(told)
+
+
+async def test_a_new_key_waits_until_the_fleet_knows_it(fleet: Supervised) -> None:
+    """No restart, no loss: batches before its registration are signed by the former key, those after by the new."""
+    await fleet.site("north")
+    fleet.start()
+    await fleet.until(("recorded", "_site/notify"))
+    key = SigningKey(bytes(range(64, 96)))
+    fleet.renewed = Who(key, fleet.partition, fleet.centre.prefix, FLEET_KEY)
+    await fleet.silence("north")
+    await fleet.until(("raised", "north/site/site_lost"))
+    await asyncio.sleep(SITES_S + 1)
+    assert "term_ends" not in fleet.told.names
+    place = fleet.centre.place(SITES, FLEET)
+    both = Registration(FLEET, fleet.partition, (FLEET_KEY.public.text(), key.public.text()))
+    await fleet.centre.producer.send(place, FLEET.encode(), encode_registration(both))
+    await fleet.until(("raised", "north/site/site_lost"), ("started", "north"))
+    signed = [(dict(record.headers), record.value or b"") for record in await fleet.records()]
+    assert list(dict.fromkeys(headers["ampward-key"].decode() for headers, _ in signed)) == [FLEET_KEY.id, key.id]
+    key.public.check(SIGNED + signed[-1][1], signed[-1][0]["ampward-signature"])
 
 
 async def test_the_same_command_twice_is_one_input(fleet: Supervised) -> None:

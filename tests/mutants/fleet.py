@@ -77,4 +77,25 @@ MUTANTS = (
         "        if waiting.number < 0:\n",
         f"{PUSHES}::test_an_older_push_that_comes_again_is_refused",
     ),
+    Mutant(
+        "a renewed key is gone by before the fleet knows it",
+        "services/fleet/supervise_term.py",
+        " and who.key.id in self._ears.own_keys:",
+        ":",
+        f"{SERVERS}::test_a_new_key_waits_until_the_fleet_knows_it",
+    ),
+    Mutant(
+        "a file is signed by a key that no box knows yet",
+        "services/fleet/supervise_tell.py",
+        "sign_file(order, self._who.former or self._who.key)",
+        "sign_file(order, self._who.key)",
+        "tests/fleet/test_push.py::test_a_site_takes_a_good_file_and_refuses_a_bad_or_foreign_one",
+    ),
+    Mutant(
+        "a renewal of the fleet's key is no box's business",
+        "services/fleet/identities.py",
+        "                write(self._signer(entry) / CENTRE, _lines(fleet.keys), PUBLIC)\n",
+        "                pass\n",
+        "tests/fleet/test_identities.py::test_the_key_of_the_fleet_itself_is_renewed",
+    ),
 )

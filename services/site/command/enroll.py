@@ -68,13 +68,23 @@ def renew(
 ) -> int:
     """Give a site a new signing key and certificate. The former ones stay good until they end or are revoked.
 
+    _fleet is the centre's own supervision: it goes by its new key within seconds, the former one stays good, and pushed
+    files are signed by the former one, which all boxes know. Give boxes their folders anew before the next renewal.
+
     Example: ampward renew depot --dir data/fleet --out /media/stick/depot
     """
+    from services.fleet.identities import FLEET
+
+    if site == FLEET and (out is not None or password):
+        raise Trouble(f"{FLEET} has no box and no password: neither --out nor --password is allowed", Exit.USAGE)
     _free(out)
     book = _book(folder)
     entry = book.renew(site, password=password)
     told = _tell(folder, book, entry, is_new=password)
     write(f"{site} has new keys{told}")
+    if site == FLEET:
+        write(f"the supervisor signs by what is in {book.identity(site)}, every folder for a box names the new key too")
+        return Exit.DONE
     return _hand_out(book, entry, out)
 
 
