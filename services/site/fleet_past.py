@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from services.gateway.past import DischargeItem, JournalAnswer, JournalQuestion, NotTold, TrendAnswer, Why
 from services.history.answers import EventRecord, Step, TooMuch, UnknownPoint
 from services.history.centre.asking import Asking, Journal, Sites
+from services.history.centre.schema import SCHEMA
 from services.history.database import HistoryBroken, NoHistory
 from services.history.kinds import Kind
 from services.history.kpi import LOOK_BACK_MS, kpi
@@ -110,7 +111,7 @@ def _by_wall_clock(rows: tuple[EventRecord, ...]) -> list[EventRecord]:
 async def opened(plan: FleetPlan) -> AsyncIterator[FleetPast]:
     """The fleet's history of a fleet file that has ``postgres:``. Raises ConfigError."""
     url = plan.postgres_url()
-    asking = Asking(lambda: connect(url, "gateway", pool=ASKING_MAX))
+    asking = Asking(lambda: connect(url, "gateway", schema=SCHEMA, pool=ASKING_MAX))
     try:
         yield FleetPast(asking)
     finally:

@@ -16,6 +16,7 @@
     notify: people.yaml              # who is told what (shared.runtime.site_file.people), for the notifier
     health: "0.0.0.0:9464"           # /healthz, /readyz, /metrics of every service; or {processor: 127.0.0.1:9464, ...}
     sites: sites                     # folder of registrations, one file a site; without it ampward.sites.v1 is read
+    hosted: hosted                   # folder of the sites that the bridge hosts: SITE/ with identity, key and site.yaml
     data: data
 
 Promises: every fault in one go, with file, line, column, key, what is wrong and what is allowed; relative paths start
@@ -26,9 +27,11 @@ Refuses: unknown keys, TLS without a user, an address of PostgreSQL in clear. Wi
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -140,6 +143,7 @@ class SupervisorModel(_Model):
     link_lost_after: Duration = 45_000
     service_lost_after: Duration = 45_000
     expiring_before: Duration = 30 * 86_400_000
+    delivery_failing_after: Duration = 120_000
     start_grace: Duration = 120_000
     """When the whole centre starts: what was not heard since is told as lost after this time at the earliest."""
 
@@ -318,8 +322,15 @@ class _Judge:
         place = ("postgres", "url_file")
         if file.startswith(_POSTGRES):
             self._tell(place, "is an address, and may hold a password", "the name of a file that holds the address")
-        else:
-            self._file(place, file)
+            return
+        self._file(place, file)
+        url = urlsplit("")
+        with suppress(ConfigError, ValueError):  # A file that cannot be read is told of when it is needed.
+            url = urlsplit(read_password(str(self._base / file.replace(SERVICE, self._service))))
+        if url.hostname and not _LOOPBACK.fullmatch(url.hostname) and "sslmode=verify-full" not in url.query:
+            what = f"{url.hostname} is beyond loopback, and the address asks for no TLS that is verified"
+            allowed = "?sslmode=verify-full&sslrootcert=FILE behind the database's name"
+            self._tell(place, what, allowed, severity="warning")
 
     def _mqtt(self, mqtt: MqttModel) -> None:
         address = parse_url(mqtt.url)

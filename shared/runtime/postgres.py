@@ -39,8 +39,9 @@ SETTINGS: Final = {
 _LOCK: Final = 0x616D70
 """Advisory lock class of migrations and partitions; the object is a hash of the schema."""
 
-TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a statement raises when the server, or the way to it, is not well."""
+TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What a statement raises when the server, or the way to it, is not well; the last but two when the server ends while
+the library is in the midst of an answer."""
 Connection = Any
 """asyncpg's connection: the library has no types."""
 Pool = Any
@@ -64,14 +65,16 @@ class SchemaNewer(AmpwardError):
 
 
 class Migrations(NamedTuple):
-    """A schema and how it came to be: step n is at n - 1."""
+    """A schema and how it came to be: step n is at n - 1. Names without a schema in the steps are this schema's."""
 
     schema: str
     steps: tuple[str, ...]
 
 
-async def connect(url: str, name: str, *, pool: int = POOL, statement_s: float = STATEMENT_S) -> Pool:
-    """A pool of connections that tell the server who they are. Raises DatabaseAway."""
+async def connect(url: str, name: str, *, schema: str = "", pool: int = POOL, statement_s: float = STATEMENT_S) -> Pool:
+    """A pool of connections that tell the server who they are. ``schema`` is where names without one are looked for.
+    Raises DatabaseAway."""
+    settings = {"application_name": f"ampward {name}", **SETTINGS} | ({"search_path": schema} if schema else {})
     try:
         return await asyncpg.create_pool(
             url,
@@ -79,7 +82,7 @@ async def connect(url: str, name: str, *, pool: int = POOL, statement_s: float =
             max_size=pool,
             timeout=CONNECT_S,
             command_timeout=statement_s,
-            server_settings={"application_name": f"ampward {name}", **SETTINGS},
+            server_settings=settings,
         )
     except TROUBLE as fault:
         raise DatabaseAway(f"PostgreSQL cannot be reached: {type(fault).__name__}: {fault}") from fault
@@ -115,6 +118,7 @@ async def _migrate(pool: Pool, schema: str, steps: Sequence[str]) -> int:
             raise SchemaNewer(
                 f"schema {schema} has form {found}, this program knows up to {len(steps)}: start the newer program"
             )
+        await connection.execute(f"SET LOCAL search_path TO {schema}")
         for number, step in enumerate(steps[found:], found + 1):
             await connection.execute(step)
             await connection.execute(f"INSERT INTO {schema}.version (number) VALUES ($1)", number)

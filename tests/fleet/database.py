@@ -22,8 +22,8 @@ async def new_database(postgres: Postgres) -> str:
 
 
 @asynccontextmanager
-async def pool_of(url: str) -> AsyncIterator[Pool]:
-    pool = await connect(url, "test")
+async def pool_of(url: str, schema: str = "history") -> AsyncIterator[Pool]:
+    pool = await connect(url, "test", schema=schema)
     try:
         yield pool
     finally:

@@ -19,6 +19,7 @@ postgres: {url_file: "${PG}"}
 mqtt: {url: "mqtts://mqtt:8883", ca_file: ca.pem, cert_file: users/c.pem, key_file: users/c.key}
 sites: users
 """
+POSTGRES = "postgresql://ampward:secret@db/ampward?sslmode=verify-full&sslrootcert=ca.pem"
 LOOPBACK = 'version: 1\nkafka: {bootstrap: "127.0.0.1:9092", security: plain}\n'
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("ca.pem", "users/c.pem", "users/c.key"):
         (tmp_path / name).write_text("x")
     (tmp_path / "users" / "processor.password").write_text("first\n")
-    (tmp_path / "pg").write_text("postgresql://ampward:secret@db/ampward\n")
+    (tmp_path / "pg").write_text(f"{POSTGRES}\n")
     return tmp_path
 
 
@@ -44,7 +45,7 @@ def test_a_good_file_is_a_plan_for_the_service_that_reads_it(folder: Path) -> No
     plan = read_fleet(folder / "fleet.yaml", {"PG": "pg"}, "processor")
     assert plan.bootstrap == "kafka1:9092,kafka2:9092"
     assert (plan.kafka_user, plan.shape, plan.prefix) == ("processor", Shape(24, 3, 2), "east.")
-    assert plan.postgres_url() == "postgresql://ampward:secret@db/ampward"
+    assert plan.postgres_url() == POSTGRES
     security = plan.access().security
     assert security is not None
     assert (security.user, security.password) == ("processor", "first")
@@ -116,12 +117,15 @@ def test_all_faults_are_told_in_one_go(folder: Path) -> None:
 
 def test_in_clear_beyond_loopback_is_a_warning(folder: Path) -> None:
     """It works, for a closed network, and is said each time."""
-    far = LOOPBACK.replace("127.0.0.1", "kafka") + 'mqtt: {url: "mqtt://far"}\n'
+    far = LOOPBACK.replace("127.0.0.1", "kafka") + 'mqtt: {url: "mqtt://far"}\npostgres: {url_file: pg}\n'
+    (folder / "pg").write_text("postgresql://ampward:secret@db/ampward\n")
     assert _said(folder, far) == [
         "warning fleet.yaml:2:44: kafka.security: kafka:9092 is beyond this machine and is reached in clear, without a "
         "user, TLS",
         "warning fleet.yaml:3:13: mqtt.url: far:1883 is beyond this machine and is reached in clear, without a user, "
         "TLS",
+        "warning fleet.yaml:4:22: postgres.url_file: db is beyond loopback, and the address asks for no TLS that is "
+        "verified, ?sslmode=verify-full&sslrootcert=FILE behind the database's name",
     ]
     assert check_fleet(folder / "fleet.yaml", {}, "processor").plan is not None
 

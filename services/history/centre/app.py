@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from services.history.centre.desk import Desk
 from services.history.centre.keeping import Kept, surest_ms, tidy
-from services.history.centre.schema import MIGRATIONS
+from services.history.centre.schema import MIGRATIONS, SCHEMA
 from services.history.centre.telling import NAME, Telling
 from services.history.centre.writing import LABELS, Fenced, partitions_of
 from shared.bus.registry import DEADLETTER, DELIVERIES, INPUTS, RULESETS, SITES, Shape
@@ -89,7 +89,7 @@ async def _begin(plan: HistoryPlan, stop: asyncio.Event, telling: Telling) -> No
     for drift in await check(plan.access, topics, plan.shape):
         tell("topic_drifted", str(drift))
     name = f"{NAME}-{os.getpid()}-{secrets.token_hex(4)}"
-    pool = await connect(plan.postgres_url, name, statement_s=plan.statement_s)
+    pool = await connect(plan.postgres_url, name, schema=SCHEMA, statement_s=plan.statement_s)
     try:
         steps = await migrate(pool, MIGRATIONS)
         if steps:

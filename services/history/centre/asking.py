@@ -43,13 +43,13 @@ _EVENT: Final = (
     " event.unit, event.bound, event.quality, event.reason, event.actor, event.until_ms"
 )
 _JOURNAL: Final = f"""
-SELECT {_EVENT} FROM history.event LEFT JOIN history.log ON log.site = event.site AND log.no = event.log
+SELECT {_EVENT} FROM event LEFT JOIN log ON log.site = event.site AND log.no = event.log
 WHERE event.site = ANY ($1) AND kind = ANY ($2) AND at_ms >= $3 AND at_ms < $4 AND place > $5
     AND ($6 = '' OR room = $6) AND ($7 = '' OR subject = $7 OR starts_with(subject, $7 || '/'))
 ORDER BY place LIMIT $8
 """
 _DISCHARGES: Final = """
-SELECT battery, began_at_ms, ended_at_ms, lasted_ms, strings, lowest_jar, lowest_mv FROM history.discharge
+SELECT battery, began_at_ms, ended_at_ms, lasted_ms, strings, lowest_jar, lowest_mv FROM discharge
 WHERE site = ANY ($1) AND began_at_ms < $3 AND (ended_at_ms = 0 OR ended_at_ms >= $2) AND ($4 = '' OR battery = $4)
 ORDER BY began_at_ms, battery LIMIT $5
 """
@@ -89,7 +89,7 @@ class Asking:
         async with self._connection() as connection:
             numbers = await self._numbers(connection, sites)
             found = await connection.fetchrow(
-                "SELECT site, series, unit FROM history.point WHERE site = ANY ($1) AND point = $2"
+                "SELECT site, series, unit FROM point WHERE site = ANY ($1) AND point = $2"
                 " ORDER BY series DESC LIMIT 1",
                 numbers, point,
             )  # fmt: skip
@@ -128,8 +128,8 @@ class Asking:
         async with self._connection() as connection:
             numbers = await self._numbers(connection, sites)
             rows = await connection.fetch(
-                "SELECT unnest(batteries) FROM history.site WHERE no = ANY ($1)"
-                " UNION SELECT battery FROM history.discharge WHERE site = ANY ($1) ORDER BY 1",
+                "SELECT unnest(batteries) FROM site WHERE no = ANY ($1)"
+                " UNION SELECT battery FROM discharge WHERE site = ANY ($1) ORDER BY 1",
                 numbers,
             )
         return tuple(battery for (battery,) in rows)
@@ -139,29 +139,27 @@ class Asking:
         async with self._connection() as connection:
             numbers = await self._numbers(connection, sites)
             found: int | None = await connection.fetchval(
-                "SELECT min(since_ms) FROM history.site WHERE no = ANY ($1) AND since_ms > 0", numbers
+                "SELECT min(since_ms) FROM site WHERE no = ANY ($1) AND since_ms > 0", numbers
             )
         return found or 0
 
     async def names(self) -> tuple[str, ...]:
         """Every site of which there is a history."""
         async with self._connection() as connection:
-            rows = await connection.fetch("SELECT site FROM history.site ORDER BY site")
+            rows = await connection.fetch("SELECT site FROM site ORDER BY site")
         return tuple(site for (site,) in rows)
 
     async def points(self, sites: Sites) -> tuple[tuple[str, str], ...]:
         """(id, unit) of every point there ever was."""
         async with self._connection() as connection:
             numbers = await self._numbers(connection, sites)
-            rows = await connection.fetch(
-                "SELECT point, unit FROM history.point WHERE site = ANY ($1) ORDER BY point", numbers
-            )
+            rows = await connection.fetch("SELECT point, unit FROM point WHERE site = ANY ($1) ORDER BY point", numbers)
         return tuple((point, "" if unit == Unit.STATE else unit) for point, unit in rows)
 
     @staticmethod
     async def _numbers(connection: Connection, sites: Sites) -> list[int]:
         rows = await connection.fetch(
-            "SELECT no FROM history.site WHERE $1::text[] IS NULL OR site = ANY ($1)",
+            "SELECT no FROM site WHERE $1::text[] IS NULL OR site = ANY ($1)",
             None if sites is None else sorted(sites),
         )
         if not rows:
@@ -201,7 +199,7 @@ async def _minutes(connection: Connection, site: int, series: int, first: int, e
     """From minute ``first`` on, before ``end``; whole days may come along."""
     begin_ms, end_ms = first // DAY_MINUTES * DAY_MS, end * MINUTE_MS
     rows = await connection.fetch(
-        "SELECT at_ms, data FROM history.minute WHERE site = $1 AND series = $2 AND at_ms >= $3 AND at_ms < $4"
+        "SELECT at_ms, data FROM minute WHERE site = $1 AND series = $2 AND at_ms >= $3 AND at_ms < $4"
         " ORDER BY at_ms LIMIT $5",
         site, series, begin_ms, end_ms, ROWS_MAX // DAY_MINUTES + 3,
     )  # fmt: skip
@@ -213,7 +211,7 @@ async def _minutes(connection: Connection, site: int, series: int, first: int, e
 
 async def _hours(connection: Connection, site: int, series: int, first: int, end: int) -> Rolls:
     rows = await connection.fetch(
-        f"SELECT at_ms / {HOUR_MS}, good, uncertain, bad, low, high, excess, last FROM history.hour"
+        f"SELECT at_ms / {HOUR_MS}, good, uncertain, bad, low, high, excess, last FROM hour"
         " WHERE site = $1 AND series = $2 AND at_ms >= $3 AND at_ms < $4 ORDER BY at_ms LIMIT $5",
         site, series, first * HOUR_MS, end * HOUR_MS, ROWS_MAX + 1,
     )  # fmt: skip
@@ -225,12 +223,12 @@ async def _hours(connection: Connection, site: int, series: int, first: int, end
 async def _young(connection: Connection, site: int, series: int, first: int, end: int) -> Rolls:
     """Minutes of days that are not turned round yet."""
     places = {}
-    for no, packed in await connection.fetch("SELECT no, series FROM history.layout WHERE site = $1", site):
+    for no, packed in await connection.fetch("SELECT no, series FROM layout WHERE site = $1", site):
         found = np.flatnonzero(np.frombuffer(packed, "<i4") == series)
         if len(found):
             places[no] = int(found[0])
     rows = await connection.fetch(
-        "SELECT at_ms, layout, data FROM history.young WHERE site = $1 AND layout = ANY ($2) AND at_ms >= $3"
+        "SELECT at_ms, layout, data FROM young WHERE site = $1 AND layout = ANY ($2) AND at_ms >= $3"
         " AND at_ms < $4 ORDER BY at_ms, layout LIMIT $5",
         site, [*places], first * MINUTE_MS, end * MINUTE_MS, ROWS_MAX + 1,
     )  # fmt: skip

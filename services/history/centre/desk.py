@@ -248,7 +248,7 @@ class Desk:
         if ledger:
             last = self._tellers.get((no, ledger))
             if last is None:
-                query = "SELECT last FROM history.teller WHERE site = $1 AND ledger = $2"
+                query = "SELECT last FROM teller WHERE site = $1 AND ledger = $2"
                 last = await self._pool.fetchval(query, no, ledger) or 0
             if number <= last:
                 return
@@ -332,7 +332,7 @@ class Desk:
 
     async def _stored(self, no: int, fresh: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
         rows = await self._pool.fetch(
-            "SELECT at_ms, layout, data FROM history.young"
+            "SELECT at_ms, layout, data FROM young"
             " JOIN unnest($2::bigint[], $3::int[]) AS wanted (at_ms, layout) USING (at_ms, layout) WHERE site = $1",
             no, [at_ms for at_ms, _ in fresh], [layout for _, layout in fresh],
         )  # fmt: skip

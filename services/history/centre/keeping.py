@@ -44,5 +44,5 @@ async def tidy(pool: Pool, partitions: Partitions, now_ms: int, kept: Kept) -> t
         await months.have(now_ms + AHEAD_MS)
     gone = await partitions.minutes.drop_before(now_ms - kept.minutes * DAY_MS)
     gone += await partitions.years.drop_before(now_ms - kept.years * DAY_MS)
-    await pool.execute("DELETE FROM history.discharge WHERE began_at_ms < $1", now_ms - kept.years * DAY_MS)
+    await pool.execute("DELETE FROM discharge WHERE began_at_ms < $1", now_ms - kept.years * DAY_MS)
     return gone

@@ -1,5 +1,8 @@
 """The schema ``history`` in PostgreSQL, step by step. A step that was released is never changed; another follows.
 
+No statement of the history names the schema: connections look into the one that they were made for (``schema`` of
+shared.runtime.postgres.connect), so that a new history can grow beside the one in use (rebuild.py beside this).
+
 place      how far each partition was read, and by which claim: rows and place move in one transaction
 counter    the highest place in the journal: given in the order of commits, over all sites
 site       a number for each site, what its history needs to go on, its batteries
@@ -36,54 +39,54 @@ HOUR_COLUMNS: Final = (
 )  # fmt: skip
 
 _FIRST = """
-CREATE TABLE history.place (
+CREATE TABLE place (
     topic text NOT NULL, partition integer NOT NULL, next bigint NOT NULL DEFAULT 0, fence bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (topic, partition));
-CREATE TABLE history.counter (one boolean PRIMARY KEY DEFAULT true CHECK (one), last bigint NOT NULL DEFAULT 0);
-INSERT INTO history.counter DEFAULT VALUES;
-CREATE TABLE history.site (
+CREATE TABLE counter (one boolean PRIMARY KEY DEFAULT true CHECK (one), last bigint NOT NULL DEFAULT 0);
+INSERT INTO counter DEFAULT VALUES;
+CREATE TABLE site (
     no integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, site text NOT NULL UNIQUE, partition integer NOT NULL,
     state text NOT NULL DEFAULT '', chain text, batteries text[] NOT NULL DEFAULT '{}',
     skip_before bigint NOT NULL DEFAULT 0, since_ms bigint NOT NULL DEFAULT 0);
-CREATE TABLE history.series (
+CREATE TABLE series (
     site integer NOT NULL, no integer NOT NULL, unit text NOT NULL, decimals integer NOT NULL, PRIMARY KEY (site, no));
-CREATE TABLE history.point (
+CREATE TABLE point (
     site integer NOT NULL, point text NOT NULL, unit text NOT NULL, series integer NOT NULL,
     PRIMARY KEY (site, point, unit));
-CREATE TABLE history.layout (
+CREATE TABLE layout (
     site integer NOT NULL, no integer NOT NULL, device text NOT NULL, series bytea NOT NULL, PRIMARY KEY (site, no));
-CREATE TABLE history.log (
+CREATE TABLE log (
     site integer NOT NULL, no integer NOT NULL, log_id text NOT NULL, PRIMARY KEY (site, no));
-CREATE TABLE history.teller (
+CREATE TABLE teller (
     site integer NOT NULL, ledger text NOT NULL, last bigint NOT NULL, PRIMARY KEY (site, ledger));
-CREATE TABLE history.young (
+CREATE TABLE young (
     site integer NOT NULL, layout integer NOT NULL, at_ms bigint NOT NULL, data bytea NOT NULL,
     PRIMARY KEY (site, layout, at_ms)) PARTITION BY RANGE (at_ms);
-CREATE TABLE history.minute (
+CREATE TABLE minute (
     site integer NOT NULL, series integer NOT NULL, at_ms bigint NOT NULL, data bytea NOT NULL,
     PRIMARY KEY (site, series, at_ms)) PARTITION BY RANGE (at_ms);
-CREATE TABLE history.hour (
+CREATE TABLE hour (
     site integer NOT NULL, series integer NOT NULL, at_ms bigint NOT NULL, good bigint NOT NULL,
     uncertain bigint NOT NULL, bad bigint NOT NULL, low bigint NOT NULL, high bigint NOT NULL, excess bigint NOT NULL,
     last bigint NOT NULL, PRIMARY KEY (site, series, at_ms)) PARTITION BY RANGE (at_ms);
-CREATE INDEX hour_at ON history.hour USING brin (at_ms);
-CREATE TABLE history.event (
+CREATE INDEX hour_at ON hour USING brin (at_ms);
+CREATE TABLE event (
     site integer NOT NULL, place bigint NOT NULL, at_ms bigint NOT NULL, kind smallint NOT NULL, log integer NOT NULL,
     room text NOT NULL, type text NOT NULL, site_seq bigint NOT NULL, ordinal integer NOT NULL,
     tick_ms bigint NOT NULL, said_at_ms bigint NOT NULL, subject text NOT NULL, occurrence text NOT NULL,
     rule text NOT NULL, severity text NOT NULL, state text NOT NULL, value text NOT NULL, unit text NOT NULL,
     bound text NOT NULL, quality text NOT NULL, reason text NOT NULL, actor text NOT NULL, until_ms bigint NOT NULL,
     taken_ms bigint NOT NULL, PRIMARY KEY (place, at_ms)) PARTITION BY RANGE (at_ms);
-CREATE INDEX event_of ON history.event (site, kind, at_ms);
-CREATE INDEX event_at ON history.event USING brin (at_ms);
-CREATE TABLE history.discharge (
+CREATE INDEX event_of ON event (site, kind, at_ms);
+CREATE INDEX event_at ON event USING brin (at_ms);
+CREATE TABLE discharge (
     site integer NOT NULL, battery text NOT NULL, began_at_ms bigint NOT NULL, ended_at_ms bigint NOT NULL,
     lasted_ms bigint NOT NULL, strings text NOT NULL, lowest_jar text NOT NULL, lowest_mv bigint NOT NULL,
     log integer NOT NULL, site_seq bigint NOT NULL, PRIMARY KEY (site, battery, log, site_seq));
-CREATE TABLE history.hole (
+CREATE TABLE hole (
     site integer NOT NULL, log integer NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL,
     at_ms bigint NOT NULL, reason text NOT NULL, PRIMARY KEY (site, log, first_seq));
-CREATE VIEW history.hours AS
+CREATE VIEW hours AS
 SELECT site.site, point.point, CASE point.unit WHEN '{state}' THEN '' ELSE point.unit END AS unit,
     to_timestamp(at_ms / 1000.0) AS at,
     CASE WHEN good + uncertain > 0 THEN low / (10.0 ^ decimals) END AS min,
@@ -92,10 +95,10 @@ SELECT site.site, point.point, CASE point.unit WHEN '{state}' THEN '' ELSE point
     CASE WHEN good + uncertain > 0 THEN last / (10.0 ^ decimals) END AS last,
     CASE WHEN good + uncertain = 0 THEN 'bad' WHEN uncertain + bad > 0 THEN 'uncertain' ELSE 'good' END AS quality,
     good, uncertain, bad
-FROM history.hour
-JOIN history.site ON site.no = hour.site
-JOIN history.series ON series.site = hour.site AND series.no = hour.series
-JOIN history.point ON point.site = hour.site AND point.series = hour.series;
+FROM hour
+JOIN site ON site.no = hour.site
+JOIN series ON series.site = hour.site AND series.no = hour.series
+JOIN point ON point.site = hour.site AND point.series = hour.series;
 """.replace("{state}", Unit.STATE.value)
 
 MIGRATIONS: Final = Migrations(SCHEMA, (_FIRST,))

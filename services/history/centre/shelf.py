@@ -181,9 +181,9 @@ async def open_shelf(pool: Pool, name: str, place: Place, rulesets: RuleSets) ->
     """Where the site stands in the database."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
         no = await site_number(connection, name, place.partition)
-        site = await connection.fetchrow("SELECT state, chain, skip_before FROM history.site WHERE no = $1", no)
+        site = await connection.fetchrow("SELECT state, chain, skip_before FROM site WHERE no = $1", no)
         book = await _book(connection, no)
-        days = await connection.fetch("SELECT DISTINCT at_ms / 86400000 FROM history.young WHERE site = $1", no)
+        days = await connection.fetch("SELECT DISTINCT at_ms / 86400000 FROM young WHERE site = $1", no)
     batteries: list[str] = []
     clock = Clock()
 
@@ -203,15 +203,15 @@ async def open_shelf(pool: Pool, name: str, place: Place, rulesets: RuleSets) ->
 async def site_number(connection: Connection, name: str, partition: int) -> int:
     """The site's, given when it is new."""
     await connection.execute(
-        "INSERT INTO history.site (site, partition) VALUES ($1, $2) ON CONFLICT (site) DO NOTHING", name, partition
+        "INSERT INTO site (site, partition) VALUES ($1, $2) ON CONFLICT (site) DO NOTHING", name, partition
     )
-    number: int = await connection.fetchval("SELECT no FROM history.site WHERE site = $1", name)
+    number: int = await connection.fetchval("SELECT no FROM site WHERE site = $1", name)
     return number
 
 
 async def _book(connection: Connection, no: int) -> Book:
-    points = await connection.fetch("SELECT point, unit, series FROM history.point WHERE site = $1", no)
-    layouts = await connection.fetch("SELECT no, device, series FROM history.layout WHERE site = $1", no)
-    logs = await connection.fetch("SELECT no, log_id FROM history.log WHERE site = $1", no)
-    highest = await connection.fetchval("SELECT coalesce(max(no), 0) FROM history.series WHERE site = $1", no)
+    points = await connection.fetch("SELECT point, unit, series FROM point WHERE site = $1", no)
+    layouts = await connection.fetch("SELECT no, device, series FROM layout WHERE site = $1", no)
+    logs = await connection.fetch("SELECT no, log_id FROM log WHERE site = $1", no)
+    highest = await connection.fetchval("SELECT coalesce(max(no), 0) FROM series WHERE site = $1", no)
     return Book(map(tuple, points), map(tuple, layouts), map(tuple, logs), highest)

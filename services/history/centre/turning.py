@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from services.history.centre.schema import HOUR_COLUMNS, SCHEMA
+from services.history.centre.schema import HOUR_COLUMNS
 from services.history.centre.writing import Move, Partitions, hold
 from services.history.minutes import young_columns
 from services.history.rolls import (
@@ -32,10 +32,10 @@ from shared.log.steps import Step
 from shared.runtime.postgres import Pool
 
 _LAYOUTS: Final = """
-SELECT layout FROM history.young WHERE site = $1 AND at_ms >= $2 AND at_ms < $3 ORDER BY layout LIMIT 1
+SELECT layout FROM young WHERE site = $1 AND at_ms >= $2 AND at_ms < $3 ORDER BY layout LIMIT 1
 """
 _MINUTE: Final = """
-INSERT INTO history.minute (site, series, at_ms, data) VALUES ($1, $2, $3, $4)
+INSERT INTO minute (site, series, at_ms, data) VALUES ($1, $2, $3, $4)
 ON CONFLICT (site, series, at_ms) DO UPDATE SET data = excluded.data
 """
 Stored = list[tuple[int, bytes]]
@@ -52,14 +52,13 @@ async def turn(
         return False
     keys = (site, layout, begin_ms, end_ms)
     rows = await pool.fetch(
-        "SELECT at_ms, data FROM history.young WHERE site = $1 AND layout = $2 AND at_ms >= $3 AND at_ms < $4"
-        " ORDER BY at_ms",
+        "SELECT at_ms, data FROM young WHERE site = $1 AND layout = $2 AND at_ms >= $3 AND at_ms < $4 ORDER BY at_ms",
         *keys,
     )
-    packed = await pool.fetchval("SELECT series FROM history.layout WHERE site = $1 AND no = $2", site, layout)
+    packed = await pool.fetchval("SELECT series FROM layout WHERE site = $1 AND no = $2", site, layout)
     series = np.frombuffer(packed, "<i4").tolist()
     stored = await pool.fetch(
-        "SELECT series, data FROM history.minute WHERE site = $1 AND at_ms = $2 AND series = ANY ($3)",
+        "SELECT series, data FROM minute WHERE site = $1 AND at_ms = $2 AND series = ANY ($3)",
         site, begin_ms, series,
     )  # fmt: skip
     young = [(at_ms // MINUTE_MS, data) for at_ms, data in rows]
@@ -69,17 +68,15 @@ async def turn(
     async with pool.acquire() as connection, connection.transaction():
         await hold(connection, moves)
         await connection.execute(
-            "DELETE FROM history.young WHERE site = $1 AND layout = $2 AND at_ms >= $3 AND at_ms < $4", *keys
+            "DELETE FROM young WHERE site = $1 AND layout = $2 AND at_ms >= $3 AND at_ms < $4", *keys
         )
         await connection.executemany(_MINUTE, [(site, no, begin_ms, data) for no, data in days])
         await connection.execute(
-            "DELETE FROM history.hour WHERE site = $1 AND series = ANY ($2) AND at_ms >= $3 AND at_ms < $4",
+            "DELETE FROM hour WHERE site = $1 AND series = ANY ($2) AND at_ms >= $3 AND at_ms < $4",
             site, series, begin_ms, end_ms,
         )  # fmt: skip
         step("in turn")
-        await connection.copy_records_to_table(
-            "hour", schema_name=SCHEMA, columns=HOUR_COLUMNS, records=[(site, *row) for row in by_hour]
-        )
+        await connection.copy_records_to_table("hour", columns=HOUR_COLUMNS, records=[(site, *row) for row in by_hour])
     step("turned")
     return True
 

@@ -23,11 +23,11 @@ LABELS: Final = ("taken", "in places", "in minutes", "in journal", "committed", 
 """Where a replica may be ended by a test, and nothing must be lost or doubled."""
 
 _CLAIM: Final = """
-INSERT INTO history.place (topic, partition) VALUES ($1, $2)
+INSERT INTO place (topic, partition) VALUES ($1, $2)
 ON CONFLICT (topic, partition) DO UPDATE SET fence = place.fence + 1 RETURNING next, fence
 """
 _MOVE: Final = """
-UPDATE history.place AS mine SET next = given.next
+UPDATE place AS mine SET next = given.next
 FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) AS given
     (topic, partition, fence, before, next)
 WHERE mine.topic = given.topic AND mine.partition = given.partition AND mine.fence = given.fence
@@ -35,35 +35,35 @@ WHERE mine.topic = given.topic AND mine.partition = given.partition AND mine.fen
 """
 """A place that is not where it was found has moved by a commit of ours whose answer was lost."""
 _NAMES: Final = {
-    "logs": "INSERT INTO history.log (site, no, log_id) VALUES ($1, $2, $3)",
-    "series": "INSERT INTO history.series (site, no, unit, decimals) VALUES ($1, $2, $3, $4)",
-    "points": "INSERT INTO history.point (site, point, unit, series) VALUES ($1, $2, $3, $4)"
+    "logs": "INSERT INTO log (site, no, log_id) VALUES ($1, $2, $3)",
+    "series": "INSERT INTO series (site, no, unit, decimals) VALUES ($1, $2, $3, $4)",
+    "points": "INSERT INTO point (site, point, unit, series) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (site, point, unit) DO UPDATE SET series = excluded.series",
-    "layouts": "INSERT INTO history.layout (site, no, device, series) VALUES ($1, $2, $3, $4)",
+    "layouts": "INSERT INTO layout (site, no, device, series) VALUES ($1, $2, $3, $4)",
 }
 _YOUNG: Final = """
-INSERT INTO history.young (site, layout, at_ms, data) VALUES ($1, $2, $3, $4)
+INSERT INTO young (site, layout, at_ms, data) VALUES ($1, $2, $3, $4)
 ON CONFLICT (site, layout, at_ms) DO UPDATE SET data = excluded.data
 """
 _HOLES: Final = """
-INSERT INTO history.hole (site, log, first_seq, last_seq, at_ms, reason) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO hole (site, log, first_seq, last_seq, at_ms, reason) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (site, log, first_seq) DO UPDATE SET last_seq = excluded.last_seq, at_ms = excluded.at_ms,
     reason = excluded.reason
 """
 _DISCHARGES: Final = """
-INSERT INTO history.discharge (site, battery, began_at_ms, ended_at_ms, lasted_ms, strings, lowest_jar, lowest_mv, log,
+INSERT INTO discharge (site, battery, began_at_ms, ended_at_ms, lasted_ms, strings, lowest_jar, lowest_mv, log,
     site_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (site, battery, log, site_seq) DO UPDATE SET ended_at_ms = excluded.ended_at_ms,
     lasted_ms = excluded.lasted_ms, strings = excluded.strings, lowest_jar = excluded.lowest_jar,
     lowest_mv = excluded.lowest_mv
 """
 _SITES: Final = """
-UPDATE history.site SET state = $1, chain = $2, batteries = $3,
+UPDATE site SET state = $1, chain = $2, batteries = $3,
     since_ms = CASE WHEN $4::bigint = 0 OR since_ms BETWEEN 1 AND $4::bigint THEN since_ms ELSE $4::bigint END
 WHERE no = $5
 """
 _TELLERS: Final = """
-INSERT INTO history.teller (site, ledger, last) VALUES ($1, $2, $3)
+INSERT INTO teller (site, ledger, last) VALUES ($1, $2, $3)
 ON CONFLICT (site, ledger) DO UPDATE SET last = excluded.last
 """
 _LET_GO: Final = """
@@ -73,10 +73,10 @@ WHERE application_name LIKE 'ampward history-%' AND datname = current_database()
 """
 """One that only was slow does it again."""
 _GAPS: Final = """
-UPDATE history.site SET chain = (chain::jsonb || '{"may_jump": true}')::text
+UPDATE site SET chain = (chain::jsonb || '{"may_jump": true}')::text
 WHERE chain IS NOT NULL AND (site = ANY ($1) OR partition = ANY ($2))
 """
-_NEXT_PLACES: Final = "UPDATE history.counter SET last = last + $1 RETURNING last"
+_NEXT_PLACES: Final = "UPDATE counter SET last = last + $1 RETURNING last"
 
 
 class Fenced(AmpwardError):
@@ -145,8 +145,8 @@ class Partitions(NamedTuple):
         self.years.forget()
 
 
-def partitions_of(pool: Pool) -> Partitions:
-    return Partitions(Months(pool, SCHEMA, MINUTES), Months(pool, SCHEMA, YEARS))
+def partitions_of(pool: Pool, schema: str = SCHEMA) -> Partitions:
+    return Partitions(Months(pool, schema, MINUTES), Months(pool, schema, YEARS))
 
 
 async def write(
@@ -185,7 +185,7 @@ async def write(
 
 async def _copy(connection: Connection, events: Sequence[Row]) -> None:
     try:
-        await connection.copy_records_to_table("event", schema_name=SCHEMA, columns=EVENT_COLUMNS, records=events)
+        await connection.copy_records_to_table("event", columns=EVENT_COLUMNS, records=events)
     except (OverflowError, ValueError, TypeError) as fault:  # The library says so by itself, unlike with INSERT.
         raise asyncpg.DataError(f"a column of the journal does not hold it: {fault}") from fault
 

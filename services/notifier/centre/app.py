@@ -17,13 +17,14 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from services.notifier.centre.claims import Claims
 from services.notifier.centre.feed import TellReports
 from services.notifier.centre.outcomes import SENDER, delivery_of
+from services.notifier.centre.people import People, Read
 from services.notifier.centre.schema import MIGRATIONS, MONTHLY, SCHEMA
 from services.notifier.centre.seat import Parts
 from services.notifier.centre.sites import Sites
@@ -45,7 +46,7 @@ from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
-from shared.runtime.postgres import Months, close, connect, migrate
+from shared.runtime.postgres import STATEMENT_S, Months, close, connect, migrate
 from shared.runtime.probes import serving_probes
 from shared.runtime.site_file.people import PeopleOfAll, read_people
 from shared.wire import cloud
@@ -71,6 +72,7 @@ class NotifierPlan:
     shape: Shape
     postgres_url: str
     people: PeopleOfAll
+    """As they are at the start."""
     prefix: str = ""
     """Of the topics' names and the group."""
     step: Step = no_step
@@ -78,21 +80,9 @@ class NotifierPlan:
     """Instead of those that the people's file names."""
     health: str = ""
     """Where it tells how it is; "" is nowhere."""
-
-
-class _Settings:
-    """By site, the same object each time: routes are those of all, names those of the site."""
-
-    def __init__(self, people: PeopleOfAll) -> None:
-        self._people = people
-        self._zone = ZoneInfo(people.time_zone)
-        self._made: dict[str, Setting] = {}
-
-    def of(self, site: str) -> Setting:
-        found = self._made.get(site)
-        if found is None:
-            found = self._made[site] = Setting(self._people.plan, self._zone, site, site, self._people.language)
-        return found
+    read_people: Read | None = None
+    """How their file is read again; None: what they are at the start holds."""
+    statement_s: float = STATEMENT_S
 
 
 class _Outlet:
@@ -164,7 +154,7 @@ async def _begin(plan: NotifierPlan, stop: asyncio.Event, telling: Telling) -> N
     for drift in await check(plan.access, topics, plan.shape):
         tell("topic_drifted", str(drift))
     name = f"{SENDER}-{os.getpid()}-{secrets.token_hex(4)}"
-    pool = await connect(plan.postgres_url, name)
+    pool = await connect(plan.postgres_url, name, statement_s=plan.statement_s)
     try:
         steps = await migrate(pool, MIGRATIONS)
         if steps:
@@ -177,13 +167,13 @@ async def _begin(plan: NotifierPlan, stop: asyncio.Event, telling: Telling) -> N
 async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool: Any, name: str) -> None:
     tell = telling.tally.tell
     clock, log = SystemClock(), logger(part="notifier")
-    claims, settings = Claims(pool, name), _Settings(plan.people)
+    claims, people = Claims(pool, name), People(plan.people, tell, plan.read_people)
     make = plan.channels or (lambda setting: make_channels(setting, clock))
     await claims.sign()
     async with Producer(plan.access, SENDER, tell=tell) as producer:
         outlet = _Outlet(producer, plan.prefix, clock, log)
         months = Months(pool, SCHEMA, MONTHLY)
-        parts = Parts(pool, months, claims, clock, settings.of, make, SENDER, outlet.tell, plan.step,
+        parts = Parts(pool, months, claims, clock, people.of, make, SENDER, outlet.tell, plan.step,
                       telling.counts)  # fmt: skip
         sites = Sites(parts, outlet.bury)
         telling.claims, telling.sites = claims, sites
@@ -194,6 +184,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
             tasks = [
                 asyncio.create_task(claims.live(), name="signs"),
                 asyncio.create_task(sites.tidy(), name="tidy"),
+                asyncio.create_task(people.follow(), name="people"),
                 asyncio.create_task(outlet.renew(sites), name="leases"),
                 asyncio.create_task(_read(reader, sites), name="read"),
                 asyncio.create_task(stop.wait(), name="stop"),
@@ -233,9 +224,9 @@ def main(plan: FleetPlan) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         if not plan.notify:
             raise ConfigError("notify: is not configured; allowed: a file with people, channels and routes")
-        people = read_people(Path(plan.notify), os.environ)
-        made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), people, plan.prefix,
-                            health=plan.health)  # fmt: skip
+        read = partial(read_people, Path(plan.notify), os.environ)
+        made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), read(), plan.prefix,
+                            health=plan.health, read_people=read)  # fmt: skip
         async with signing(made.access, SENDER, SystemClock().wall_ms, prefix=plan.prefix):
             await serve(made, stop, lambda event, words: log.warning(event, words=words))
 

@@ -28,6 +28,8 @@ class PeopleOfAll:
     plan: NotifyPlan
     time_zone: str
     language: str
+    files: tuple[Path, ...] = ()
+    """From which it was read."""
 
 
 def read_people(path: Path, env: Mapping[str, str]) -> PeopleOfAll:
@@ -45,5 +47,5 @@ def read_people(path: Path, env: Mapping[str, str]) -> PeopleOfAll:
     wrong = [fault for fault in faults if fault.severity == "error"]
     if source is None or wrong:
         raise ConfigError("\n".join(map(str, wrong)))
-    site = source.model.site
-    return PeopleOfAll(replace(notify_plan(source), heartbeat=(), daily_test=()), site.time_zone, site.language)
+    site, files = source.model.site, tuple(dict.fromkeys((path, *source.files)))
+    return PeopleOfAll(replace(notify_plan(source), heartbeat=(), daily_test=()), site.time_zone, site.language, files)
