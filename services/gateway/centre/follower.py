@@ -5,7 +5,8 @@
              moment has been taken
     follow   everything that comes, until cancelled
 
-One reader without a group: every replica has all of it. A record that cannot be read is told and left out.
+Two readers without a group, every replica has all of it: one for the batches of blocks, one for all that is to be seen
+at once, so that no backlog of blocks stands before an alarm. A record that cannot be read is told and left out.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from shared.domain.errors import WireError
 from shared.log.kafka.access import Access
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
-from shared.log.kafka.watching import Standing
+from shared.log.kafka.watching import Standing, together
 from shared.runtime.metrics import Ages
 from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
 from shared.wire.orders import decode_order
@@ -35,6 +36,8 @@ POINTS_BACK_MS: Final = 360_000
 ORDERS_BACK_MS: Final = 1_200_000
 """Twice the time that a command may take."""
 LOOK_S: Final = 0.5
+BLOCKS: Final = "gateway"
+AT_ONCE: Final = "gateway-at-once"
 
 
 class Wanted(NamedTuple):
@@ -58,8 +61,8 @@ class Follower:
         self._orders = orders
         self._wall_ms = wall_ms
         self._tell = tell
-        self._reader: Reader | None = None
-        self._trouble = ""
+        self._readers: tuple[Reader, ...] = ()
+        self._troubles: dict[str, str] = {}
         self._live_from_ms = 0
         self._is_following = False
         self.spans: Spans = OFF
@@ -68,17 +71,21 @@ class Follower:
 
     def trouble(self) -> str:
         """Why nothing is read at present; empty when all is well."""
-        return self._trouble
+        return next(filter(None, self._troubles.values()), "")
 
     @property
     def standing(self) -> Standing:
-        """How its reader of Kafka stands."""
-        return Standing() if self._reader is None else self._reader.standing
+        """How its readers of Kafka stand."""
+        return together(reader.standing for reader in self._readers) if self._readers else Standing()
 
-    def _on_client(self, event: str, words: str) -> None:
-        """What our client tells; its trouble is over when records come again."""
-        self._trouble = f"{event}: {words}"
-        self._tell(event, words)
+    def _reading(self, starts: Mapping[Place, int], name: str) -> Reader:
+        """A reader; its trouble is over when it gives records again."""
+
+        def on_client(event: str, words: str) -> None:
+            self._troubles[name] = f"{event}: {words}"
+            self._tell(event, words)
+
+        return Reader(self._wanted.access, starts, name, tell=on_client)
 
     def _places(self, topic: str) -> list[Place]:
         return [Place(self._wanted.prefix + topic, p) for p in range(self._wanted.partitions)]
@@ -100,34 +107,42 @@ class Follower:
         ) as known:
             await self._catch_up(known, {each: ends[each] for each in sites})
         self.tail = Tail(run, *(tuple(place(starts[each]) for each in lane) for lane in (events, live)))
-        self._reader = Reader(self._wanted.access, starts, "gateway", tell=self._on_client)
-        await self._catch_up(self._reader, ends)
+        parts = {BLOCKS: events, AT_ONCE: [*live, *orders, *sites]}
+        self._readers = tuple(
+            self._reading({each: starts[each] for each in part}, name) for name, part in parts.items()
+        )
+        for reader, (name, part) in zip(self._readers, parts.items(), strict=True):
+            await self._catch_up(reader, {each: ends[each] for each in part}, name)
 
-    async def _catch_up(self, reader: Reader, ends: Mapping[Place, int]) -> None:
+    async def _catch_up(self, reader: Reader, ends: Mapping[Place, int], name: str = BLOCKS) -> None:
         while any([await reader.passed(each) < end for each, end in ends.items()]):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
-                    await self._take(reader)
+                    await self._take(reader, name)
 
     async def follow(self) -> None:
         """Until cancelled; ``begin`` comes first. A fault ends it, and is the trouble from then on."""
-        assert self._reader is not None, "begun"
+        assert self._readers, "begun"
         self._is_following = True
+        async with asyncio.TaskGroup() as group:
+            for name, reader in zip((BLOCKS, AT_ONCE), self._readers, strict=True):
+                group.create_task(self._follow(reader, name), name=name)
+
+    async def _follow(self, reader: Reader, name: str) -> None:
         try:
             while True:
-                await self._take(self._reader)
+                await self._take(reader, name)
         except Exception as fault:
-            self._trouble = f"nothing is read any more: {type(fault).__name__}: {fault}"
-            self._tell("follower_ended", self._trouble)
+            self._troubles = {name: f"nothing is read any more: {type(fault).__name__}: {fault}"}
+            self._tell("follower_ended", self.trouble())
             raise
 
     async def close(self) -> None:
-        if self._reader is not None:
-            await self._reader.close()
+        await asyncio.gather(*[reader.close() for reader in self._readers])
 
-    async def _take(self, reader: Reader) -> None:
+    async def _take(self, reader: Reader, name: str) -> None:
         records = await reader.take()
-        self._trouble = ""
+        self._troubles[name] = ""
         for record in records:
             match record.place.topic.removeprefix(self._wanted.prefix):
                 case EVENTS.name:

@@ -16,6 +16,7 @@ SHA-256 over them. Limit: PARTITIONS_MAX, so that a cursor has at most CURSOR_MA
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
 from typing import Final, NamedTuple
@@ -28,6 +29,7 @@ INDEX_BITS: Final = 20
 RUN_BYTES: Final = 8
 NOBODY: Final = "00" * RUN_BYTES
 """The run of a stand that no replica gave a number."""
+WRITTEN_MAX: Final = 4_096
 _VERSION: Final = 2
 _MARK: Final = 4
 _CHECK: Final = 4
@@ -72,10 +74,7 @@ class StandText:
     def encode(self, stand: Stand) -> str:
         """The text of a place."""
         head = bytes([_VERSION]) + self._mark + bytes.fromhex(stand.run)
-        at = chain.from_iterable(
-            (offset_of(each), index_of(each)) for each in chain(stand.blocks, stand.low, stand.live)
-        )
-        body = head + b"".join(map(_varint, chain([stand.number], at)))
+        body = head + _varint(stand.number) + b"".join(map(_written, chain(stand.blocks, stand.low, stand.live)))
         return base64.urlsafe_b64encode(body + _check(body)).decode().rstrip("=")
 
     def decode(self, text: str) -> Stand | None:
@@ -102,6 +101,12 @@ class StandText:
 def farthest(ours: Iterable[int], theirs: Iterable[int]) -> tuple[int, ...]:
     """Of each partition the farther place."""
     return tuple(map(max, ours, theirs))
+
+
+@lru_cache(WRITTEN_MAX)
+def _written(at: int) -> bytes:
+    """A place as varints: from event to event only one of them is another."""
+    return _varint(offset_of(at)) + _varint(index_of(at))
 
 
 def _varint(number: int) -> bytes:

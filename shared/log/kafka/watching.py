@@ -10,7 +10,7 @@ waits for new records, or for us, is never called stuck.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from shared.log.kafka.records import Place
@@ -46,6 +46,20 @@ def standing(
         behind[place.topic] += max(0, ends.get(place, offset) - max(0, offset))
     partitions = Counter(place.topic for place in places)
     return Standing(dict(behind), dict(partitions), is_away=False, rebuilt=rebuilt, looked_at_s=now_s)
+
+
+def together(all_of_them: Iterable[Standing]) -> Standing:
+    """Of several readers of one program as if they were one; they share no topic."""
+    one, *others = all_of_them
+    for other in others:
+        one = Standing(
+            {**one.behind, **other.behind},
+            {**one.partitions, **other.partitions},
+            is_away=one.is_away or other.is_away,
+            rebuilt=one.rebuilt + other.rebuilt,
+            looked_at_s=min(one.looked_at_s, other.looked_at_s),
+        )
+    return one
 
 
 class _Stand(NamedTuple):
