@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 LEASES = "tests/domain/test_leases.py"
 ORDERS = "tests/services/uplink/test_orders.py"
 LIVE = "tests/services/uplink/test_live.py"
+BELL = "tests/runtime/test_bell.py"
 
 MUTANTS = (
     Mutant(
@@ -34,6 +35,27 @@ MUTANTS = (
         "events=raw_events(part), undurable=True",
         "events=raw_events(part)",
         f"{LIVE}::test_what_the_disk_does_not_take_is_seen_all_the_same",
+    ),
+    Mutant(
+        "the live lane looks by the clock only",
+        "services/uplink/live.py",
+        "            await self._bell.wait(rings, LOOK_S)\n",
+        "            await asyncio.sleep(LOOK_S)\n",
+        f"{LIVE}::test_a_ring_is_enough",
+    ),
+    Mutant(
+        "a ring while somebody looks is lost",
+        "shared/runtime/bell.py",
+        "        if self.rings != rings:\n            return\n",
+        "",
+        f"{BELL}::test_a_ring_before_the_waiting_counts",
+    ),
+    Mutant(
+        "who was killed keeps the bell",
+        "shared/runtime/bell.py",
+        "            path.unlink(missing_ok=True)\n",
+        "",
+        f"{BELL}::test_a_bell_that_was_left_hanging_is_taken_down",
     ),
     Mutant(
         "an alarm waits for calm frames",
