@@ -94,7 +94,7 @@ class Session(threading.Thread):
         self._safe = 0
         self._waiting: deque[_Waiting] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
+        self._over = asyncio.Event()
         self._speak = "5"
         self._log = logger()
         self._changes = Changes()
@@ -109,7 +109,7 @@ class Session(threading.Thread):
 
     def end(self) -> None:
         """Say good-bye; the broker keeps what is not acknowledged."""
-        self._call(self._stop.set)
+        self._call(self._over.set)
         self.join(END_S)
 
     def _call(self, act: Callable[[], None]) -> None:
@@ -124,7 +124,7 @@ class Session(threading.Thread):
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         tries = 0
-        while not self._stop.is_set():
+        while not self._over.is_set():
             began = self._loop.time()
             try:
                 why = await self._serve()
@@ -132,7 +132,7 @@ class Session(threading.Thread):
                 why = str(fault)
             self.is_up = False
             self._waiting.clear()
-            if self._stop.is_set():
+            if self._over.is_set():
                 return
             self.state = f"{self._broker.address}: not connected ({why})"
             if self._changes.changed("link", why):
@@ -140,7 +140,7 @@ class Session(threading.Thread):
             tries = 0 if self._loop.time() - began >= GOOD_LINK_S else tries + 1
             try:
                 async with asyncio.timeout(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)]):
-                    await self._stop.wait()
+                    await self._over.wait()
             except TimeoutError:
                 continue
 
@@ -156,7 +156,7 @@ class Session(threading.Thread):
             is_kept=True,
         )
         self._speak = link.version
-        stopping = asyncio.ensure_future(self._stop.wait())
+        stopping = asyncio.ensure_future(self._over.wait())
         reading = asyncio.ensure_future(self._read(link))
         try:
             await link.subscribe(topics.all_handed_in(self._site))
@@ -177,7 +177,7 @@ class Session(threading.Thread):
         return link.closed.result()
 
     async def _leave(self, link: Connection) -> None:
-        if self._stop.is_set() and not link.closed.done():
+        if self._over.is_set() and not link.closed.done():
             try:
                 async with asyncio.timeout(2):
                     await (await link.send(self._status("offline")))
