@@ -125,7 +125,8 @@ class Link:
         except WireError as fault:
             client.refuse("", str(fault))
             with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(writer.drain(), 1)
+                async with asyncio.timeout(1):
+                    await writer.drain()
         except OSError:
             # The other end has gone; what it had not acked is kept.
             return

@@ -169,7 +169,8 @@ class EmailChannel:
             sock.settimeout(0)
             share_s = self._timeout_s / min(len(addresses), ADDRESSES_MAX)
             try:
-                await asyncio.wait_for(loop.sock_connect(sock, (address, self._plan.port)), share_s)
+                async with asyncio.timeout(share_s):
+                    await loop.sock_connect(sock, (address, self._plan.port))
                 return sock
             except OSError as error:
                 sock.close()

@@ -54,7 +54,8 @@ async def run(
                 told(fault)
             pause_s = plan.every_ms / 1000
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), min(pause_s, AGAIN_S) if fault else pause_s)
+                async with asyncio.timeout(min(pause_s, AGAIN_S) if fault else pause_s):
+                    await stop.wait()
     finally:
         await reach.close()
 

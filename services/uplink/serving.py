@@ -50,7 +50,8 @@ class Serving:
                 self._log.warning("uplink_away", why=why)
             delay_s = FIRST_S if loop.time() - began >= GOOD_S else min(MOST_S, 2 * delay_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), delay_s * self._chance.uniform(0.5, 1.5))
+                async with asyncio.timeout(delay_s * self._chance.uniform(0.5, 1.5)):
+                    await stop.wait()
 
     async def _once(self, stop: asyncio.Event) -> str:
         """One connection; why it ended."""

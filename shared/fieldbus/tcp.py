@@ -137,7 +137,8 @@ class TcpLine:
             self._keeper = asyncio.create_task(self._keep_connected(self._client), name=f"modbus {self._host}")
         if not self._client.connected and not self._closed:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), self._timeout_s)
+                async with asyncio.timeout(self._timeout_s):
+                    await self._settled.wait()
         return self._client if self._client.connected and not self._closed else None
 
     def _make_client(self) -> AsyncModbusTcpClient:

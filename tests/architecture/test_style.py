@@ -109,6 +109,17 @@ def test_no_async_function_blocks_its_loop() -> None:
     assert not found, "\n".join(found)
 
 
+def test_no_cancellation_is_lost_in_a_wait() -> None:
+    """Python 3.11's wait_for forgets a cancellation that comes with the answer: a task that was told to end goes on."""
+    found = [
+        f"{name}:{node.lineno}; instead: async with asyncio.timeout(seconds)"
+        for name, tree in modules("shared", "services")
+        for node in nodes(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.wait_for"
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_domain_data_is_frozen_and_slotted() -> None:
     """What crosses a boundary cannot be changed by the one who receives it; only the core's state may, by its owner."""
     found = [
