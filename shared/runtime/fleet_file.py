@@ -50,6 +50,9 @@ _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|\[?::1\]?")
 _LOGIN = re.compile(r"//.*@")
 _PREFIX = re.compile(r"[a-z0-9.-]{0,60}")
 _POSTGRES = ("postgresql://", "postgres://")
+ASKS_POSTGRES = frozenset({"notifier", "history", "supervisor", "gateway", "bridge"})
+ASKS_MQTT = frozenset({"bridge"})
+"""Services that need the secrets of these servers. No other has to have the files."""
 
 
 def _brokers(given: object) -> str:
@@ -323,7 +326,8 @@ class _Judge:
         if file.startswith(_POSTGRES):
             self._tell(place, "is an address, and may hold a password", "the name of a file that holds the address")
             return
-        self._file(place, file)
+        if self._service in ASKS_POSTGRES:
+            self._file(place, file)
         url = urlsplit("")
         with suppress(ConfigError, ValueError):  # A file that cannot be read is told of when it is needed.
             url = urlsplit(read_password(str(self._base / file.replace(SERVICE, self._service))))
@@ -335,7 +339,7 @@ class _Judge:
     def _mqtt(self, mqtt: MqttModel) -> None:
         address = parse_url(mqtt.url)
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
-            if getattr(mqtt, key):
+            if getattr(mqtt, key) and self._service in ASKS_MQTT:
                 self._file(("mqtt", key), getattr(mqtt, key))
         if bool(mqtt.cert_file) != bool(mqtt.key_file):
             missing = "key_file" if mqtt.cert_file else "cert_file"

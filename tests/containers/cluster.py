@@ -1,7 +1,7 @@
-"""`KUBECONFIG=... python -m tests.containers.cluster`: every overlay handed to a real API server.
+"""`KUBECONFIG=... python -m tests.containers.cluster`: the base and every overlay handed to a real API server.
 
 It needs kubectl and a cluster whose API server may be written to; a control plane without nodes is enough. For each
-overlay: what kubectl renders is what the tests render; the server takes every resource, with its admission; each pod of
+of them: what kubectl renders is what the tests render; the server takes every resource, with its admission; each pod of
 a template is created for real in a namespace under the restricted profile, and one that breaks it is refused.
 CRDS=DIR names a folder with Strimzi's and KEDA's definitions, where they are not there yet.
 Everything is removed again. The last line says how many resources were taken.
@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from tests.architecture.source import ROOT
 from tests.testkit.kustomize import TEMPLATES, render
 
-OVERLAYS = ("single-node", "production")
+FOLDERS = ("base", "overlays/single-node", "overlays/production")
 NAMESPACE = "ampward"
 Resource = dict[str, Any]
 
@@ -85,8 +85,8 @@ def main() -> int:
         time.sleep(1)  # kubectl's wait stumbles over a definition that has no conditions yet.
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
     taken = 0
-    for name in OVERLAYS:
-        folder = ROOT / "infra" / "kubernetes" / "overlays" / name
+    for name in FOLDERS:
+        folder = ROOT / "infra" / "kubernetes" / name
         resources = compare(folder)
         try:
             kubectl("apply", "-k", str(folder))

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from services.site.command.service import ON_POSTGRES, SERVICES
+from shared.runtime.fleet_file import ASKS_MQTT, ASKS_POSTGRES
 from tests.architecture.source import ROOT, imports, nodes, tree_of
-from tests.testkit.kustomize import render
+from tests.testkit.kustomize import TEMPLATES, render
 
 OVERLAYS = ("single-node", "production")
 PROGRAMS = SERVICES | {"set-up": "services.fleet.set_up"}
@@ -116,5 +117,22 @@ def test_the_doors_of_a_service_are_open_to_those_whom_they_are_for(overlay: str
 
 
 def test_a_service_that_waits_for_postgresql_can_speak_to_it() -> None:
-    """What the start waits for is among what the policies let through."""
-    assert {(name, "postgres") for name in ON_POSTGRES} <= {pair for name in SERVICES for pair in speaks(name)}
+    """What the start waits for is among what the policies let through, and whose file has to be there."""
+    pairs = {pair for name in PROGRAMS for pair in speaks(name)}
+    assert ON_POSTGRES <= ASKS_POSTGRES == {name for name, server in pairs if server == "postgres"}
+    assert {name for name, server in pairs if server == "mosquitto"} == ASKS_MQTT
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_pod_holds_the_key_of_a_server_that_it_does_not_ask(overlay: str) -> None:
+    """PostgreSQL's address with its password, the broker's key, and each service's own password of Kafka."""
+    for each in render(ROOT / "infra" / "kubernetes" / "overlays" / overlay):
+        name = each["metadata"]["name"]
+        if each["kind"] not in TEMPLATES or name not in PROGRAMS:
+            continue
+        volumes = {volume["name"]: volume for volume in each["spec"]["template"]["spec"]["volumes"]}
+        held = {source["secret"]["name"] for source in volumes["secrets"]["projected"]["sources"]}
+        assert ("ampward-postgres" in held) is (name in ASKS_POSTGRES), name
+        user = "admin" if name == "set-up" else name
+        secured = {"ampward-cluster-ca-cert", f"kafka-{user}"} | ({"ampward-mqtt"} if name in ASKS_MQTT else set())
+        assert held - {"ampward-postgres"} == (secured if overlay == "production" else set()), name

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 SET_UP = "tests/fleet/test_set_up.py"
 COMPOSE = "tests/infra/test_compose.py"
 CLUSTER = "tests/infra/test_kubernetes.py"
+FLOWS = "tests/infra/test_flows.py"
 
 MUTANTS = (
     Mutant(
@@ -69,5 +70,26 @@ MUTANTS = (
         "from: [{podSelector: {matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [notifier,",
         "from: [{podSelector: {matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [nobody,",
         f"{CLUSTER}::test_every_flow_has_both_its_ends",
+    ),
+    Mutant(
+        "the supervisor may not ask its database",
+        "infra/kubernetes/overlays/production/network.yaml",
+        "values: [notifier, history, bridge, supervisor, gateway]",
+        "values: [notifier, history, bridge, gateway]",
+        f"{FLOWS}::test_a_service_may_reach_what_its_program_can_speak_to_and_nothing_else",
+    ),
+    Mutant(
+        "a service tells nobody how it is",
+        "infra/kubernetes/base/network.yaml",
+        "values: [processor, kpi, notifier, history, bridge, supervisor, gateway]",
+        "values: [processor, kpi, notifier, bridge, supervisor, gateway]",
+        f"{FLOWS}::test_the_doors_of_a_service_are_open_to_those_whom_they_are_for",
+    ),
+    Mutant(
+        "a processor holds the database's password",
+        "infra/kubernetes/base/processor.yaml",
+        "            sources: []\n",
+        "            sources: [{secret: {name: ampward-postgres, items: [{key: url, path: postgres.url}]}}]\n",
+        f"{FLOWS}::test_no_pod_holds_the_key_of_a_server_that_it_does_not_ask",
     ),
 )

@@ -33,9 +33,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _said(folder: Path, text: str) -> list[str]:
+def _said(folder: Path, text: str, service: str = "processor") -> list[str]:
     (folder / "fleet.yaml").write_text(text)
-    faults = check_fleet(folder / "fleet.yaml", {"PG": "pg"}, "processor").faults
+    faults = check_fleet(folder / "fleet.yaml", {"PG": "pg"}, service).faults
     return [f"{fault.severity} {fault}".replace(str(folder) + "/", "") for fault in faults]
 
 
@@ -95,7 +95,7 @@ def test_on_loopback_two_lines_are_enough(folder: Path) -> None:
         ("sites: users", "http: 8080", "9:7: http: '8080' is no address to listen at, host:port, as in "
          "127.0.0.1:8080"),
         ("sites: users", "site: users", "9:1: site: unknown key, did you mean sites, allowed are data, health, "
-         "history, http, kafka, mqtt, notify, postgres, sites, supervisor, version"),
+         "history, hosted, http, kafka, mqtt, notify, postgres, sites, supervisor, version"),
         ("sites: users", "health: {Bad Name: 'h:1'}", "9:9: health: 'Bad Name' is no service, names of "
          "services, as in {processor: 127.0.0.1:9464}"),
         ("sites: users", "health: {processor: here}", "9:9: health: 'here' is no address to listen at, "
@@ -112,7 +112,7 @@ def test_a_fault_is_told_at_its_place(folder: Path, old: str, new: str, said: st
 
 def test_all_faults_are_told_in_one_go(folder: Path) -> None:
     """A file without Kafka is judged to its end."""
-    assert len(_said(folder, 'version: 1\npostgres: {url_file: gone}\nhttp: x\nsites: "no"\n')) == 4
+    assert len(_said(folder, 'version: 1\npostgres: {url_file: gone}\nhttp: x\nsites: "no"\n', "history")) == 4
 
 
 def test_in_clear_beyond_loopback_is_a_warning(folder: Path) -> None:
@@ -142,6 +142,21 @@ def test_each_service_tells_how_it_is_where_the_file_says(folder: Path) -> None:
         assert read_fleet(folder / "fleet.yaml", {}, "notifier").health == notifier
 
 
+def test_a_service_needs_the_secrets_of_the_servers_that_it_asks(folder: Path) -> None:
+    """PostgreSQL's address for who asks it, the broker's key for the bridge; nobody else has to hold them."""
+    for name in ("history", "bridge"):
+        (folder / "users" / f"{name}.password").write_text("x")
+    for name in ("pg", "users/c.key"):
+        (folder / name).unlink()
+    assert _said(folder, GOOD) == []
+    (postgres,) = _said(folder, GOOD, "history")
+    assert "postgres.url_file: there is no file pg" in postgres
+    assert ["postgres.url_file" in said or "mqtt.key_file" in said for said in _said(folder, GOOD, "bridge")] == [
+        True,
+        True,
+    ]
+
+
 def test_the_schema_names_every_section() -> None:
     """For editors."""
     assert set(json_schema()["properties"]) == {
@@ -152,6 +167,7 @@ def test_the_schema_names_every_section() -> None:
         "http",
         "health",
         "history",
+        "hosted",
         "supervisor",
         "notify",
         "sites",
