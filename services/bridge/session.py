@@ -130,6 +130,9 @@ class Session(threading.Thread):
                 why = await self._serve()
             except AmpwardError as fault:
                 why = str(fault)
+            except Exception as fault:
+                self._log.error("bridge_fault", exc_info=True)
+                why = f"a fault of the program: {type(fault).__name__}"
             self.is_up = False
             self._waiting.clear()
             if self._over.is_set():

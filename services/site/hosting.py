@@ -57,12 +57,6 @@ class Bridge:
     _signed_at: float = 0.0
     database: str = ""
     """What is wrong with it, empty when nothing is."""
-    waiting: int = 0
-    """Sites that another bridge hosts, or that cannot be hosted now."""
-
-    @property
-    def hosted(self) -> int:
-        return len(self._terms)
 
     def troubles(self) -> dict[str, str]:
         """By site, why it is not hosted by anybody."""
@@ -104,9 +98,10 @@ class Bridge:
                     await self._take(where)
             self.database = ""
         except TROUBLE as fault:
-            self.database = f"{type(fault).__name__}: {fault}"
-            self.tell("database_away", self.database)
-        self.waiting = len(wanted.keys() - self._terms.keys())
+            why = f"{type(fault).__name__}: {fault}"
+            if not self.database:
+                self.tell("database_away", why)
+            self.database = why
 
     async def _sign(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -119,7 +114,11 @@ class Bridge:
                 self._terms[site].stop.set()
 
     async def _take(self, where: Places) -> None:
-        home = where.home()
+        try:
+            home = where.home()
+        except OSError as fault:
+            self._say(where.site, f"{type(fault).__name__}: {fault}")
+            return
         if not await self.leases.take(where.site, home):
             elsewhere = await self.leases.home(where.site) not in ("", home)
             self._say(where.site, f"its log is not in {where.data}" if elsewhere else "")
@@ -153,8 +152,7 @@ class Bridge:
         self._said[site] = why
 
     def samples(self) -> Iterable[Sample]:
-        yield Sample(metrics.SITES_HOSTED, self.hosted)
-        yield Sample(metrics.SITES_NOT_HOSTED, len(self.troubles()))
+        yield Sample(metrics.SITES_OWNED, len(self._terms))
 
 
 @asynccontextmanager
@@ -188,6 +186,7 @@ def main(plan: FleetPlan) -> int:
 
             probes = Probes(SERVICE, ready, pulse.why, lambda: (*tally.samples(), *bridge.samples()))
             signs = signing(plan.access(), SERVICE, clock.wall_ms, prefix=plan.prefix)
+            log.info("bridge_begins", hosted=plan.hosted)
             async with serving_probes(plan.health, probes, tally.tell), signs:
                 await bridge.run(stop)
 

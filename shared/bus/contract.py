@@ -29,6 +29,7 @@ from shared.wire import (
     signs,
     site_state,
 )
+from shared.wire.handed_in import HandedFrame
 from shared.wire.schemas import json_schemas
 
 SCHEMA_AT: Final = "#/components/schemas/{name}"
@@ -121,7 +122,7 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
 def document() -> dict[str, Any]:
     """The whole document."""
     channels, messages, operations = dict[str, Any](), dict[str, Any](), dict[str, Any]()
-    types = [record.type for records in RECORDS.values() for record in records]
+    types = [*(record.type for records in RECORDS.values() for record in records), HandedFrame]
     schemas = json_schemas(types, SCHEMA_AT) | _MQTT_SCHEMAS
     for topic in registry.ALL:
         records = RECORDS[topic.name]
@@ -130,7 +131,7 @@ def document() -> dict[str, Any]:
         for record in records:
             messages[record.name] = _kafka_message(record)
         operations |= _operations(topic.name, names)
-    for kind in topics.ALL:
+    for kind in (*topics.ALL, *topics.INWARDS):
         channels[kind.name] = _mqtt_channel(kind)
         messages[f"mqtt_{kind.name}"] = _mqtt_message(kind)
         operations |= _operations(kind.name, [f"mqtt_{kind.name}"])
@@ -261,6 +262,7 @@ _MQTT_SCHEMAS: Final = {
         outcome=_TEXT,
         blocks={"type": "array", "items": _object(table=_TABLE, address=_NUMBER, size=_NUMBER, words=_TEXT)},
     ),
+    "Mqtt_handed_in": {"$ref": SCHEMA_AT.format(name="HandedFrame")},
     "Mqtt_events": _object(
         specversion={"const": "1.0"},
         id=_TEXT,

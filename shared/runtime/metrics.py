@@ -47,6 +47,8 @@ LAG = "ampward_kafka_lag_records"
 PARTITIONS = "ampward_kafka_partitions"
 REBUILT = "ampward_kafka_clients_rebuilt_total"
 
+WINDOW_ALARMS = "ampward_window_alarms"
+
 BLOCKS = "ampward_blocks_total"
 BLOCK_REPEATS = "ampward_block_repeats_total"
 BLOCKS_LEFT_OUT = "ampward_blocks_left_out_total"
@@ -57,8 +59,6 @@ BLOCKS_STORED = "ampward_history_blocks_total"
 BLOCK_AGE = "ampward_block_age_seconds"
 SITES_OWNED = "ampward_sites_owned"
 SITES_PARKED = "ampward_sites_parked"
-SITES_HOSTED = "ampward_sites_hosted"
-SITES_NOT_HOSTED = "ampward_sites_not_hosted"
 
 EVENT_AGE = "ampward_event_age_seconds"
 STREAMS = "ampward_streams_open"
@@ -136,10 +136,11 @@ METRICS: Final[Mapping[str, Described]] = {
     EVENTS: Described(Kind.COUNTER, "Events that came of them."),
     HOLES: Described(Kind.COUNTER, "Times that a site was asked to send again."),
     BLOCK_AGE: Described(Kind.AGES, "From the broker's acceptance of a block to its events' hand-over."),
+    WINDOW_ALARMS: Described(
+        Kind.GAUGE, "Alarms that the site announced in the present window of ten minutes.", ("site", "severity")
+    ),
     SITES_OWNED: Described(Kind.GAUGE, "Sites that this process works for now."),
     SITES_PARKED: Described(Kind.GAUGE, "Of these, those that wait for a key or a rule set."),
-    SITES_HOSTED: Described(Kind.GAUGE, "Sites whose log this bridge writes."),
-    SITES_NOT_HOSTED: Described(Kind.GAUGE, "Sites that this bridge could not host, for their file or their folder."),
     EVENT_AGE: Described(
         Kind.AGES,
         "From the frame behind an event to the moment when a gateway had it, by the lane it came by.",

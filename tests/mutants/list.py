@@ -1,6 +1,7 @@
 """The seeded bugs. Names say what the planted program does wrong; `make mutants` shows that none goes unseen."""
 
 from tests.mutants import (
+    bridge,
     centre,
     core,
     deployed,
@@ -27,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *kafka.MUTANTS,
     *link.MUTANTS,
     *fleet.MUTANTS,
+    *bridge.MUTANTS,
     *history.MUTANTS,
     *gateway.MUTANTS,
     *centre.MUTANTS,

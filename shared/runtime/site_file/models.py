@@ -61,7 +61,7 @@ class BusModel(Model):
     modbus_rtu: str = ""
     """Serial device; take the one under /dev/serial/by-id."""
     simulated: str = ""
-    mqtt: Literal["", "in"] = ""
+    mqtt: Literal["in"] | None = None
     """``in``: devices that hand their frames in by MQTT, at ampward/v1/SITE/in/DEVICE. The whole site is then hosted by
     the fleet's bridge; a unit means nothing there."""
     snmp: str = ""
