@@ -42,6 +42,14 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("G9", "accepted inputs lost in kill -9 cycles: none", "tests.soak.g09_kill", few=5, full=1000, batch=50),
     Goal(
+        "G9-bridge",
+        "a bridge, its site or its uplink killed: what a device handed in is in Kafka, once",
+        "tests.soak.g09_bridge",
+        few=2,
+        full=200,
+        batch=20,
+    ),
+    Goal(
         "G10", "events missed or invented, against the oracle: none", "tests.soak.g10_oracle", few=2, full=100, batch=5
     ),
     Goal(
