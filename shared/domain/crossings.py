@@ -16,6 +16,7 @@ This is what shared.domain.alarms does with them, written straight: who is not o
 Promises: state and events are those of a turn (tests/domain/test_runs.py holds both against step()).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from shared.domain.alarm_machine import ACTIVE, TABLE, State, Trigger
@@ -37,11 +38,14 @@ TYPES: Final = (
 Fact = tuple[int, int, int, str, str, int]
 """(what, row, its limit now, the alarm's letter after it, occurrence, value); no value with SUPERSEDED and CLEARED."""
 
-_BACK: Final = {
-    (state, latch): TABLE[state, Trigger.LATCHED if latch else Trigger.FALSE]
-    for state in (State.B, State.C)
-    for latch in (False, True)
-}
+Crossing = tuple[int, int, int, int, int, int, int]
+"""(scan, rank and number of the alarm, row, raw, limit, value): in this order they are told.
+
+``raw`` is TRUE when the row's value is over its limit, FALSE when it is back from it.
+"""
+_B: Final = State.B
+_BACK: Final = {state: TABLE[state, Trigger.FALSE] for state in (State.B, State.C)}
+_LATCHED: Final = {state: TABLE[state, Trigger.LATCHED] for state in (State.B, State.C)}
 _LETTERS: Final = {state: str(state) for state in State}
 
 
@@ -85,28 +89,28 @@ class Moment:
         self.facts: list[Fact] = []
 
 
-def cross(state: RoomState, moment: Moment, row: int, raw: int, *, limit: int, value: int) -> None:
-    """The row's value is over its limit (TRUE) or back from it (FALSE); bounds are left to who calls."""
-    a = state.index.rows[row].alarm
-    plan = state.plan.alarms[a]
-    tell = moment.facts.append
-    state.columns.cond[row] = raw
-    record = state.records.get(a)
-    if raw == TRUE:
-        if record is None:
-            record = state.records[a] = AlarmRecord()
-        elif record.occurrence:
-            tell((SUPERSEDED, row, limit, _LETTERS[record.state], record.occurrence, 0))
-        record.occurrence = occurrence_id(plan.id, moment.log_id, moment.site_seq)
-        record.severity = state.index.rows[row].severity
-        record.state = State.B
-        tell((RAISED, row, limit, "B", record.occurrence, value))
-    else:
-        assert record is not None, "what is TRUE has a record"
-        record.state = then = _BACK[record.state, plan.latch]
-        tell((RETURNED, row, limit, _LETTERS[then], record.occurrence, value))
-        if then == "A":
-            tell((CLEARED, row, limit, "A", record.occurrence, 0))
-            del state.records[a]
-            return
-    record.since_ms, record.since_at_ms, record.realarm_ms = moment.now, moment.at_ms, FAR_MS
+def cross(state: RoomState, moment: Moment, crossings: Sequence[Crossing]) -> None:
+    """Take what one input makes cross, in order; bounds are left to who calls."""
+    records, cond, alarms, rows = state.records, state.columns.cond, state.plan.alarms, state.index.rows
+    now, at_ms, tell = moment.now, moment.at_ms, moment.facts.append
+    for _, _, a, row, raw, limit, value in crossings:
+        cond[row] = raw
+        record = records.get(a)
+        if raw == TRUE:
+            if record is None:
+                record = records[a] = AlarmRecord()
+            elif record.occurrence:
+                tell((SUPERSEDED, row, limit, _LETTERS[record.state], record.occurrence, 0))
+            record.occurrence = occurrence = occurrence_id(alarms[a].id, moment.log_id, moment.site_seq)
+            record.severity = rows[row].severity
+            record.state = _B
+            tell((RAISED, row, limit, "B", occurrence, value))
+        else:
+            assert record is not None, "what is TRUE has a record"
+            record.state = then = (_LATCHED if alarms[a].latch else _BACK)[record.state]
+            letter = _LETTERS[then]
+            tell((RETURNED, row, limit, letter, record.occurrence, value))
+            if letter == "A":
+                tell((CLEARED, row, limit, letter, record.occurrence, 0))
+                del records[a]
+        record.since_ms, record.since_at_ms, record.realarm_ms = now, at_ms, FAR_MS

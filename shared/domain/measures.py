@@ -43,13 +43,13 @@ def count_true(state: RoomState, alarms: tuple[int, ...]) -> int:
 
 def _of_point(state: RoomState, point: int, value: int, limit: int | None) -> Measured:
     unit, decimals = state.index.point_units[point]
-    shown_limit = "" if limit is None else shown(limit, decimals)
+    shown_limit = "" if limit is None else _shown(limit, decimals)
     if state.columns.reasons.item(point):
         return Measured("", unit, shown_limit, _BAD)
     # As Measured(...) does it, in half the time.
-    return tuple.__new__(Measured, (shown(value, decimals), unit, shown_limit, _GOOD))
+    return tuple.__new__(Measured, (_shown(value, decimals), unit, shown_limit, _GOOD))
 
 
 _GOOD, _BAD = Quality.GOOD.value, Quality.BAD.value
-shown = lru_cache(maxsize=8_192)(format_scaled)
+_shown = lru_cache(maxsize=8_192)(format_scaled)
 """Limits come again and again, and so do the values of a battery that is well."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from shared.domain import rows, rules, timers
 from shared.domain.columns import Columns
 from shared.domain.conditions import FALSE, KEEP, TRUE
-from shared.domain.crossings import Moment, can_cross, cross
+from shared.domain.crossings import Crossing, Moment, can_cross, cross
 from shared.domain.events import Event
 from shared.domain.index import Index
 from shared.domain.inputs import Entry, Tick
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 MEDIAN_OF = 3
 """Good values without which a group has no median (shared.domain.columns)."""
 ROWS_MAX = 31
-_Crossing = tuple[int, int, int, int, int, int, int]
-"""(scan, rank and number of the alarm, row, raw, limit, value): in this order they are told."""
 
 
 class Run(NamedTuple):
@@ -78,7 +76,7 @@ class _Part:
         """
         act = self.x[at:] >= self._hi
         act |= self.x[at:] <= self._lo
-        start, moving = self.start, act.sum(axis=0)
+        start, moving = self.start, act.max(axis=0)
         lone = [r for r in moving.nonzero()[0].tolist() if is_lone(start + r)]
         if lone:
             act[:, lone] = False
@@ -115,7 +113,7 @@ class Runner:
         self._s = state.index.scan_by_device[run.device]
         self._parts = _parts(state.columns, self._s, run.values)
         self._taken = -1
-        self._crossings: list[_Crossing] = []
+        self._crossings: list[Crossing] = []
         """Those that are to come, the last one first."""
 
     def take(self, begin: int) -> tuple[int, list[bytes]]:
@@ -146,7 +144,7 @@ class Runner:
     def _compare(self, at: int) -> None:
         """Find out which rows want a turn from scan ``at`` on, and where the others cross their limits."""
         state = self._state
-        found: list[_Crossing] = []
+        found: list[Crossing] = []
         for part in self._parts:
             lone = part.compare(at, lambda row: can_cross(state, row))
             if lone:
@@ -193,11 +191,12 @@ class Runner:
         told: list[bytes] = []
         while crossings and crossings[-1][0] < end:
             at = crossings[-1][0]
-            moment = Moment(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at])
+            together = [crossings.pop()]
             while crossings and crossings[-1][0] == at:
-                _, _, _, row, raw, limit, value = crossings.pop()
-                cross(state, moment, row, raw, limit=limit, value=value)
-                crossed.add(row)
+                together.append(crossings.pop())
+            moment = Moment(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at])
+            cross(state, moment, together)
+            crossed.update([crossing[3] for crossing in together])
             told += self._lines.of_facts(moment, state)
             state.room_no += len(moment.facts)
         return told
@@ -227,7 +226,7 @@ class Runner:
         return turn.events
 
 
-def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[_Crossing]:
+def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[Crossing]:
     """Where these rows of a part go over their limits and come back, from scan ``at`` on.
 
     A row's place is +1 over its limit, -1 back inside, 0 in the deadband. It crosses only where its place changes.
@@ -237,21 +236,19 @@ def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[
     on_at = columns.on_at.take(numbers)
     x = part.x[at:].take(lone, axis=1)
     place = (x >= on_at).view("i1") - (x <= columns.off_at.take(numbers)).view("i1")
-    is_over = columns.cond_view.take(numbers).tolist()
-    first = [(0, k) for k in range(len(lone))]
-    changed = (place[1:] != place[:-1]).nonzero()
-    later = zip((changed[0] + 1).tolist(), changed[1].tolist(), strict=True)
-    alarms = [index.rows[row].alarm for row in numbers]
-    limits = list(map(columns.limit, numbers))
-    value = x.item
-    found: list[_Crossing] = []
-    for n, k in (*first, *later):
-        where = place.item(n, k)
+    cond = columns.cond_view.take(numbers)
+    begin = (place[0] != 2 * cond.view("i1") - 1).nonzero()[0]
+    scans, which = (place[1:] != place[:-1]).nonzero()
+    scans += 1
+    is_over = cond.tolist()
+    found: list[Crossing] = []
+    moves = zip(scans.tolist(), which.tolist(), place[scans, which].tolist(), x[scans, which].tolist(), strict=True)
+    for n, k, where, value in (*((0, k, place.item(0, k), x.item(0, k)) for k in begin.tolist()), *moves):
         if where and (where > 0) != is_over[k]:
-            is_over[k] = where > 0
-            a, row = alarms[k], numbers[k]
-            shown = value(n, k) if columns.high[row] else -value(n, k)
-            found.append((at + n, index.rank[a], a, row, TRUE if where > 0 else FALSE, limits[k], shown))
+            is_over[k] = raw = TRUE if where > 0 else FALSE
+            row = numbers[k]
+            a, high = index.rows[row].alarm, columns.high[row]
+            found.append((at + n, index.rank[a], a, row, raw, columns.limit(row), value if high else -value))
     return found
 
 

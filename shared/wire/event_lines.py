@@ -3,27 +3,32 @@
 Of the facts of shared.domain.crossings it makes what shared.wire.events makes of the events that step() gives for the
 same: the pieces between the numbers come from the same encoder, once for each row and kind of fact.
 
-Promises: equal bytes (tests/domain/test_runs.py, tests/wire/test_event_lines.py). Limit: PIECES_MAX rows and limits are
-remembered of a room; more, which only limits that move on and on can make, are made anew.
+Promises: equal bytes (tests/domain/test_runs.py, tests/wire/test_event_lines.py). Limits: of each row and kind of fact
+the pieces for one limit are remembered (some 0.5 KB a row that has ever crossed), and SHOWN_MAX texts of values.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import msgspec
 
+from shared.domain.conditions import NOTHING_MEASURED
 from shared.domain.crossings import RAISED, RETURNED, TYPES, Moment
 from shared.domain.events import Event
 from shared.domain.ids import event_id_begun
-from shared.domain.measures import of_column, shown
+from shared.domain.measures import of_column
 from shared.domain.state import RoomState
+from shared.domain.units import format_scaled
 from shared.wire.events import encode_event
 
-PIECES_MAX: Final = 50_000
+SHOWN_MAX: Final = 10_000
 _MEASURED: Final = frozenset({RAISED, RETURNED})
 _encode: Final = msgspec.json.Encoder().encode
-_Piece = tuple[str, str, str, str, int]
-"""Head, subject, rule and tail of an event, and the decimals of its value; -1 when it has none."""
+_VALUE: Final = '","value":"'
+_KINDS: Final = len(TYPES)
+_Piece = tuple[int, str, str, str, str, "Texts"]
+"""Limit, head, subject, rule and tail of an event, and the texts of values with its decimals."""
 
 
 class EventLines:
@@ -31,7 +36,10 @@ class EventLines:
 
     def __init__(self) -> None:
         self._of: tuple[object, str, str] = (None, "", "")
-        self._pieces: dict[tuple[int, int, int], _Piece] = {}
+        self._pieces: list[_Piece | None] = []
+        """By row, and in it by kind of fact."""
+        self._kept: dict[str, str] = {}
+        """Texts that pieces have in common, each once: a room has thousands of pieces, a worker thousands of rooms."""
         self._room = self._log = self._version = ""
 
     def of_events(self, events: Sequence[Event]) -> list[bytes]:
@@ -44,24 +52,28 @@ class EventLines:
             self._begin(state, log_id)
         begun = event_id_begun(log_id, site_seq, state.plan.id)
         room, pieces, number = self._room, self._pieces, state.room_no
+        ordinals = _ORDINALS if len(moment.facts) <= len(_ORDINALS) else _ordinals(len(moment.facts))
         seq = f'{self._log}{site_seq},"ordinal":'
         times = f',"tick_ms":{moment.now},"at_ms":{moment.at_ms}{self._version}'
         told: list[bytes] = []
-        for ordinal, (what, row, limit, letter, occurrence, value) in enumerate(moment.facts):
+        for what, row, limit, letter, occurrence, value in moment.facts:
+            hexadecimal, ordinal = ordinals[len(told)]
             number += 1
-            piece = pieces.get((what, row, limit))
-            head, subject, rule, tail, decimals = piece or self._piece(state, what, row, limit)
-            value_text = shown(value, decimals) if decimals >= 0 else ""
-            text = (
-                f"{head}{begun}{ordinal:04x}{room}{number}{seq}{ordinal}{times}{subject}{occurrence}"
-                f'{rule}{letter}","value":"{value_text}{tail}'
-            )
-            told.append(text.encode())
+            piece = pieces[_KINDS * row + what]
+            if piece is None or piece[0] != limit:
+                piece = self._piece(state, what, row, limit)
+            _, head, subject, rule, tail, texts = piece
+            parts = (
+                head, begun, hexadecimal, room, str(number), seq, ordinal, times, subject, occurrence, rule,
+                letter, _VALUE, texts[value], tail,
+            )  # fmt: skip
+            told.append("".join(parts).encode())
         return told
 
     def _begin(self, state: RoomState, log_id: str) -> None:
         self._of = state.index, state.version, log_id
-        self._pieces.clear()
+        self._pieces = [None] * (_KINDS * state.index.column_rows)
+        self._kept.clear()
         plan = state.plan
         self._room = f'","site":{_text(plan.site)},"room":{_text(plan.id)},"room_no":'
         self._log = f',"log_id":{_text(log_id)},"site_seq":'
@@ -72,19 +84,44 @@ class EventLines:
         index = state.index
         plan = state.plan.alarms[index.rows[row].alarm]
         has_value = what in _MEASURED
-        _, unit, its_limit, quality = of_column(state, row, 0, limit) if has_value else ("", "", "", "")
-        made = (
+        _, unit, its_limit, quality = of_column(state, row, 0, limit) if has_value else NOTHING_MEASURED
+        decimals = index.point_units[index.rows[row].point][1] if has_value else -1
+        texts = (
             f'{{"type":{_text(TYPES[what])},"id":"',
             f'{_text(plan.id)},"occurrence":"',
             f'","rule":{_text(plan.rule)},"severity":{_text(index.rows[row].severity.label)},"state":"',
             f'","unit":{_text(unit)},"limit":{_text(its_limit)},"quality":{_text(quality)},'
-            f'"reason":"","actor":"","until_ms":0}}',
-            index.point_units[index.rows[row].point][1] if has_value else -1,
+            '"reason":"","actor":"","until_ms":0}',
         )
-        if len(self._pieces) >= PIECES_MAX:
-            self._pieces.clear()
-        self._pieces[what, row, limit] = made
+        head, subject, rule, tail = (self._kept.setdefault(text, text) for text in texts)
+        made = limit, head, subject, rule, tail, _texts(decimals)
+        self._pieces[_KINDS * row + what] = made
         return made
+
+
+def _ordinals(count: int) -> list[tuple[str, str]]:
+    """How an id ends, and the number itself."""
+    return [(f"{ordinal:04x}", str(ordinal)) for ordinal in range(count)]
+
+
+_ORDINALS: Final = _ordinals(64)
+
+
+class Texts(dict[int, str]):
+    """Values as people read them, each made once; with decimals below 0 nothing is shown. All rooms share them."""
+
+    def __init__(self, decimals: int) -> None:
+        super().__init__()
+        self._decimals = decimals
+
+    def __missing__(self, value: int) -> str:
+        if len(self) >= SHOWN_MAX:
+            self.clear()
+        text = self[value] = format_scaled(value, self._decimals) if self._decimals >= 0 else ""
+        return text
+
+
+_texts: Final = cache(Texts)
 
 
 def _text(value: str) -> str:

@@ -52,8 +52,8 @@ MUTANTS = (
     Mutant(
         "the close of the occurrence before is not told by a crossing",
         "shared/domain/crossings.py",
-        "        elif record.occurrence:\n",
-        "        elif record.occurrence and plan.latch:\n",
+        "            elif record.occurrence:\n",
+        "            elif record.occurrence and alarms[a].latch:\n",
         f"{RUNS}::test_most_scans_go_by_runs",
     ),
     Mutant(
