@@ -39,7 +39,8 @@ from shared.wire.site_state import StatePlace, peek_site_state
 
 SAVE_S: Final = 5.0
 SAVE_SHARE: Final = 10
-"""States are written at most a tenth of the time: with many sites they are written less often."""
+"""States are made at most a tenth of the time: with many sites they are written less often. How long a broker takes to
+confirm them does not count: one that was away for a minute would put off the next states by hours."""
 PENDING_MAX: Final = 1_000
 TOLD_PARKED_S: Final = 60.0
 ASK_S_MAX: Final = 600.0
@@ -416,6 +417,7 @@ class Worker:
         due = [site for site in partition.sites.values() if site.unsaved >= 0]
         wanted = [(site.name, site.offset, site.needs) for site in due]
         states = await self._seats.states(wanted, partition.generation) if wanted else []
+        worked_s = self._now() - began
         await self._confirmed(partition)
         at_ms = self._wall_ms()
         for site, state in zip(due, states, strict=True):
@@ -426,7 +428,7 @@ class Worker:
         for site in due:
             site.unsaved = -1
         partition.saved_at = self._now()
-        self._pause_s = max(self._save_s, SAVE_SHARE * (partition.saved_at - began) * len(self._partitions))
+        self._pause_s = max(self._save_s, SAVE_SHARE * worked_s * len(self._partitions))
         if partition.next >= 0:
             self._engine.acknowledge(partition.place, partition.next)
 

@@ -98,6 +98,26 @@ async def test_nothing_is_acknowledged_before_events_and_state_are_confirmed() -
     await worker.close()
 
 
+async def test_a_broker_that_was_away_does_not_put_off_the_next_states() -> None:
+    """It confirms after a minute; the states after those are written when they are due all the same."""
+    topics = _topics()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    topics.now, topics.confirms = SAVE_S, False
+    taking = asyncio.create_task(worker.take(topics.inputs[:10]))
+    while not topics.waiting:
+        await asyncio.sleep(0)
+    topics.now, topics.confirms = SAVE_S + 60, True
+    for each in topics.waiting:
+        each.set_result(None)
+    await taking
+    assert topics.acknowledged == [10]
+    topics.now += SAVE_S
+    await worker.take(topics.inputs[10:20])
+    assert topics.acknowledged == [10, 20]
+    await worker.close()
+
+
 async def test_what_the_engine_leaves_out_is_read_beside_it() -> None:
     """Offsets are dense: a jump is seen, told and filled before anything behind it is taken."""
     topics = _topics()
