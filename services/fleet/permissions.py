@@ -8,7 +8,7 @@
     history     inputs deliveries rulesets sites        deadletter
     gateway     events live commands sites state rulesets   commands
     bridge      commands rulesets                       inputs live rulesets, as a site for those that it hosts
-    supervisor  inputs events live commands deadletter sites services           events live commands
+    supervisor  inputs events live commands deliveries deadletter sites services    events live commands
     all services                                        services
 
 Nobody but the administrator makes topics, users or registrations. An ACL knows topics and not keys: that a site
@@ -58,7 +58,7 @@ SERVICES: Final = {
     "gateway": Role((EVENTS, LIVE, COMMANDS, SITES, STATE, RULESETS), (COMMANDS,)),
     "bridge": SITE,
     "supervisor": Role(
-        (INPUTS, EVENTS, LIVE, COMMANDS, DEADLETTER, SITES, SIGNS), (EVENTS, LIVE, COMMANDS), grouped=False
+        (INPUTS, EVENTS, LIVE, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS), (EVENTS, LIVE, COMMANDS), grouped=False
     ),
 }
 MQTT_SERVICES: Final = {

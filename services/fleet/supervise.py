@@ -1,8 +1,9 @@
 """The fleet's supervision as a service: `ampward service supervisor --config FILE`; one replica works, others wait.
 
-Watches that sites, links and services give signs, that blocks are equal, that records can be read, that certificates
-and tokens do not end; tells by alarms of the pseudo-site _fleet, which the gateway shows and the notifier sends like
-any other site's. Who works is said by a lease in PostgreSQL; another takes over within eight seconds.
+Watches that sites, links and services give signs, that blocks are equal, that records can be read, that messages to
+people get out, that certificates and tokens do not end; tells by alarms of the pseudo-site _fleet, which the gateway
+shows and the notifier sends like any other site's. Who works is said by a lease in PostgreSQL; another takes over
+within eight seconds.
 Exit 0 for a clean end, 3 when it cannot start.
 """
 
@@ -22,7 +23,7 @@ from services.fleet.supervise_log import MIGRATIONS, Fenced, FleetLog
 from services.fleet.supervise_tell import Who
 from services.fleet.supervise_term import Renewed, Setting, Term
 from services.fleet.supervise_watch import Limits
-from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, LIVE, SIGNS, SITES
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, LIVE, SIGNS, SITES
 from shared.domain.errors import AmpwardError, ConfigError, WireError
 from shared.log.kafka.records import RecordRefused, Tell, Unconfirmed
 from shared.log.kafka.signs import replica_name, signing
@@ -37,7 +38,7 @@ from shared.wire.signing import read_signing_key
 from shared.wire.signs import Expiry
 
 SERVICE: Final = "supervisor"
-TOPICS: Final = (EVENTS, LIVE, COMMANDS, DEADLETTER, SITES, SIGNS)
+TOPICS: Final = (EVENTS, LIVE, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS)
 AGAIN_S: Final = 1.0
 CANNOT_START: Final = 3
 NAME_MAX: Final = 40
@@ -94,7 +95,12 @@ def setting_of(plan: FleetPlan) -> Setting:
     told = plan.supervisor
     who = read_who(Path(told.identity), plan.prefix)
     limits = Limits(
-        told.site_lost_after, told.link_lost_after, told.service_lost_after, told.expiring_before, told.start_grace
+        told.site_lost_after,
+        told.link_lost_after,
+        told.service_lost_after,
+        told.expiring_before,
+        told.delivery_failing_after,
+        told.start_grace,
     )
 
     def ask_who() -> Who | None:

@@ -7,6 +7,7 @@
     _fleet/SITE/blocks/block_differs      latched, suppressed by nothing
     _fleet/SITE/records/poison            latched
     _fleet/_site/SERVICE/service_lost     no replica of a service lives
+    _fleet/_site/CHANNEL/delivery_failing the centre's messages to people do not get out by it
     _fleet/_site/NAME/certificate_expiring, token_expiring      what the centre's services hold
 
 One room a site, and _site for the centre's own. Promises: pure; the same things watched give the same plan, whatever
@@ -16,7 +17,7 @@ their order.
 from typing import Final, NamedTuple
 
 from shared.devices.plan import DecisionPlan
-from shared.domain.catalogue import FLEET_RULES
+from shared.domain.catalogue import FLEET_RULES, RULES
 from shared.domain.ids import SITE_ROOM, AlarmId, RoomId, RuleId
 from shared.domain.inputs import ReportKind
 from shared.domain.plan import AlarmPlan, ReportRow, RoomPlan
@@ -47,6 +48,8 @@ class Watched(NamedTuple):
     sites: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
     endings: frozenset[Ending] = frozenset()
+    channels: frozenset[str] = frozenset()
+    """By which the centre tells people."""
 
 
 def site_lost(site: str) -> Fact:
@@ -77,6 +80,10 @@ def service_lost(service: str) -> Fact:
     return _fact(ReportKind.SERVICE_LOST, ROOM, service)
 
 
+def delivery_failing(channel: str) -> Fact:
+    return _fact(ReportKind.DELIVERY_FAILING, ROOM, channel)
+
+
 def ending(what: Ending) -> Fact:
     return _fact(what.kind, ROOM, what.name)
 
@@ -84,6 +91,7 @@ def ending(what: Ending) -> Fact:
 def compile_fleet(watched: Watched) -> DecisionPlan:
     """The plan; rooms in the order of their names, the centre's own last."""
     own = [service_lost(name) for name in sorted(watched.services)] + [ending(what) for what in sorted(watched.endings)]
+    own += [delivery_failing(name) for name in sorted(watched.channels)]
     rooms = [_room(site, _of_site(site)) for site in sorted(watched.sites)]
     return DecisionPlan(CORE_VERSION, FLEET, (), (*rooms, _room(ROOM, (poison(ROOM), *own))))
 
@@ -107,7 +115,7 @@ def _room(room: str, facts: tuple[Fact, ...]) -> RoomPlan:
     is_site = bool(facts) and facts[0].kind is ReportKind.SITE_LOST
     alarms, rows = list[AlarmPlan](), list[ReportRow]()
     for number, (kind, subject) in enumerate(facts):
-        rule = FLEET_RULES[kind.value]
+        rule = FLEET_RULES.get(kind.value) or RULES[kind.value]
         alarms.append(
             AlarmPlan(
                 id=AlarmId(f"{subject}/{rule.id}"),

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from services.fleet.supervise_plan import FLEET, ROOM, poison
 from services.fleet.supervise_push import Told, read_told
 from services.fleet.supervise_watch import Watch
-from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, LIVE, SIGNS, SITES
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, LIVE, SIGNS, SITES
 from shared.domain.errors import BadSignature, WireError
 from shared.domain.events import Event
 from shared.domain.inputs import ReportKind
@@ -26,6 +26,7 @@ from shared.log.kafka.records import Place, Record, Tell
 from shared.runtime.clocks import Clock
 from shared.wire.batches import decode_batch
 from shared.wire.deadletters import decode_dead_letter
+from shared.wire.deliveries import decode_delivery
 from shared.wire.events import decode_event
 from shared.wire.live import decode_live
 from shared.wire.orders import CommandOrder, decode_order
@@ -35,6 +36,8 @@ from shared.wire.signs import decode_sign
 
 LIVE_BACK_MS: Final = 1_200_000
 """Twice the time that a command may take: whether it was answered is known then."""
+DELIVERIES_BACK_MS: Final = 86_400_000
+"""A message that nothing was heard of for a day is forgotten by who takes over."""
 SIGNS_BACK_MS: Final = 86_400_000
 """A service that gave no sign for a day is not one that was lost."""
 BAD_SIGNATURE: Final = "bad-signature"
@@ -77,7 +80,8 @@ class Ears:
         self._window_ms = clock.monotonic_ms()
         self._keys: dict[str, dict[str, PublicKey]] = {}
         self._reader: Reader | None = None
-        self._answered_from: Mapping[Place, int] = {}
+        self._done_before: Mapping[Place, int] = {}
+        """Up to where an earlier term has done what followed from commands and deliveries."""
         self._taken: dict[str, None] = {}
         self.places: dict[tuple[str, int], int] = {}
         """Where the log of _fleet goes on reading: moved with what was made of the records."""
@@ -101,16 +105,17 @@ class Ears:
         """Returns when all registrations and signs have been taken."""
         sites, signs, live = (self._all(topic.name) for topic in (SITES, SIGNS, LIVE))
         lanes = [*self._all(EVENTS.name), *self._all(DEADLETTER.name)]
-        orders = self._all(COMMANDS.name)
-        everything = dict.fromkeys([*sites, *signs, *live, *lanes, *orders], BEGINNING)
-        since_ms = self._clock.wall_ms() - LIVE_BACK_MS
+        orders, told = self._all(COMMANDS.name), self._all(DELIVERIES.name)
+        everything = dict.fromkeys([*sites, *signs, *live, *lanes, *orders, *told], BEGINNING)
+        now_ms = self._clock.wall_ms()
         async with Reader(self._access, everything, "supervisor-begin", tell=self._tell) as reader:
             ends = await reader.ends(everything)
             starts = {place: stored.get((place.topic, place.partition), ends[place]) for place in lanes}
-            starts |= await reader.taken_since([*live, *orders], since_ms)
-        self._answered_from = {place: stored.get((place.topic, place.partition), ends[place]) for place in orders}
+            starts |= await reader.taken_since([*live, *orders], now_ms - LIVE_BACK_MS)
+            starts |= await reader.taken_since(told, now_ms - DELIVERIES_BACK_MS)
+        self._done_before = {place: stored.get((place.topic, place.partition), ends[place]) for place in orders + told}
         self.places = {(place.topic, place.partition): starts[place] for place in lanes}
-        self.places |= {(place.topic, place.partition): at for place, at in self._answered_from.items()}
+        self.places |= {(place.topic, place.partition): at for place, at in self._done_before.items()}
         self.begun_at = dict(self.places)
         # Keys before what they have signed.
         known = dict.fromkeys([*sites, *signs], BEGINNING)
@@ -170,6 +175,9 @@ class Ears:
                         self.moved.set()
             case DEADLETTER.name:
                 self._bury(decode_dead_letter(value).key)
+            case DELIVERIES.name:
+                is_new = record.offset >= self._done_before[record.place]
+                self._watch.delivery(decode_delivery(value), now_ms, is_new=is_new)
             case _:
                 self._order(record, value)
 
@@ -193,7 +201,7 @@ class Ears:
             return
         if order.site != FLEET:
             self.waiting[order.id] = Waiting(order, order.sent_at_ms + order.ttl_ms)
-        elif record.offset >= self._answered_from[record.place] and order.id not in self._taken:
+        elif record.offset >= self._done_before[record.place] and order.id not in self._taken:
             self._taken[order.id] = None
             behind = {(record.place.topic, record.place.partition): record.offset + 1}
             self.commands.append((order, behind))

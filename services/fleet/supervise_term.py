@@ -33,7 +33,7 @@ from shared.log.sequencer import Anchor, Minted, Moment, Sequencer
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 from shared.wire.blocks import decode_block, encode_block, peek_block
-from shared.wire.inputs import RuleSet
+from shared.wire.inputs import TEXT_MAX, RuleSet
 from shared.wire.live import LiveAnswer
 from shared.wire.orders import CommandOrder
 
@@ -215,12 +215,12 @@ class Term:
                 yield Report(fact.kind, fact.subject, is_true, False, "")  # noqa: FBT003
         now_s = self._clock.monotonic_ms() / 1000
         for fact in dict.fromkeys(self._watch.moments()):
-            if now_s - self._told.get(fact, -MOMENT_S) >= MOMENT_S:
+            if now_s - self._told.get(fact, -MOMENT_S) >= MOMENT_S and not self._fold.stands(fact):
                 self._told[fact] = now_s
                 yield Report(fact.kind, fact.subject, True, True, "")  # noqa: FBT003
 
     def _undelivered(self) -> Iterable[Taken]:
-        """Commands that their sites did not answer in time."""
+        """Commands that their sites did not answer in time, messages that were refused for good."""
         now_ms = self._clock.wall_ms()
         for ident, (order, until_ms) in list(self._ears.waiting.items()):
             if until_ms < now_ms:
@@ -228,6 +228,9 @@ class Term:
                 if self._began_ms <= until_ms:
                     words = f"{order.id} {order.what.value} {order.subject} by {order.actor}"
                     yield Report(ReportKind.UNDELIVERED, f"{FLEET}/{order.site}/commands", True, True, words)  # noqa: FBT003
+        for one in self._watch.undelivered():
+            words = f"{one.id} to {one.person} by {one.channel} for {one.thread}: {one.reason}"[:TEXT_MAX]
+            yield Report(ReportKind.UNDELIVERED, f"{FLEET}/{one.site}/messages", True, True, words)  # noqa: FBT003
 
     async def _ticks(self) -> None:
         """Time passes in the log only where a timer is due."""

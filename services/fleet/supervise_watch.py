@@ -3,6 +3,7 @@
     live record   the site lives; how far Kafka has its log, and how old the rest is
     batch         a verdict ``different`` is told at once
     sign          a replica of a service lives, has ended, and what of it expires
+    delivery      a message got out or not; one refused for good is told at once, as is a lane that gets none out
     registration  the site is watched from now on, or no longer; when its certificate ends
 
 ``facts`` gives each condition as True, False or None (not known yet: who has just begun to watch has not heard of a
@@ -17,19 +18,23 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from services.fleet.supervise_plan import (
+    FLEET,
     Ending,
     Fact,
     Watched,
     block_differs,
     certificate_expiring,
+    delivery_failing,
     ending,
     link_lost,
     ruleset_drift,
     service_lost,
     site_lost,
 )
+from shared.domain.ids import is_id
 from shared.domain.inputs import ReportKind
 from shared.wire.batches import EventsBatch, Verdict
+from shared.wire.deliveries import Delivery, Outcome
 from shared.wire.live import Live
 from shared.wire.registrations import Registration
 from shared.wire.signs import Sign
@@ -38,6 +43,8 @@ DAY_MS: Final = 86_400_000
 KNOWN_MAX: Final = 100
 OLD_MS: Final = 600_000
 """A replica that was not heard of for so long holds nothing any more."""
+REFUSED: Final = "refused"
+"""How the notifier begins the reason of what it does not try again."""
 KINDS: Final = {"certificate": ReportKind.CERTIFICATE_EXPIRING, "token": ReportKind.TOKEN_EXPIRING}
 
 
@@ -49,6 +56,8 @@ class Limits(NamedTuple):
     service_ms: int = 45_000
     ahead_ms: int = 30 * DAY_MS
     """How long before its end a certificate or token is told."""
+    delivery_ms: int = 120_000
+    """How long a message may wait for its next attempt before its channel is told as failing."""
     grace_ms: int = 120_000
     """At a start of the whole centre: what was never heard since then may still be starting too."""
 
@@ -86,6 +95,9 @@ class Watch:
         self._sites: dict[str, _Site] = {}
         self._services = {name: _Service(now_ms) for name in services}
         self._moments: list[Fact] = []
+        self._channels: dict[str, dict[tuple[str, str], int]] = {}
+        """By channel: since when a person of a site is waited for, whose message has failed and not got out yet."""
+        self._undelivered: list[Delivery] = []
 
     def register(self, registration: Registration, now_ms: int) -> None:
         """A site joined, changed or ended."""
@@ -133,6 +145,29 @@ class Watch:
         while len(service.replicas) > KNOWN_MAX:
             del service.replicas[next(iter(service.replicas))]
 
+    def delivery(self, delivery: Delivery, now_ms: int, *, is_new: bool) -> None:
+        """What became of a message of the centre's to a person; by one channel a person's go one after the other.
+
+        One that was refused for good is told once, while it ``is_new``; as an alarm unless it is of _fleet itself:
+        that alarm would be refused again.
+        """
+        if not is_id(delivery.channel):
+            return
+        waiting, lane = self._channels.setdefault(delivery.channel, {}), (delivery.site, delivery.person)
+        is_refused = delivery.reason.split(": ")[0] == REFUSED
+        if delivery.outcome is not Outcome.FAILED or is_refused:
+            waiting.pop(lane, None)
+        else:
+            waiting.setdefault(lane, now_ms)
+        if delivery.outcome is Outcome.FAILED and is_refused and is_new:
+            self._undelivered.append(delivery)
+            self._moments += [delivery_failing(delivery.channel)] * (delivery.site != FLEET)
+
+    def undelivered(self) -> list[Delivery]:
+        """Messages that were refused for good since this was last asked."""
+        told, self._undelivered = self._undelivered, []
+        return told
+
     def happened(self, fact: Fact) -> None:
         """Something that is told once: a dead letter."""
         self._moments.append(fact)
@@ -150,7 +185,7 @@ class Watch:
     def watched(self) -> Watched:
         """Everything that has an alarm of its own."""
         endings = frozenset(what for what, _ in self._endings())
-        return Watched(frozenset(self._sites), frozenset(self._services), endings)
+        return Watched(frozenset(self._sites), frozenset(self._services), endings, frozenset(self._channels))
 
     def facts(self, now_ms: int, wall_ms: int) -> dict[Fact, bool | None]:
         """Each condition, as it is now."""
@@ -163,6 +198,9 @@ class Watch:
         for name, service in self._services.items():
             heard = max((at_ms for at_ms, _ in service.replicas.values()), default=None)
             found[service_lost(name)] = self._silent(heard, service.since_ms, now_ms, self._limits.service_ms)
+        for channel, waiting in self._channels.items():
+            is_failing = any(now_ms - since_ms > self._limits.delivery_ms for since_ms in waiting.values())
+            found[delivery_failing(channel)] = is_failing
         for what, ends_at_ms in self._endings():
             fact = ending(what)
             found[fact] = bool(found.get(fact)) or self._ends(ends_at_ms, wall_ms)

@@ -56,6 +56,14 @@ class Figures:
         for data in batch.events:
             _count(kpi, data)
 
+    def present(self, now_ms: int) -> list[Kpi]:
+        """Of each site the window that is open at this time; one in which nothing came has no figures."""
+        begin = now_ms - now_ms % self._window_ms
+        return [
+            kpi if kpi.begin_ms >= begin else Kpi(site=kpi.site, begin_ms=begin, window_ms=self._window_ms)
+            for kpi in self._open.values()
+        ]
+
     def take_due(self) -> list[Kpi]:
         """The windows that have grown since they were asked for last."""
         due = list(self._due.values())

@@ -12,7 +12,7 @@ its offset and the site's numbers. Limits: figures of sites that told nothing fo
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from services.processor.app import (
@@ -25,7 +25,7 @@ from services.processor.app import (
     drive,
     watch,
 )
-from services.processor.figures import WINDOW_MS, Figures
+from services.processor.figures import ALARM, CRITICAL, WARNING, WINDOW_MS, Figures
 from services.processor.telling import Telling
 from shared.bus.registry import EVENTS, KPIS
 from shared.domain.errors import AmpwardError, WireError
@@ -34,13 +34,15 @@ from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Place, Record, Tell, hush
 from shared.log.kafka.signs import signing
 from shared.log.kafka.stretch import read_stretch
+from shared.runtime import metrics
 from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
+from shared.runtime.metrics import Sample
 from shared.runtime.probes import Probes, serving_probes
 from shared.wire import cloud
 from shared.wire.batches import decode_batch
-from shared.wire.kpis import decode_kpi, encode_kpi
+from shared.wire.kpis import Kpi, decode_kpi, encode_kpi
 
 SERVICE: Final = "kpi"
 GROUP: Final = "ampward-kpi"
@@ -62,6 +64,11 @@ class Counting:
         self._next: dict[Place, int] = {}
         self.is_busy = False
         self.is_assigned = False
+
+    def present(self) -> list[Kpi]:
+        """The open window of each site that is ours."""
+        now_ms = self._wall_ms()
+        return [kpi for figures in self._figures.values() for kpi in figures.present(now_ms)]
 
     def stands(self) -> dict[Place, int]:
         return dict(self._next)
@@ -122,13 +129,24 @@ class Counting:
             self._acks.acknowledge(place, offset)
 
 
+def samples_of(kpi: Kpi) -> Iterator[Sample]:
+    """A window's announced alarms by severity, for operators' dashboards."""
+    for severity, count in ((WARNING, kpi.warnings), (ALARM, kpi.alarms), (CRITICAL, kpi.criticals)):
+        yield Sample(metrics.WINDOW_ALARMS, count, (kpi.site, severity))
+
+
 class _Telling(Telling):
     """Of this service: whether it has partitions, and that its engine goes on."""
 
     counting: Counting | None = None
 
     def probes(self) -> Probes:
-        return Probes(SERVICE, self.ready, self.alive, self.tally.samples)
+        return Probes(SERVICE, self.ready, self.alive, self.samples)
+
+    def samples(self) -> Iterator[Sample]:
+        yield from self.tally.samples()
+        for kpi in self.counting.present() if self.counting is not None else ():
+            yield from samples_of(kpi)
 
     def ready(self) -> Mapping[str, str]:
         is_begun = self.counting is not None and self.counting.is_assigned

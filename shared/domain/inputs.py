@@ -195,7 +195,8 @@ class ReportKind(StrEnum):
     CERTIFICATE_EXPIRING = "certificate_expiring"
     TOKEN_EXPIRING = "token_expiring"
     UNDELIVERED = "undelivered"
-    """A command got no answer within its time to live: subject = _fleet/SITE/commands, detail = id, act, subject."""
+    """A command got no answer within its time to live: subject = _fleet/SITE/commands, detail = id, act, subject. Or a
+    message of the centre's was refused for good: subject = _fleet/SITE/messages, detail = id, person, channel, why."""
 
 
 class Report(NamedTuple):

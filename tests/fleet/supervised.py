@@ -11,11 +11,12 @@ from services.fleet.supervise_plan import FLEET
 from services.fleet.supervise_tell import Who
 from services.fleet.supervise_term import Setting
 from services.fleet.supervise_watch import Limits
-from shared.bus.registry import COMMANDS, EVENTS, LIVE, SIGNS, SITES
+from shared.bus.registry import COMMANDS, DELIVERIES, EVENTS, LIVE, SIGNS, SITES
 from shared.domain.events import Event
 from shared.domain.inputs import Command, What
 from shared.log.kafka.records import Record, partition_for
 from shared.wire.batches import EventsBatch, Verdict, decode_batch, encode_batch
+from shared.wire.deliveries import Delivery, Outcome, encode_delivery
 from shared.wire.events import decode_event
 from shared.wire.live import Live, LiveAnswer, decode_live, encode_live
 from shared.wire.orders import command_order, encode_order
@@ -28,7 +29,7 @@ from tests.fleet.lanes import PATIENCE_S, Told
 from tests.testkit.fleet import KafkaBroker, Postgres
 
 FLEET_KEY = SigningKey(bytes(range(32, 64)))
-SHORT = Limits(site_ms=1500, link_ms=1500, service_ms=1500, grace_ms=0)
+SHORT = Limits(site_ms=1500, link_ms=1500, service_ms=1500, delivery_ms=1500, grace_ms=0)
 EVERY_S = 0.3
 
 
@@ -133,6 +134,14 @@ class Supervised:
         """One batch without events of a site."""
         batch = EventsBatch(site, "0" * 32, 1, 1, 9, verdict, 1, 0, "a" * 64, ())
         await self.centre.producer.send(self.centre.place(EVENTS, site), site.encode(), encode_batch(batch))
+
+    async def delivery(self, outcome: Outcome, reason: str = "") -> None:
+        """What became of a message of the centre's about a site."""
+        made = Delivery(
+            id="m1", site="north", thread="o1", channel="mail", person="anna", outcome=outcome, attempt=1, repeat=False,
+            reason=reason, at_ms=wall_ms(), sender="notifier",
+        )  # fmt: skip
+        await self.centre.producer.send(self.centre.place(DELIVERIES, "north"), b"north", encode_delivery(made))
 
     async def command(self, what: What, subject: str, site: str = FLEET, *, ident: str = "c1", ttl_ms: int = 60_000,
                       occurrence: str = "") -> None:  # fmt: skip

@@ -18,6 +18,7 @@ from shared.domain.inputs import What
 from shared.wire.batches import Verdict
 from shared.wire.blocks import decode_block
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
+from shared.wire.deliveries import Outcome
 from shared.wire.plans import decision_version
 from shared.wire.registrations import Registration, encode_registration
 from shared.wire.signing import SigningKey
@@ -77,6 +78,22 @@ async def test_each_kind_of_trouble_has_an_alarm_of_its_own(fleet: Supervised) -
     raised = {event.subject for event in events if event.type.endswith("alarm.raised.v1")}
     assert "_fleet/_site/ben/token_expiring" not in raised
     assert "_fleet/north/site/site_lost" not in raised
+
+
+async def test_messages_that_do_not_get_out_are_told(fleet: Supervised) -> None:
+    """A channel that fails is an alarm until one gets out; one refused for good is an event and a passing alarm."""
+    fleet.start()
+    await fleet.until(("recorded", "_site/notify"))
+    failing = "_site/mail/delivery_failing"
+    await fleet.delivery(Outcome.FAILED, "no route to the server")
+    await fleet.until(("raised", failing))
+    await fleet.delivery(Outcome.SENT)
+    await fleet.until(("raised", failing), ("returned", failing))
+    await fleet.delivery(Outcome.FAILED, "refused: no such mailbox")
+    events = await fleet.until(("returned", failing), ("recorded", "north/messages"))
+    assert [event.reason for event in events if event.rule == "undelivered"] == [
+        "m1 to anna by mail for o1: refused: no such mailbox"
+    ]
 
 
 async def test_what_stands_behind_a_lost_site_is_grouped_under_it(fleet: Supervised) -> None:

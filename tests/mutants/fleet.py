@@ -98,4 +98,25 @@ MUTANTS = (
         "                pass\n",
         "tests/fleet/test_identities.py::test_the_key_of_the_fleet_itself_is_renewed",
     ),
+    Mutant(
+        "a message that waits for its next attempt is forgotten with the next failure",
+        "services/fleet/supervise_watch.py",
+        "            waiting.setdefault(lane, now_ms)\n",
+        "            waiting[lane] = now_ms\n",
+        f"{WATCH}::test_a_channel_fails_when_a_message_does_not_get_out_by_it",
+    ),
+    Mutant(
+        "who takes over tells old refusals again",
+        "services/fleet/supervise_watch.py",
+        "delivery.outcome is Outcome.FAILED and is_refused and is_new:",
+        "delivery.outcome is Outcome.FAILED and is_refused:",
+        f"{WATCH}::test_a_refused_message_is_told_once_and_never_as_an_alarm_about_an_alarm_of_ours",
+    ),
+    Mutant(
+        "a refused message is nobody's business",
+        "services/fleet/supervise_term.py",
+        "        for one in self._watch.undelivered():\n",
+        "        for one in ():\n",
+        f"{SERVERS}::test_messages_that_do_not_get_out_are_told",
+    ),
 )

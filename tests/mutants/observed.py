@@ -122,4 +122,11 @@ MUTANTS = (
         "",
         "tests/services/processor/test_hands.py::test_a_process_that_folds_logs_as_the_worker_does",
     ),
+    Mutant(
+        "a flood of an hour ago is shown as one of now",
+        "services/processor/figures.py",
+        "            kpi if kpi.begin_ms >= begin else",
+        "            kpi if kpi.begin_ms >= 0 else",
+        "tests/services/processor/test_figures.py::test_the_present_window_is_what_dashboards_show",
+    ),
 )

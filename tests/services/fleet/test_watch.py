@@ -6,6 +6,7 @@ from services.fleet.supervise_plan import (
     block_differs,
     certificate_expiring,
     compile_fleet,
+    delivery_failing,
     ending,
     link_lost,
     service_lost,
@@ -14,6 +15,7 @@ from services.fleet.supervise_plan import (
 from services.fleet.supervise_watch import Limits, Watch
 from shared.domain.inputs import ReportKind
 from shared.wire.batches import EventsBatch, Verdict
+from shared.wire.deliveries import Delivery, Outcome
 from shared.wire.live import Live
 from shared.wire.registrations import Registration
 from shared.wire.signs import Expiry, Sign
@@ -117,6 +119,43 @@ def test_ends_are_told_thirty_days_ahead() -> None:
     found = made.facts(0, WALL_MS)
     assert (found[token], found[certificate_expiring("a")]) == (True, False)
     assert made.facts(0, WALL_MS + DAY_MS)[certificate_expiring("a")] is True
+
+
+def message(outcome: Outcome, reason: str = "", *, site: str = "a", channel: str = "mail") -> Delivery:
+    return Delivery(
+        id="m1", site=site, thread="o1", channel=channel, person="anna", outcome=outcome, attempt=1, repeat=False,
+        reason=reason, at_ms=0, sender="notifier",
+    )  # fmt: skip
+
+
+def test_a_channel_fails_when_a_message_does_not_get_out_by_it() -> None:
+    """Two minutes after its first failure, until one gets out to the same person; other channels are others."""
+    made = watch()
+    made.delivery(message(Outcome.SENT, channel="sms"), 0, is_new=True)
+    made.delivery(message(Outcome.FAILED, "no route"), 1000, is_new=True)
+    made.delivery(message(Outcome.FAILED, "timed out"), 100_000, is_new=True)
+    assert made.facts(121_000, WALL_MS)[delivery_failing("mail")] is False
+    found = made.facts(121_001, WALL_MS)
+    assert (found[delivery_failing("mail")], found[delivery_failing("sms")]) == (True, False)
+    assert made.watched().channels == {"mail", "sms"}
+    made.delivery(message(Outcome.SENT), 130_000, is_new=True)
+    assert made.facts(300_000, WALL_MS)[delivery_failing("mail")] is False
+    assert (made.moments(), made.undelivered()) == ([], [])
+
+
+def test_a_refused_message_is_told_once_and_never_as_an_alarm_about_an_alarm_of_ours() -> None:
+    """What an earlier term has told is not told again; a channel of no id is nobody's."""
+    made = watch()
+    refused = message(Outcome.FAILED, "refused: no such mailbox")
+    made.delivery(refused, 0, is_new=False)
+    made.delivery(message(Outcome.FAILED, "refused", channel="No/Id"), 0, is_new=True)
+    assert (made.moments(), made.undelivered()) == ([], [])
+    made.delivery(refused, 0, is_new=True)
+    assert (made.moments(), made.undelivered()) == ([delivery_failing("mail")], [refused])
+    own = message(Outcome.FAILED, "refused", site="_fleet")
+    made.delivery(own, 0, is_new=True)
+    assert (made.moments(), made.undelivered()) == ([], [own])
+    assert made.facts(DAY_MS, WALL_MS)[delivery_failing("mail")] is False
 
 
 def test_a_different_block_is_told_once_and_an_ended_site_is_watched_no_more() -> None:

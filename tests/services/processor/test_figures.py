@@ -3,6 +3,7 @@
 from collections import Counter
 
 from services.processor.figures import WINDOW_MS, Figures
+from services.processor.kpi import samples_of
 from shared.domain.events import EventType
 from shared.domain.version import CORE_VERSION
 from shared.wire.batches import EventsBatch, Verdict
@@ -119,3 +120,16 @@ def test_verdicts_are_counted() -> None:
         figures.count(batch, offset, BEGAN_MS)
     [kpi] = figures.take_due()
     assert (kpi.blocks, kpi.different, kpi.not_comparable) == (3, 1, 1)
+
+
+def test_the_present_window_is_what_dashboards_show() -> None:
+    """By severity; when it is over nothing of it is shown, and the site is still there."""
+    figures = Figures()
+    for n, batch in enumerate(told_batches()):
+        figures.count(batch, n, BEGAN_MS)
+    (kpi,) = figures.present(BEGAN_MS + WINDOW_MS - 1)
+    shown = {sample.labels: sample.value for sample in samples_of(kpi)}
+    assert shown == {("s", "warning"): kpi.warnings, ("s", "alarm"): kpi.alarms, ("s", "critical"): kpi.criticals}
+    assert kpi.announced == expected()["announced"] > 0
+    (later,) = figures.present(BEGAN_MS + WINDOW_MS)
+    assert (later.site, later.announced, later.events) == ("s", 0, 0)
