@@ -11,11 +11,13 @@ import csv
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from services.history.answers import Step, Trend
-from services.history.queries import Queries, chosen
+from services.history.queries import chosen
 from services.history.rolls import DAY_MS, HOUR_MS
 from shared.domain.errors import AmpwardError
 from shared.domain.units import format_scaled
@@ -34,8 +36,20 @@ class ExportFault(AmpwardError):
     """The file cannot be made."""
 
 
+class Trends(Protocol):
+    """Whom the export asks."""
+
+    @property
+    def finest(self) -> Step:
+        """The step that ``auto`` comes to for a short time."""
+        ...
+
+    def trend(self, point: str, begin_ms: int, end_ms: int, step: Step) -> Trend: ...
+    def span_ms(self) -> tuple[int, int]: ...
+
+
 def export(
-    directory: Path,
+    source: AbstractContextManager[Trends],
     target: Path,
     points: Sequence[str],
     span_ms: tuple[int, int],
@@ -51,8 +65,8 @@ def export(
         raise ExportFault(f"{target} is there already, allowed: another name, or --force to write over it")
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with Queries(directory) as queries:
-            rows = _rows(queries, points, span_ms, step, progress)
+        with source as trends:
+            rows = _rows(trends, points, span_ms, step, progress)
             count = _write(part, rows, escape) if target.suffix == ".csv" else _parquet(part, rows)
         part.replace(target)
     except OSError as fault:
@@ -72,17 +86,19 @@ def escape(cell: str) -> str:
 
 
 def _rows(
-    queries: Queries, points: Sequence[str], span_ms: tuple[int, int], step: Step, progress: Progress
+    trends: Trends, points: Sequence[str], span_ms: tuple[int, int], asked: Step, progress: Progress
 ) -> Iterator[Row]:
     begin_ms, end_ms = span_ms
-    step = chosen(step, begin_ms, end_ms)
+    step = chosen(asked, begin_ms, end_ms)
+    if step is Step.RAW and asked is Step.AUTO:
+        step = trends.finest
     if step is Step.RAW:
-        first_ms, last_ms = queries.span_ms()
+        first_ms, last_ms = trends.span_ms()
         begin_ms, end_ms = max(begin_ms, first_ms), min(end_ms, last_ms)
     pieces = range(begin_ms, max(begin_ms, end_ms), _PIECE_MS[step])
     for n, point in enumerate(points):
         for k, at_ms in enumerate(pieces):
-            trend = queries.trend(point, at_ms, min(end_ms, at_ms + _PIECE_MS[step]), step)
+            trend = trends.trend(point, at_ms, min(end_ms, at_ms + _PIECE_MS[step]), step)
             yield from _cells(trend)
             progress(n * len(pieces) + k + 1, len(points) * len(pieces))
 

@@ -41,6 +41,9 @@ AUTO_RAW_MS = 15 * MINUTE_MS
 class Queries:
     """A reader of one data folder. One thread at a time."""
 
+    finest = Step.RAW
+    """What there is."""
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._connection = open_reader(directory / FILE)

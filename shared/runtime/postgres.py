@@ -26,6 +26,7 @@ from shared.domain.errors import AmpwardError
 
 POOL: Final = 4
 CONNECT_S: Final = 10.0
+CLOSE_S: Final = 3.0
 STATEMENT_S: Final = 15.0
 SETTINGS: Final = {
     "timezone": "UTC",
@@ -91,7 +92,7 @@ async def connect(url: str, name: str, *, schema: str = "", pool: int = POOL, st
 async def close(pool: Pool) -> None:
     """Give the connections back; never waits long for a server that hangs."""
     try:
-        async with asyncio.timeout(CONNECT_S):
+        async with asyncio.timeout(CLOSE_S):
             await pool.close()
     except TROUBLE:
         pool.terminate()
@@ -131,6 +132,13 @@ async def _locked(connection: Connection, schema: str) -> AsyncIterator[None]:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _LOCK, schema)
         yield
+
+
+async def sure_ms(pool: Pool, *clocks_ms: int) -> int:
+    """The earliest of these clocks and the database's own: what is past by it is past by all, also when one of them
+    steps by years."""
+    database_ms: int = await pool.fetchval("SELECT (extract(epoch FROM now()) * 1000)::bigint")
+    return min(database_ms, *clocks_ms)
 
 
 def month_of(at_ms: int) -> str:

@@ -1,5 +1,6 @@
 """The fleet's history on a real PostgreSQL: it answers as each site's own does, whatever is cut, repeated or killed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from services.gateway.past import PastViews, TrendAnswer
+from services.history.answers import Step, TooMuch
+from services.history.centre.exporting import FleetTrends
 from services.history.centre.writing import Fenced
+from services.history.export import export
+from services.history.queries import Queries
 from tests.fleet.database import new_database, pool_of
 from tests.fleet.shelved import (
     Crashed,
@@ -22,7 +27,7 @@ from tests.fleet.shelved import (
     told_of,
 )
 from tests.services.gateway.past_contract import Known, PastContract
-from tests.services.history.life import MINUTE_MS, POINT, Life
+from tests.services.history.life import JAR, MINUTE_MS, POINT, Life
 from tests.services.processor.plant import H2_ALARM
 from tests.testkit.fleet import Postgres
 
@@ -160,6 +165,23 @@ async def test_the_hours_can_be_read_by_sql(database: Database, lived: Lived) ->
     row = await database.pool.fetchrow("SELECT * FROM history.hours WHERE point = $1 ORDER BY at LIMIT 1", POINT)
     assert (float(row["min"]), float(row["max"])) == (float(trend.items[0].low or 0), float(trend.items[0].high or 0))
     assert (row["unit"], row["quality"], row["good"]) == ("%vol", trend.items[0].quality, trend.items[0].good)
+
+
+async def test_an_export_at_the_centre_is_that_of_the_site(postgres: Postgres, lived: Lived, tmp_path: Path) -> None:
+    """The same words, the same file; single readings are the site's own, and that is said."""
+    url = await new_database(postgres)
+    async with pool_of(url) as pool:
+        await (await made_database(pool, Knowing(lived.rules))).put(records_of(lived.blocks))
+    span = (lived.begin_ms, lived.end_ms)
+    for step in (Step.MINUTE, Step.HOUR):
+        own = export(Queries(lived.folder), tmp_path / f"own-{step}.csv", [POINT, JAR], span, step)
+        made = tmp_path / f"made-{step}.csv"
+        assert await asyncio.to_thread(export, FleetTrends(url), made, [POINT, JAR], span, step) == own > 0
+        assert made.read_bytes() == (tmp_path / f"own-{step}.csv").read_bytes()
+    with pytest.raises(TooMuch, match="single readings are in the site's own history"):
+        await asyncio.to_thread(export, FleetTrends(url), tmp_path / "raw.csv", [POINT], span, Step.RAW)
+    short = (lived.begin_ms, lived.begin_ms + 60_000)
+    assert await asyncio.to_thread(export, FleetTrends(url), tmp_path / "auto.csv", [POINT], short, Step.AUTO) == 1
 
 
 async def test_blocks_that_come_again_change_nothing(database: Database, lived: Lived) -> None:

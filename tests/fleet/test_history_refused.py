@@ -69,7 +69,7 @@ async def test_a_site_goes_on_behind_a_record_that_is_gone_also_at_the_next_repl
     """What was lost in Kafka, could not be read or was refused is known to the database, not to a program alone."""
     records = records_of(lived.blocks)
     await database.put(records[:20])
-    await database.put([records[30]._replace(value=b"no block"), records[31]._replace(value=b"no block")])
+    await database.put([records[30]._replace(value=b"no block"), records[31]._replace(key=b"nor\0th")])
     await database.put(records[32:])
     holes = await database.pool.fetch("SELECT first_seq, last_seq FROM history.hole")
     assert [tuple(row) for row in holes] == [(lived.blocks[20].first_seq, lived.blocks[31].last_seq)]

@@ -101,7 +101,8 @@ async def test_a_database_that_stops_and_hangs_costs_no_row(kafka: KafkaBroker, 
                 await centre.send("north", lived.blocks[90:])
                 await until_stored(centre, server.url, len(lived.blocks))
                 await until_database_is(health, "")
-            assert told.count("database_back") == 2
+                assert told.count("database_back") == 2
+                proxy.faults = Faults(swallow_up=True, swallow_down=True)
             await _is_exact(server.url, lived)
 
 

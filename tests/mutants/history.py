@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 HISTORY = "tests/fleet/test_history.py"
+REFUSED = "tests/fleet/test_history_refused.py"
 
 MUTANTS = (
     Mutant(
@@ -46,5 +47,40 @@ MUTANTS = (
         "            found = merged([unpack_rolls(before[number], base), found])\n",
         "            pass\n",
         f"{HISTORY}::test_readings_that_come_after_their_day_was_turned_are_joined_to_it",
+    ),
+    Mutant(
+        "rows that are refused for good are tried for ever",
+        "shared/runtime/postgres.py",
+        '[:2] in ("22", "54")',
+        '[:2] in ("99",)',
+        f"{REFUSED}::test_deliveries_that_no_row_holds_stop_nobody",
+    ),
+    Mutant(
+        "a hole in Kafka is known to one program alone",
+        "services/history/centre/writing.py",
+        "        if any(gaps):\n",
+        "        if not gaps:\n",
+        f"{REFUSED}::test_a_site_goes_on_behind_a_record_that_is_gone_also_at_the_next_replica",
+    ),
+    Mutant(
+        "one clock that steps drops years of evidence",
+        "shared/runtime/postgres.py",
+        "    return min(database_ms, *clocks_ms)\n",
+        "    return max(database_ms, *clocks_ms)\n",
+        "tests/fleet/test_history_kept.py::test_a_clock_that_steps_by_years_drops_nothing",
+    ),
+    Mutant(
+        "a rebuild forgets what Kafka has no longer",
+        "services/history/centre/earlier.py",
+        "            if not first.is_whole:\n",
+        "            if first.is_whole and first.seq:\n",
+        "tests/fleet/test_history_rebuild.py::test_what_kafka_has_no_longer_is_kept",
+    ),
+    Mutant(
+        "a people's file with faults leaves nobody",
+        "services/notifier/centre/people.py",
+        "            self._fault = str(fault)\n            return\n",
+        "            self._made.clear()\n            return\n",
+        "tests/services/notifier/test_people_of_all.py",
     ),
 )

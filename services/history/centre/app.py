@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.history.centre.desk import Desk
-from services.history.centre.keeping import Kept, surest_ms, tidy
+from services.history.centre.keeping import Kept, tidy
 from services.history.centre.schema import MIGRATIONS, SCHEMA
 from services.history.centre.telling import NAME, Telling
 from services.history.centre.writing import LABELS, Fenced, partitions_of
@@ -112,6 +112,8 @@ async def _serve(plan: HistoryPlan, stop: asyncio.Event, telling: Telling, pool:
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if telling.is_away:  # What hangs there would outlast the time that we have to end.
+            pool.terminate()
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -263,8 +265,8 @@ async def _tidy(plan: HistoryPlan, pool: Pool, telling: Telling) -> None:
     while True:
         await asyncio.sleep(plan.tidy_s if telling.taken_ms else min(plan.tidy_s, SOON_S))
         try:
-            now_ms = await surest_ms(pool, plan.clock.wall_ms(), telling.taken_ms)
-            gone = await tidy(pool, partitions, now_ms, plan.kept)
+            wall_ms = plan.clock.wall_ms()
+            gone = await tidy(pool, partitions, plan.kept, wall_ms=wall_ms, taken_ms=telling.taken_ms)
             if gone:
                 telling.tell("months_dropped", ", ".join(gone))
         except TROUBLE as fault:

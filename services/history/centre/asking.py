@@ -184,13 +184,18 @@ class Asking:
             raise HistoryBroken(f"a row is not what was written: {type(fault).__name__}: {fault}") from fault
 
 
+def no_readings() -> TooMuch:
+    """Why the step ``raw`` is refused."""
+    return TooMuch("single readings are in the site's own history; allowed here: minute, hour")
+
+
 def _moment(connection: Connection) -> Any:
     return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
 def _coarse(step: Step, begin_ms: int, end_ms: int) -> Step:
     if step is Step.RAW:
-        raise TooMuch("single readings are in the site's own history; allowed here: minute, hour")
+        raise no_readings()
     found = chosen(step, begin_ms, end_ms)
     return Step.MINUTE if found is Step.RAW else found
 

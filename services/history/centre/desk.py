@@ -30,6 +30,7 @@ from services.history.centre.turning import turn
 from services.history.centre.writing import Gaps, Move, Partitions, Standing, claim, let_go, write
 from shared.bus.registry import DELIVERIES
 from shared.domain.errors import WireError
+from shared.domain.ids import is_id
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.steps import Step
 from shared.runtime.postgres import TROUBLE, Pool, is_refused
@@ -182,8 +183,9 @@ class Desk:
             shelf.chain.may_jump = shelf.chain.may_jump or shelf.place == place
 
     def _gap(self, site: str) -> None:
-        """The next block of this site need not follow what is stored."""
-        self._gaps.sites.add(site)
+        """The next block of this site need not follow what is stored. A key may be anything."""
+        if is_id(site):
+            self._gaps.sites.add(site)
         if site in self._shelves:
             self._shelves[site].chain.may_jump = True
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from services.history.answers import Step, Trend
-from services.history.centre.asking import Asking
+from services.history.centre.asking import Asking, no_readings
 from services.history.centre.schema import SCHEMA
 from shared.runtime.postgres import connect
 
@@ -35,5 +35,5 @@ class FleetTrends:
         return self._runner.run(self._asking.trend(None, point, begin_ms, end_ms, step))
 
     def span_ms(self) -> tuple[int, int]:
-        """Only single readings need it, and there are none."""
-        return (0, 0)
+        """Asked for single readings only. Raises TooMuch."""
+        raise no_readings()

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.history.centre.writing import Partitions
-from shared.runtime.postgres import Pool
+from shared.runtime.postgres import Pool, sure_ms
 
 DAY_MS: Final = 86_400_000
 AHEAD_MS: Final = 8 * DAY_MS
 """So long before it begins a month's partitions are made."""
-_NOW: Final = "SELECT (extract(epoch FROM now()) * 1000)::bigint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +28,11 @@ class Kept:
     """Hours and journals."""
 
 
-async def surest_ms(pool: Pool, wall_ms: int, taken_ms: int) -> int:
-    """What is past by every clock; 0 while no record says when the broker took it."""
-    database_ms: int = await pool.fetchval(_NOW)
-    return min(wall_ms, taken_ms, database_ms)
-
-
-async def tidy(pool: Pool, partitions: Partitions, now_ms: int, kept: Kept) -> tuple[str, ...]:
-    """The names of what was dropped."""
-    if not now_ms:
+async def tidy(pool: Pool, partitions: Partitions, kept: Kept, *, wall_ms: int, taken_ms: int) -> tuple[str, ...]:
+    """The names of what was dropped. ``taken_ms``: when the broker took the newest record, 0 as long as none came."""
+    if not taken_ms:
         return ()
+    now_ms = await sure_ms(pool, wall_ms, taken_ms)
     for months in partitions:
         await months.have(now_ms)
         await months.have(now_ms + AHEAD_MS)

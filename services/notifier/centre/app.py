@@ -46,7 +46,7 @@ from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
-from shared.runtime.postgres import STATEMENT_S, Months, close, connect, migrate
+from shared.runtime.postgres import STATEMENT_S, TROUBLE, Months, close, connect, migrate
 from shared.runtime.probes import serving_probes
 from shared.runtime.site_file.people import PeopleOfAll, read_people
 from shared.wire import cloud
@@ -190,6 +190,8 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
                 asyncio.create_task(stop.wait(), name="stop"),
             ]
             done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if telling.is_database_away():  # Our sites are anybody's by then, and what hangs would outlast us.
+                pool.terminate()
             for task in waiting:
                 if task.get_name() != "signs":
                     task.cancel()
@@ -197,13 +199,10 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-    with suppress(*_ENDS):
+    with suppress(*TROUBLE, AmpwardError):
         await claims.end()
     for task in done:
         task.result()
-
-
-_ENDS = (OSError, TimeoutError, AmpwardError)
 
 
 async def _read(reader: GroupReader, sites: Sites) -> None:

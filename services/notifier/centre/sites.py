@@ -20,7 +20,7 @@ from services.notifier.centre.seen import encode_seen
 from shared.domain.errors import WireError
 from shared.log.kafka.records import Place, Record
 from shared.runtime.logging import logger
-from shared.runtime.postgres import TROUBLE
+from shared.runtime.postgres import TROUBLE, sure_ms
 from shared.wire.batches import EventsBatch, decode_batch
 
 LOOK_S: Final = 0.25
@@ -108,7 +108,8 @@ class Sites:
         """Old months go; until cancelled."""
         while True:
             try:
-                gone = await self._parts.months.drop_before(self._parts.clock.wall_ms() - KEPT_MS)
+                now_ms = await sure_ms(self._parts.pool, self._parts.clock.wall_ms())
+                gone = await self._parts.months.drop_before(now_ms - KEPT_MS)
                 if gone:
                     self._log.info("months_dropped", tables=gone)
             except TROUBLE as fault:

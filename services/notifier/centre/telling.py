@@ -46,12 +46,15 @@ class Telling:
         return Probes(SENDER, self.ready, self.alive, self.samples)
 
     def ready(self) -> Mapping[str, str]:
-        signed_s = time.monotonic() - self.claims.signed_at_s if self.claims is not None else UNSIGNED_S
         return {
-            "database": "" if signed_s < UNSIGNED_S else "PostgreSQL does not answer",
+            "database": "PostgreSQL does not answer" if self.is_database_away() else "",
             "kafka": "no broker answers" if self._standing().is_away else "",
             "partitions": "" if self.sites is not None and self.sites.is_begun else STARTING,
         }
+
+    def is_database_away(self) -> bool:
+        """It has taken no sign of life for a while."""
+        return self.claims is None or time.monotonic() - self.claims.signed_at_s >= UNSIGNED_S
 
     def alive(self) -> str:
         standing = self._standing()

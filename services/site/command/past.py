@@ -1,14 +1,20 @@
 """What the history knows: export, kpi, history rebuild. They read DIR/history.db; the site may run meanwhile."""
 
+import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.site.command.options import DATA, Data, Json
 from services.site.command.output import plain, progress_bar, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
+
+if TYPE_CHECKING:
+    from services.history.centre.exporting import FleetTrends
+    from shared.runtime.fleet_file import FleetPlan
 
 PANEL = "The history"
 DAY_MS = 86_400_000
@@ -39,18 +45,22 @@ def export(
     step: Annotated[str, typer.Option("--step", help="auto, raw, minute or hour")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     data: Data = DATA,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The centre's configuration: points of any site of the fleet.")
+    ] = None,
 ) -> int:
     """Write the trend of one or more points as CSV or Parquet, for other programs.
 
     A row is a minute, an hour or a reading, with its least, greatest, mean and last value and how many readings were
     good, uncertain and bad. A time without readings has no row. No file is written over without --force. Parquet needs
-    the extra: pip install ampward[export].
+    the extra: pip install ampward[export]. With --config it is the fleet's history in PostgreSQL, in minutes or hours.
 
     Example: ampward export gas.csv --point demo/r1/gas1-h2 --from 2026-11-01 --to 2026-12-01 --step hour
     """
     from services.history.answers import Step
     from services.history.export import KINDS
     from services.history.export import export as run
+    from services.history.queries import Queries
 
     if step not in {each.value for each in Step}:
         raise Trouble(f"--step {step}: not a step, allowed: {', '.join(Step)}", Exit.USAGE)
@@ -58,7 +68,8 @@ def export(
         raise Trouble(f"{file}: not a kind of file that is written, allowed: {', '.join(KINDS)}", Exit.USAGE)
     span_ms = _span(begin, end, days=7)
     with progress_bar("exporting") as tell:
-        count = run(data, file, list(dict.fromkeys(point)), span_ms, Step(step), tell, force=force)
+        source = Queries(data) if config is None else _fleet_trends(config)
+        count = run(source, file, list(dict.fromkeys(point)), span_ms, Step(step), tell, force=force)
     write(f"{file}: {count} {'row' if count == 1 else 'rows'}")
     if not count:
         write(f"no readings from {_at(span_ms[0])} to {_at(span_ms[1])}: allowed: another time with --from and --to")
@@ -132,20 +143,52 @@ def _show(found: dict[str, Any]) -> None:
             write(line)
 
 
-def rebuild(data: Annotated[Path, typer.Argument(help="Data folder.")] = DATA) -> int:
+def rebuild(
+    data: Annotated[Path, typer.Argument(help="Data folder.")] = DATA,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The centre's configuration: the fleet's history, from Kafka.")
+    ] = None,
+) -> int:
     """Grow DIR/history.db anew from the log; sends nothing, and the site may run meanwhile.
 
     The old history stays in use until the new one is complete. Roll-ups of days whose frames the log has deleted are
-    taken over from it.
+    taken over from it. With --config it is the fleet's history in PostgreSQL, grown from what Kafka has, while the
+    history's replicas may run; what Kafka has no longer is taken over. Ended in the middle it goes on when run again.
 
     Example: ampward history rebuild /var/lib/ampward
     """
     from services.history.rebuild import rebuild as run
 
+    if config is not None:
+        return _rebuild_fleet(config)
     with progress_bar("rebuilding") as tell:
         made = run(data, tell)
     kept = f", {made.kept_days} older days kept" if made.kept_days else ""
     write(f"the history reaches to record {made.site_seq}{kept}")
+    return Exit.DONE
+
+
+def _fleet_trends(config: Path) -> "FleetTrends":
+    from services.history.centre.exporting import FleetTrends
+
+    return FleetTrends(_fleet_plan(config).postgres_url())
+
+
+def _fleet_plan(config: Path) -> "FleetPlan":
+    from shared.runtime.fleet_file import read_fleet
+
+    return read_fleet(config, os.environ, "history")
+
+
+def _rebuild_fleet(config: Path) -> int:
+    from services.history.centre.rebuild import RebuildPlan
+    from services.history.centre.rebuild import rebuild as run
+
+    plan = _fleet_plan(config)
+    with progress_bar("rebuilding") as tell:
+        made = asyncio.run(run(RebuildPlan(plan.access(), plan.shape, plan.postgres_url(), plan.prefix), tell))
+    kept = f", of {made.kept} sites what Kafka has no longer was kept" if made.kept else ""
+    write(f"the fleet's history is grown from {made.records} records{kept}")
     return Exit.DONE
 
 

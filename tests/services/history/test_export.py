@@ -10,6 +10,7 @@ import pytest
 
 from services.history.answers import Step, UnknownPoint
 from services.history.export import HEAD, ExportFault, escape, export
+from services.history.queries import Queries
 from tests.services.history.life import JAR, MINUTE_MS, POINT, Life, an_hour_and_a_half, begin, expected, grow
 from tests.services.history.test_growing import EVER
 
@@ -33,7 +34,7 @@ def test_csv_is_read_back(lived: tuple[Path, Life], tmp_path: Path) -> None:
     """Every row of both points, decimal values, empty cells where there is no value."""
     folder, life = lived
     target = tmp_path / "out.csv"
-    count = export(folder, target, [POINT, JAR], span(life), Step.MINUTE)
+    count = export(Queries(folder), target, [POINT, JAR], span(life), Step.MINUTE)
     with target.open(newline="", encoding="utf-8") as stream:
         head, *rows = csv.reader(stream)
     assert tuple(head) == HEAD
@@ -53,7 +54,7 @@ def test_parquet_is_read_back(lived: tuple[Path, Life], tmp_path: Path) -> None:
     """The same rows with typed columns: instants in UTC, decimals, null where there is no value."""
     folder, life = lived
     target = tmp_path / "out.parquet"
-    count = export(folder, target, [POINT], span(life), Step.MINUTE)
+    count = export(Queries(folder), target, [POINT], span(life), Step.MINUTE)
     table = pyarrow.parquet.read_table(target)
     assert tuple(table.column_names) == HEAD
     assert table.num_rows == count
@@ -68,7 +69,7 @@ def test_parquet_is_read_back(lived: tuple[Path, Life], tmp_path: Path) -> None:
 def test_readings_are_exported_one_by_one(lived: tuple[Path, Life], tmp_path: Path) -> None:
     """Raw rows stand at their own times."""
     folder, life = lived
-    assert export(folder, tmp_path / "raw.csv", [POINT], span(life), Step.RAW) == len(life.readings)
+    assert export(Queries(folder), tmp_path / "raw.csv", [POINT], span(life), Step.RAW) == len(life.readings)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +88,9 @@ def test_what_cannot_be_exported_leaves_no_file(lived: tuple[Path, Life], tmp_pa
     """Another kind of file, an unknown point, a folder that is not there."""
     folder, life = lived
     with pytest.raises(ExportFault, match=r"\.csv, \.parquet"):
-        export(folder, tmp_path / "out.xls", [POINT], span(life), Step.HOUR)
+        export(Queries(folder), tmp_path / "out.xls", [POINT], span(life), Step.HOUR)
     with pytest.raises(UnknownPoint):
-        export(folder, tmp_path / "out.csv", ["s/r1/none"], EVER, Step.HOUR)
+        export(Queries(folder), tmp_path / "out.csv", ["s/r1/none"], EVER, Step.HOUR)
     with pytest.raises(ExportFault, match="No such file"):
-        export(folder, tmp_path / "none" / "out.csv", [POINT], span(life), Step.HOUR)
+        export(Queries(folder), tmp_path / "none" / "out.csv", [POINT], span(life), Step.HOUR)
     assert not list(tmp_path.iterdir())
