@@ -74,6 +74,8 @@ class Kept:
         self._stuck_s = stuck_s
         self._client: AIOKafkaConsumer | None = None
         self._watching: Task[None] | None = None
+        self._making: Task[None] | None = None
+        self._is_starting = False
         self._lock = asyncio.Lock()
         self._is_away = False
         self.rebuilt = 0
@@ -81,14 +83,29 @@ class Kept:
         self.standing = Standing(looked_at_s=time.monotonic())
 
     async def client(self) -> AIOKafkaConsumer:
-        """The client of now, connected; waits as long as no broker can be reached."""
+        """The client of now, connected; waits as long as no broker can be reached.
+
+        Who waits may be cancelled: connecting goes on. A client that is cancelled half-way leaves its connection open,
+        and one whose every attempt is cut short would never be made.
+        """
+        while (client := self._client) is None:
+            if self._making is None or self._making.done():
+                self._making = asyncio.create_task(self._make(), name="kafka connecting")
+            await asyncio.shield(self._making)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(), name="kafka watch")
+        return client
+
+    async def _make(self) -> None:
         async with self._lock:
             while self._client is None:
                 client = self._new()
+                self._is_starting = True
                 try:
                     async with asyncio.timeout(CONNECT_S):
                         await self._owner.begin(client)
                 except TROUBLE as fault:
+                    self._is_starting = False
                     self._say_away(f"{self._access.bootstrap}: {type(fault).__name__}: {fault}")
                     await _end(client)
                     await asyncio.sleep(PAUSE_S)
@@ -99,9 +116,7 @@ class Kept:
                     self._client = client
                     self.standing = self.standing._replace(is_away=False, looked_at_s=time.monotonic())
                     self._say_back()
-            if self._watching is None or self._watching.done():
-                self._watching = asyncio.create_task(self._watch(), name="kafka watch")
-            return self._client
+            self._is_starting = False
 
     async def throw_away(self, client: AIOKafkaConsumer, why: str) -> None:
         """Ends this client, when it is still the one of now."""
@@ -122,6 +137,11 @@ class Kept:
             self._watching.cancel()
             await asyncio.wait([self._watching])
             self._watching = None
+        if self._making is not None and not self._making.done():
+            if self._is_starting:
+                await asyncio.wait([self._making], timeout=CLOSE_S)
+            self._making.cancel()
+            await asyncio.wait([self._making])
         async with self._lock:
             if self._client is not None:
                 client, self._client = self._client, None
