@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Final
 from services.fleet.authority import ends_at
 from services.fleet.identities import FORMER_KEY, KEY
 from services.fleet.supervise_log import MIGRATIONS, Fenced, FleetLog
+from services.fleet.supervise_ready import Pulse
 from services.fleet.supervise_tell import Who
 from services.fleet.supervise_term import Renewed, Setting, Term
 from services.fleet.supervise_watch import Limits
@@ -33,7 +34,7 @@ from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.logging import configure, logger
 from shared.runtime.metrics import Tally
 from shared.runtime.postgres import TROUBLE, close, connect, migrate
-from shared.runtime.probes import Beat, Probes, serving_probes
+from shared.runtime.probes import Probes, serving_probes
 from shared.wire.signing import read_signing_key
 from shared.wire.signs import Expiry
 
@@ -46,19 +47,23 @@ _NO_ID = re.compile(r"[^a-z0-9_-]+")
 
 
 async def serve(
-    setting: Setting, postgres_url: str, stop: asyncio.Event, tell: Tell, beat: Callable[[], None] = lambda: None
+    setting: Setting, postgres_url: str, stop: asyncio.Event, tell: Tell, pulse: Pulse | None = None
 ) -> None:
-    """Runs until ``stop``; ``beat`` is called as long as it gets on. Raises what keeps it from starting: DatabaseAway,
+    """Runs until ``stop``; ``pulse`` shows how it gets on. Raises what keeps it from starting: DatabaseAway,
     SchemaNewer."""
-    name, clock = replica_name(SERVICE), SystemClock()
+    name, clock, pulse = replica_name(SERVICE), SystemClock(), pulse or Pulse()
     pool = await connect(postgres_url, name)
     try:
         if steps := await migrate(pool, MIGRATIONS):
             tell("schema_migrated", f"{steps} steps")
         while not stop.is_set():
-            beat()
-            log, now = FleetLog(pool, name), replace(setting, who=setting.ask_who() or setting.who)
-            await _term(log, lambda held=log, now=now: Term(now, held, clock, tell, beat).run(stop), tell)  # type: ignore[misc]
+            pulse.work.beat()
+            log = FleetLog(pool, name, pulse.answered)
+            if await _is_ours(log, tell):
+                now = replace(setting, who=setting.ask_who() or setting.who)
+                pulse.term = Term(now, log, clock, tell, pulse.work.beat)
+                await _term(pulse.term, stop, tell)
+                pulse.term = None
             with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_S):
                     await stop.wait()
@@ -66,16 +71,23 @@ async def serve(
         await close(pool)
 
 
-async def _term(log: FleetLog, run: Callable[[], Awaitable[None]], tell: Tell) -> None:
-    """One term, when the lease is to be had. Trouble ends it and is told."""
+async def _is_ours(log: FleetLog, tell: Tell) -> bool:
+    """Whether the lease is to be had."""
     try:
-        if not await log.take():
-            return
+        return await log.take()
+    except TROUBLE as fault:
+        tell("no_lease", f"{type(fault).__name__}: {fault}")
+        return False
+
+
+async def _term(term: Term, stop: asyncio.Event, tell: Tell) -> None:
+    """One term. Trouble ends it and is told."""
+    try:
         try:
-            await run()
+            await term.run(stop)
         finally:
             with suppress(*TROUBLE):
-                await log.end()
+                await term.log.end()
     except (Fenced, Renewed, Unconfirmed, RecordRefused, WireError, *TROUBLE) as fault:
         tell("term_ends", f"{type(fault).__name__}: {fault}")
 
@@ -134,15 +146,15 @@ def main(plan: FleetPlan) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         setting, url = setting_of(plan), plan.postgres_url()
 
-        tally, pulse = Tally(lambda event, words: log.warning(event, words=words)), Beat(SERVICE)
-        probes = Probes(SERVICE, lambda: {SERVICE: pulse.why()}, pulse.why, tally.samples)
+        tally, pulse = Tally(lambda event, words: log.warning(event, words=words)), Pulse()
+        probes = Probes(SERVICE, pulse.ready, pulse.work.why, tally.samples)
         tell = tally.tell
         for drift in await check(setting.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
             tell("topic_drifted", str(drift))
         patterns = plan.supervisor.certificates
         signs = signing(setting.access, SERVICE, clock.wall_ms, prefix=plan.prefix, expires=lambda: expiries(patterns))
         async with serving_probes(plan.health, probes, tell), signs:
-            await serve(setting, url, stop, tell, pulse.beat)
+            await serve(setting, url, stop, tell, pulse)
 
     try:
         asyncio.run(run())

@@ -11,7 +11,7 @@ Promises: a supervisor that slept writes nothing any more: Fenced. Time of the l
 Limits: rows are kept KEPT_MS, as long as ampward.events.v1 keeps the events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -100,9 +100,11 @@ class Found:
 class FleetLog:
     """One term of one supervisor. ``name`` is one that no other process has or had."""
 
-    def __init__(self, pool: Pool, name: str) -> None:
+    def __init__(self, pool: Pool, name: str, answered: Callable[[], None] = lambda: None) -> None:
         self.pool = pool
         self.name = name
+        self._answered = answered
+        """Called when PostgreSQL has said who holds the lease."""
         self.fence = 0
         self.was_clean = True
         """Whoever held it before has let it go."""
@@ -115,12 +117,14 @@ class FleetLog:
         before = await self.pool.fetchrow(_BEFORE)
         self.was_clean, self.is_start = before["holder"] == "", bool(before["is_start"])
         self.fence = await self.pool.fetchval(_TAKE, self.name) or 0
+        self._answered()
         return self.fence > 0
 
     async def sign(self) -> None:
         """Hold it on. Raises Fenced."""
         if not await self.pool.fetchval(_SIGN, self.name, self.fence):
             raise Fenced(f"the lease {self.fence} has ended")
+        self._answered()
 
     async def end(self) -> None:
         """Let it go at once."""

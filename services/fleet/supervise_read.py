@@ -130,6 +130,11 @@ class Ears:
         await self._reader.close()
         self._reader = Reader(self._access, starts, "supervisor", tell=self._tell)
 
+    @property
+    def is_deaf(self) -> bool:
+        """Nothing is heard yet, or no broker answers."""
+        return self._reader is None or self._reader.standing.is_away
+
     async def close(self) -> None:
         if self._reader is not None:
             await self._reader.close()

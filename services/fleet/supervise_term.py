@@ -91,6 +91,10 @@ class Term:
         self._pushes = Pushes(log.pool)
         self._words: Any = logger(part="supervisor")
 
+    @property
+    def is_deaf(self) -> bool:
+        return self._ears.is_deaf
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``. Raises what ends a term: Fenced, and trouble with PostgreSQL or Kafka."""
         work: tuple[Coroutine[Any, Any, None], ...] = (self._hold(), self._work())
