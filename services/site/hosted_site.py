@@ -30,6 +30,7 @@ from services.site import folder
 from services.site.children import python
 from services.site.formats import refuse_newer
 from services.site.hosted_link import FIELDS, HOSTED
+from services.site.readiness import SITE_SILENT_S
 from services.site.start import file_hash, read_start
 from shared.domain.errors import ConfigError
 from shared.runtime import places
@@ -42,9 +43,8 @@ IDENTITY: Final = "identity.json"
 HOME: Final = "home"
 LOOK_S: Final = 0.5
 RESTART_S: Final = 1.0
-SILENT_S: Final = 20.0
-"""The writer gives a sign four times a second; loading takes some seconds on a busy machine."""
-FIRST_S: Final = 60.0
+SILENT_S: Final = SITE_SILENT_S
+"""After its first sign; loading may take long on a busy machine."""
 END_S: Final = 12.0
 CHECK_S: Final = 120.0
 UPLINK: Final = 'uplink: {kafka: "${AMPWARD_KAFKA}", identity: "${AMPWARD_IDENTITY}"}'
@@ -212,12 +212,12 @@ class HostedSite:
     ) -> None:
         """Until it ends, hangs, or is to end."""
         if is_site:
-            self._alive_at = asyncio.get_running_loop().time() + FIRST_S - SILENT_S
+            self._alive_at = 0.0
         ended: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
         try:
             while not (ended.done() or stopping.done()):
                 await asyncio.wait([ended, stopping], timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-                if is_site and asyncio.get_running_loop().time() - self._alive_at > SILENT_S:
+                if is_site and self._alive_at and asyncio.get_running_loop().time() - self._alive_at > SILENT_S:
                     self._tell("hosted_process_hangs", self._where.site)
                     with suppress(ProcessLookupError):
                         process.kill()
@@ -232,7 +232,7 @@ class HostedSite:
     def _on_alive(self, descriptor: int) -> None:
         with suppress(BlockingIOError):
             os.read(descriptor, 4096)
-        self._alive_at = max(self._alive_at, asyncio.get_running_loop().time())
+        self._alive_at = asyncio.get_running_loop().time()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
