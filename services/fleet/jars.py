@@ -32,6 +32,13 @@ def kafka_jars(cache: Path, infra: Path = INFRA) -> Path:
     return folder
 
 
+def given_jars(folder: Path) -> Path:
+    """A folder of somebody's own. Raises ServerAbsent when it has no Kafka."""
+    if not any(folder.glob("kafka_*.jar")):
+        raise ServerAbsent(f"--kafka-jars {folder}: there is no kafka_*.jar in it; allowed: libs/ of Apache Kafka")
+    return folder
+
+
 def expected(infra: Path) -> dict[str, str]:
     """SHA-256 by the name of the jar, as pinned."""
     try:

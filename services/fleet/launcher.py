@@ -33,11 +33,11 @@ from services.fleet.applying import apply_all
 from services.fleet.demo import Demo
 from services.fleet.files import write_private
 from services.fleet.identities import SUPERVISOR, Book
-from services.fleet.jars import kafka_jars
+from services.fleet.jars import given_jars, kafka_jars
 from services.fleet.kafka import FORMATTED, KafkaPlan, kafka_server
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.postgres import PostgresPlan, postgres_server
-from services.fleet.servers import Server, ServerFailed, Started
+from services.fleet.servers import Server, ServerAbsent, ServerFailed, Started
 from services.fleet.vault import Vault, open_vault
 from shared.bus.registry import ALL, ONE_NODE, Shape
 from shared.domain.errors import Busy, ConfigError
@@ -124,6 +124,11 @@ class Launcher:
             self._start(signals)
             while not signals.ended.is_set():
                 self._watch(signals)
+        except (ServerAbsent, ServerFailed):
+            # Ctrl-C reaches also what makes a server's folder: its end is no trouble then.
+            if not signals.ended.is_set():
+                raise
+            self.say("ended before the servers were ready; the next start goes on from here")
         finally:
             self._stop()
             os.close(self._lock)
@@ -139,7 +144,7 @@ class Launcher:
         for site in demo.enroll(book, self.plan.sites):
             self.say(f"{site}: enrolled")
         book.publish()
-        jars = self.plan.jars or self._jars()
+        jars = given_jars(self.plan.jars) if self.plan.jars is not None else self._jars()
         kafka = KafkaPlan(
             folder=folder / "kafka",
             jars=jars,

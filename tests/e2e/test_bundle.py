@@ -128,6 +128,8 @@ def test_the_bundle_is_installed_without_a_network(bundle: Path, prefix: Path, t
     unit.write_text((bundle / "systemd" / "ampward.service").read_text().replace("/opt/ampward", str(prefix)))
     verified = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
+    judge = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=25", str(unit)]
+    assert subprocess.run(judge, capture_output=True, text=True).returncode == 0, "exposed above 2.5 of 10"
 
     again = install(bundle, prefix)
     assert again.returncode == 0, again.stdout + again.stderr

@@ -11,14 +11,16 @@ import asyncpg
 import pytest
 
 from services.fleet import launcher
-from services.fleet.jars import kafka_jars
+from services.fleet.jars import given_jars, kafka_jars
 from services.fleet.kafka import KafkaPlan, kafka_server
+from services.fleet.launcher import Launcher, LauncherPlan
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.postgres import find_programs
-from services.fleet.servers import ServerAbsent
+from services.fleet.servers import ServerAbsent, ServerFailed
 from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
 from shared.domain.errors import Busy
+from shared.runtime.lifecycle import Signals
 from tests.testkit.fleet import Mosquitto, Postgres
 from tests.testkit.process import Running, is_alive, wait_for
 
@@ -85,6 +87,32 @@ def test_a_missing_program_is_named_with_what_installs_it(tmp_path: Path, monkey
         find_programs()
     with pytest.raises(ServerAbsent, match="apt-get install mosquitto"):
         mosquitto_server(MosquittoPlan(tmp_path / "m", tmp_path / "log", 1))
+
+
+def test_ctrl_c_while_a_servers_folder_is_made_is_an_orderly_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that makes it gets the signal too and fails: no error then, and one without a signal."""
+    said, signals = list[str](), Signals()
+
+    def fails(_launcher: Launcher, _signals: Signals) -> None:
+        raise ServerFailed("initdb ended with 1")
+
+    monkeypatch.setattr(Launcher, "_start", fails)
+    start = Launcher(LauncherPlan(tmp_path / "fleet", tmp_path), said.append)
+    with pytest.raises(ServerFailed):
+        start.run(signals)
+    signals.ended.set()
+    start.run(signals)
+    assert said == ["ended before the servers were ready; the next start goes on from here"]
+
+
+def test_a_folder_without_kafka_is_named(tmp_path: Path) -> None:
+    """Before anything is made."""
+    (tmp_path / "kafka_2.13-9.jar").touch()
+    assert given_jars(tmp_path) == tmp_path
+    with pytest.raises(ServerAbsent, match="there is no kafka"):
+        given_jars(tmp_path / "nowhere")
 
 
 def test_a_service_that_is_none_is_refused(tmp_path: Path) -> None:
