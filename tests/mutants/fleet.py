@@ -119,4 +119,11 @@ MUTANTS = (
         "        for one in ():\n",
         f"{SERVERS}::test_messages_that_do_not_get_out_are_told",
     ),
+    Mutant(
+        "drift is no reason for another exit code",
+        "services/site/command/pushing.py",
+        "return Exit.NO if any(one.is_drift for one in found) else Exit.DONE",
+        "return Exit.DONE",
+        "tests/fleet/test_push_waves.py::test_a_wave_is_held_back_until_the_one_before_has_accepted",
+    ),
 )

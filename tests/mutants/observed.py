@@ -129,4 +129,11 @@ MUTANTS = (
         "            kpi if kpi.begin_ms >= 0 else",
         "tests/services/processor/test_figures.py::test_the_present_window_is_what_dashboards_show",
     ),
+    Mutant(
+        "a compared block is a trace of its own",
+        "services/processor/worker.py",
+        "self._spans.tell(Span(Stage.COMPARE, cause, record.at_ms,",
+        "self._spans.tell(Span(Stage.COMPARE, cause._replace(site_seq=record.offset), record.at_ms,",
+        "tests/services/processor/test_worker.py::test_what_was_compared_hangs_on_the_frame_that_caused_it",
+    ),
 )

@@ -4,17 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import pytest
+
 from services.processor.hands import OwnSeats
 from services.processor.seats import KEY, RULES
 from services.processor.worker import Worker
 from shared.bus.registry import EVENTS, INPUTS, STATE
 from shared.log.kafka.records import Headers, Place, Record
+from shared.runtime.tracing import OFF, Spans, Stage, by_input, open_spans, span_id, trace_id
 from shared.wire.batches import decode_batch
 from shared.wire.blocks import encode_block
+from shared.wire.events import decode_event
 from shared.wire.signing import SigningKey
 from shared.wire.site_state import decode_site_state
 from tests.services.processor.recorded import blocks_of, bodies, recorded
 from tests.soak.rig import stored
+from tests.testkit.otlp import collector
 
 SIGNER = SigningKey(bytes(range(32)))
 PLACE = Place(INPUTS.name, 0)
@@ -56,11 +61,13 @@ class Topics:
         assert place == PLACE
         self.acknowledged.append(below)
 
-    def worker(self) -> Worker:
+    def worker(self, spans: Spans = OFF) -> Worker:
         def tell(event: str, words: str) -> None:
             self.told.append((event, words))
 
-        return Worker(OwnSeats(), self, self, tell=tell, save_s=SAVE_S, now=lambda: self.now, wall_ms=lambda: 1)
+        return Worker(
+            OwnSeats(), self, self, tell=tell, save_s=SAVE_S, now=lambda: self.now, wall_ms=lambda: 1, spans=spans
+        )
 
     def events(self) -> list[bytes]:
         """Each once, in the order in which they came first."""
@@ -183,3 +190,21 @@ async def test_a_partition_that_is_kept_over_a_rebalance_owes_its_state_still() 
 def test_the_recorded_log_has_one_rule_set() -> None:
     """What these tests rest on."""
     assert len(bodies(recorded(0))) == 1
+
+
+async def test_what_was_compared_hangs_on_the_frame_that_caused_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real collector gets a span for each input with alarms or outputs, in the trace that the site began."""
+    topics = _topics()
+    with collector() as found:
+        for name, value in found.env.items():
+            monkeypatch.setenv(name, value)
+        spans = open_spans("processor", found.env)
+        worker = topics.worker(spans)
+        await worker.assign([PLACE], 1)
+        await worker.take(topics.inputs)
+        await worker.close()
+        await asyncio.to_thread(spans.close)
+        causes = [cause for cause, _ in by_input(map(decode_event, topics.events()))]
+        places = {(span.trace_id, span.parent_span_id) for _, span in found.spans}
+        assert places == {(trace_id(cause).to_bytes(16), span_id(cause, Stage.DECIDE).to_bytes(8)) for cause in causes}
+        assert {(service, span.name) for service, span in found.spans} == {("ampward-processor", "compare")}
