@@ -4,11 +4,12 @@ Of the facts of shared.domain.crossings it makes what shared.wire.events makes o
 same: the pieces between the numbers come from the same encoder, once for each row and kind of fact.
 
 Promises: equal bytes (tests/domain/test_runs.py, tests/wire/test_event_lines.py). Limits: of each row and kind of fact
-the pieces for one limit are remembered (some 0.5 KB a row that has ever crossed), and SHOWN_MAX texts of values.
+the pieces for one limit are remembered (some 0.5 KB a row that has ever crossed); of all rooms together SHOWN_MAX texts
+of values, rules and limits each.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import msgspec
@@ -38,8 +39,8 @@ class EventLines:
         self._of: tuple[object, str, str] = (None, "", "")
         self._pieces: list[_Piece | None] = []
         """By row, and in it by kind of fact."""
-        self._kept: dict[str, str] = {}
-        """Texts that pieces have in common, each once: a room has thousands of pieces, a worker thousands of rooms."""
+        self._subjects: dict[int, str] = {}
+        """By row. What else a piece has, all rooms have in common: a worker has thousands of them."""
         self._room = self._log = self._version = ""
 
     def of_events(self, events: Sequence[Event]) -> list[bytes]:
@@ -73,7 +74,7 @@ class EventLines:
     def _begin(self, state: RoomState, log_id: str) -> None:
         self._of = state.index, state.version, log_id
         self._pieces = [None] * (_KINDS * state.index.column_rows)
-        self._kept.clear()
+        self._subjects.clear()
         plan = state.plan
         self._room = f'","site":{_text(plan.site)},"room":{_text(plan.id)},"room_no":'
         self._log = f',"log_id":{_text(log_id)},"site_seq":'
@@ -86,15 +87,11 @@ class EventLines:
         has_value = what in _MEASURED
         _, unit, its_limit, quality = of_column(state, row, 0, limit) if has_value else NOTHING_MEASURED
         decimals = index.point_units[index.rows[row].point][1] if has_value else -1
-        texts = (
-            f'{{"type":{_text(TYPES[what])},"id":"',
-            f'{_text(plan.id)},"occurrence":"',
-            f'","rule":{_text(plan.rule)},"severity":{_text(index.rows[row].severity.label)},"state":"',
-            f'","unit":{_text(unit)},"limit":{_text(its_limit)},"quality":{_text(quality)},'
-            '"reason":"","actor":"","until_ms":0}',
-        )
-        head, subject, rule, tail = (self._kept.setdefault(text, text) for text in texts)
-        made = limit, head, subject, rule, tail, _texts(decimals)
+        subject = self._subjects.get(row)
+        if subject is None:
+            subject = self._subjects[row] = f'{_text(plan.id)},"occurrence":"'
+        rule, tail = _rule(plan.rule, index.rows[row].severity.label), _tail(unit, its_limit, quality)
+        made = limit, _HEADS[what], subject, rule, tail, _texts(decimals)
         self._pieces[_KINDS * row + what] = made
         return made
 
@@ -124,6 +121,20 @@ class Texts(dict[int, str]):
 _texts: Final = cache(Texts)
 
 
+@lru_cache(maxsize=SHOWN_MAX)
+def _rule(rule: str, severity: str) -> str:
+    return f'","rule":{_text(rule)},"severity":{_text(severity)},"state":"'
+
+
+@lru_cache(maxsize=SHOWN_MAX)
+def _tail(unit: str, limit: str, quality: str) -> str:
+    measured = f'","unit":{_text(unit)},"limit":{_text(limit)},"quality":{_text(quality)}'
+    return measured + ',"reason":"","actor":"","until_ms":0}'
+
+
 def _text(value: str) -> str:
     """As it stands in JSON, with its quotes."""
     return _encode(value).decode()
+
+
+_HEADS: Final = tuple(f'{{"type":{_text(kind)},"id":"' for kind in TYPES)
