@@ -9,6 +9,7 @@ import asyncio
 import random
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from shared.bus.registry import INPUTS
@@ -41,6 +42,8 @@ def run(count: int, seed: int) -> Outcome:
         site = hosting.enroll()
         bridges = [hosting.bridge(), hosting.bridge()]
         device = hosting.device(site)
+        # The broker keeps the site's session from here on; what came before had nobody to go to.
+        _wait("a session", lambda: any("bridge_connected" in bridge.output for bridge in bridges))
         for _ in range(count):
             _feed(device, draw)
             _kill(hosting, bridges, draw)
@@ -54,6 +57,10 @@ def _open(folder: Path) -> Mosquitto:
     """Mosquitto runs as its own user, who has to reach its folder."""
     folder.chmod(0o755)
     return Mosquitto(folder / "mosquitto")
+
+
+def _wait(name: str, look: Callable[[], bool]) -> None:
+    wait_for(look, within_s=PATIENCE_S, name=name)
 
 
 def _feed(device: Device, draw: random.Random) -> None:
@@ -76,7 +83,7 @@ def _kill(hosting: Hosting, bridges: list[Running], draw: random.Random) -> None
         found[:] = [bridge for bridge in bridges if "hosting_begins" in bridge.output]
         return bool(found)
 
-    wait_for(holder, within_s=PATIENCE_S, name="a bridge that has the site")
+    _wait("a bridge that has the site", holder)
     if part == "bridge":
         bridges.remove(found[-1])
         found[-1].kill()
