@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 PANEL = "Fleet"
 LOOK_S = 0.05
-DOWN_S = 60.0
+DOWN_S = 90.0
+"""Services have 30 s to hand over, and then their servers as long."""
 
 Folder = Annotated[Path, typer.Option("--dir", help="The fleet's folder: configuration, data, logs, fleet.json.")]
 FOLDER = Path("data/fleet")
