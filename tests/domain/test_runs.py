@@ -21,6 +21,8 @@ from tests.bench.rooms import room, scans
 
 MODULES = 6
 AGE_OVER_MS = 40_000
+IN_DEADBAND = 13_490, 3_700, 34_500
+"""mV, uOhm, m°C that neither raise nor clear."""
 
 
 def _entry(n: int, scan: Scan, tick_ms: int) -> Entry:
@@ -51,6 +53,10 @@ def _story(seed: int) -> tuple[RoomPlan, list[Entry]]:
         tick += draw.choice((0, 80, 80, 80, 500)) if draw.random() > 0.01 else 45_000
         chance = draw.random()
         made = scan._replace(device_seq=scan.device_seq + skipped)
+        if draw.random() < 0.5:
+            first, values = 4 * draw.randrange(MODULES), scan.values.copy()
+            values[first : first + 3] = IN_DEADBAND
+            made = made._replace(values=values)
         if chance < 0.01:
             skipped += 1
         elif chance < 0.02:
