@@ -10,7 +10,6 @@ Exit 0 for a clean end, 3 when it cannot start.
 import asyncio
 import json
 import re
-import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -25,13 +24,13 @@ from services.fleet.supervise_tell import Who
 from services.fleet.supervise_term import Renewed, Setting, Term
 from services.fleet.supervise_watch import Limits
 from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, LIVE, SIGNS, SITES
-from shared.domain.errors import AmpwardError, ConfigError, WireError
+from shared.domain.errors import ConfigError, WireError
 from shared.log.kafka.records import RecordRefused, Tell, Unconfirmed
 from shared.log.kafka.signs import replica_name, signing
 from shared.log.kafka.topics import check
 from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.logging import configure, logger
+from shared.runtime.fleet_service import run_service
 from shared.runtime.metrics import Tally
 from shared.runtime.postgres import TROUBLE, close, connect, migrate
 from shared.runtime.probes import Probes, serving_probes
@@ -41,7 +40,6 @@ from shared.wire.signs import Expiry
 SERVICE: Final = "supervisor"
 TOPICS: Final = (EVENTS, LIVE, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS)
 AGAIN_S: Final = 1.0
-CANNOT_START: Final = 3
 NAME_MAX: Final = 40
 _NO_ID = re.compile(r"[^a-z0-9_-]+")
 
@@ -137,16 +135,12 @@ def read_who(folder: Path, prefix: str = "") -> Who:
 
 def main(plan: FleetPlan) -> int:
     """Until INT or TERM."""
-    configure(SERVICE)
-    log = logger()
 
-    async def run() -> None:
-        stop, clock = asyncio.Event(), SystemClock()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def work(stop: asyncio.Event, tell: Tell) -> None:
+        clock = SystemClock()
         setting, url = setting_of(plan), plan.postgres_url()
 
-        tally, pulse = Tally(lambda event, words: log.warning(event, words=words)), Pulse()
+        tally, pulse = Tally(tell), Pulse()
         probes = Probes(SERVICE, pulse.ready, pulse.work.why, tally.samples)
         tell = tally.tell
         for drift in await check(setting.access, [topic.named(plan.prefix) for topic in TOPICS], plan.shape):
@@ -156,9 +150,4 @@ def main(plan: FleetPlan) -> int:
         async with serving_probes(plan.health, probes, tell), signs:
             await serve(setting, url, stop, tell, pulse)
 
-    try:
-        asyncio.run(run())
-    except AmpwardError as fault:
-        log.error("cannot_start", why=str(fault))
-        return CANNOT_START
-    return 0
+    return run_service(SERVICE, work)

@@ -14,7 +14,6 @@ An agent that raises acknowledges what it had: its whole body is guarded, and th
 
 import asyncio
 import os
-import signal
 import tempfile
 import time
 from collections import deque
@@ -29,7 +28,6 @@ from services.processor.seats import KEY, RULES
 from services.processor.telling import Telling
 from services.processor.worker import SAVE_S, Worker
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape, Topic
-from shared.domain.errors import AmpwardError
 from shared.log.kafka.access import Access
 from shared.log.kafka.known import Known
 from shared.log.kafka.producer import Producer
@@ -41,7 +39,7 @@ from shared.log.kafka.topics import KafkaUnavailable, check
 from shared.log.kafka.watching import WATCH_S, Watch, standing
 from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.logging import configure, logger
+from shared.runtime.fleet_service import run_service
 from shared.runtime.probes import serving_probes
 
 GROUP: Final = "ampward-processor"
@@ -60,7 +58,6 @@ HAND_OVER_S: Final = 6.0
 TEND_S: Final = 0.5
 WAIT_S: Final = 1.0
 TOPICS: Final = (INPUTS, EVENTS, STATE, RULESETS, COMMANDS, DEADLETTER, SITES)
-CANNOT_START: Final = 3
 ENDED: Final = 1
 """Exit code of a process that ends itself: whoever supervises it starts it again."""
 
@@ -317,26 +314,16 @@ async def drive(
 
 def main(plan: FleetPlan) -> int:
     """`ampward service processor`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
-    configure("processor")
-    log = logger()
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def work(stop: asyncio.Event, tell: Tell) -> None:
         cores = len(os.sched_getaffinity(0))
         made = ProcessorPlan(
             plan.access(), plan.shape, plan.prefix, hands=cores if cores > 1 else 0, health=plan.health
         )
         async with signing(made.access, "processor", SystemClock().wall_ms, prefix=plan.prefix):
-            await serve(made, stop, lambda event, words: log.warning(event, words=words))
+            await serve(made, stop, tell)
 
-    try:
-        asyncio.run(run())
-    except AmpwardError as fault:
-        log.error("cannot_start", why=str(fault))
-        return CANNOT_START
-    return 0
+    return run_service("processor", work)
 
 
 async def check_topics(plan: ProcessorPlan, used: Sequence[Topic], stop: asyncio.Event, tell: Tell) -> bool:

@@ -11,12 +11,10 @@ its offset and the site's numbers. Limits: figures of sites that told nothing fo
 
 import asyncio
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from services.processor.app import (
-    CANNOT_START,
     ENDED,
     Acks,
     Driven,
@@ -28,7 +26,7 @@ from services.processor.app import (
 from services.processor.figures import ALARM, CRITICAL, WARNING, WINDOW_MS, Figures
 from services.processor.telling import Telling
 from shared.bus.registry import EVENTS, KPIS
-from shared.domain.errors import AmpwardError, WireError
+from shared.domain.errors import WireError
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Place, Record, Tell, hush
@@ -37,7 +35,7 @@ from shared.log.kafka.stretch import read_stretch
 from shared.runtime import metrics
 from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.logging import configure, logger
+from shared.runtime.fleet_service import run_service
 from shared.runtime.metrics import Sample
 from shared.runtime.probes import Probes, serving_probes
 from shared.wire import cloud
@@ -178,20 +176,10 @@ async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell, window_ms:
 
 def main(plan: FleetPlan) -> int:
     """`ampward service kpi`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
-    configure(SERVICE)
-    log = logger()
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def work(stop: asyncio.Event, tell: Tell) -> None:
         made = ProcessorPlan(plan.access(), plan.shape, plan.prefix, health=plan.health)
         async with signing(made.access, SERVICE, SystemClock().wall_ms, prefix=plan.prefix):
-            await serve(made, stop, lambda event, words: log.warning(event, words=words))
+            await serve(made, stop, tell)
 
-    try:
-        asyncio.run(run())
-    except AmpwardError as fault:
-        log.error("cannot_start", why=str(fault))
-        return CANNOT_START
-    return 0
+    return run_service(SERVICE, work)

@@ -7,7 +7,6 @@ alone and told. A database that goes away costs no site that is hosted. Exit 0 f
 """
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +22,8 @@ from shared.log.kafka.signs import replica_name, signing
 from shared.runtime import metrics
 from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.logging import configure, logger
+from shared.runtime.fleet_service import run_service
+from shared.runtime.logging import logger
 from shared.runtime.metrics import Sample, Tally
 from shared.runtime.postgres import TROUBLE, close, connect, migrate
 from shared.runtime.probes import Beat, Probes, serving_probes
@@ -35,7 +35,6 @@ LOOK_S: Final = 1.0
 AGAIN_S: Final = 2.0
 """After a term that ended by itself."""
 TAKE_OVER_S: Final = LIVES_S + LOOK_S
-CANNOT_START: Final = 3
 
 
 @dataclass
@@ -169,15 +168,11 @@ async def _bridge(plan: FleetPlan, tell: Tell, beat: Callable[[], None]) -> Asyn
 
 def main(plan: FleetPlan) -> int:
     """Until INT or TERM."""
-    configure(SERVICE)
-    log = logger()
 
-    async def run() -> None:
-        stop, clock = asyncio.Event(), SystemClock()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def work(stop: asyncio.Event, tell: Tell) -> None:
+        clock = SystemClock()
         plan.broker()
-        tally, pulse = Tally(lambda event, words: log.warning(event, words=words)), Beat(SERVICE)
+        tally, pulse = Tally(tell), Beat(SERVICE)
         async with _bridge(plan, tally.tell, pulse.beat) as bridge:
 
             def ready() -> dict[str, str]:
@@ -186,13 +181,8 @@ def main(plan: FleetPlan) -> int:
 
             probes = Probes(SERVICE, ready, pulse.why, lambda: (*tally.samples(), *bridge.samples()))
             signs = signing(plan.access(), SERVICE, clock.wall_ms, prefix=plan.prefix)
-            log.info("bridge_begins", hosted=plan.hosted)
+            logger().info("bridge_begins", hosted=plan.hosted)
             async with serving_probes(plan.health, probes, tally.tell), signs:
                 await bridge.run(stop)
 
-    try:
-        asyncio.run(run())
-    except AmpwardError as fault:
-        log.error("cannot_start", why=str(fault))
-        return CANNOT_START
-    return 0
+    return run_service(SERVICE, work)

@@ -11,7 +11,6 @@ Refuses: a database of a newer program, drifted topics. Limits: ROWS of a flush;
 import asyncio
 import os
 import secrets
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from services.history.centre.schema import MIGRATIONS, SCHEMA
 from services.history.centre.telling import NAME, Telling
 from services.history.centre.writing import LABELS, Fenced, partitions_of
 from shared.bus.registry import DEADLETTER, DELIVERIES, INPUTS, RULESETS, SITES, Shape
-from shared.domain.errors import AmpwardError
 from shared.log.kafka.access import Access
 from shared.log.kafka.burying import Burying
 from shared.log.kafka.group import GroupReader, Taken
@@ -36,7 +34,7 @@ from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.logging import configure, logger
+from shared.runtime.fleet_service import run_service
 from shared.runtime.postgres import STATEMENT_S, TROUBLE, Pool, close, connect, migrate
 from shared.runtime.probes import serving_probes
 
@@ -52,7 +50,6 @@ LOOK_S: Final = 0.25
 AGAIN_S: Final = 0.5
 TIDY_S: Final = 3600.0
 SOON_S: Final = 60.0
-CANNOT_START: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +272,8 @@ async def _tidy(plan: HistoryPlan, pool: Pool, telling: Telling) -> None:
 
 def main(plan: FleetPlan) -> int:
     """`ampward service history`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
-    configure(NAME)
-    log = logger()
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def work(stop: asyncio.Event, tell: Tell) -> None:
         made = HistoryPlan(
             plan.access(),
             plan.shape,
@@ -292,11 +284,6 @@ def main(plan: FleetPlan) -> int:
             plan.health,
         )
         async with signing(made.access, NAME, SystemClock().wall_ms, prefix=plan.prefix):
-            await serve(made, stop, lambda event, words: log.warning(event, words=words))
+            await serve(made, stop, tell)
 
-    try:
-        asyncio.run(run())
-    except AmpwardError as fault:
-        log.error("cannot_start", why=str(fault))
-        return CANNOT_START
-    return 0
+    return run_service(NAME, work)

@@ -13,7 +13,6 @@ program, drifted topics. Limits: RECORDS of Kafka in hand.
 import asyncio
 import os
 import secrets
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,7 +44,8 @@ from shared.log.kafka.topics import check
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.fleet_file import FleetPlan
-from shared.runtime.logging import configure, logger
+from shared.runtime.fleet_service import run_service
+from shared.runtime.logging import logger
 from shared.runtime.postgres import STATEMENT_S, TROUBLE, Months, close, connect, migrate
 from shared.runtime.probes import serving_probes
 from shared.runtime.site_file.people import PeopleOfAll, read_people
@@ -57,7 +57,6 @@ GROUP: Final = "ampward-notifier"
 TOPICS: Final = (EVENTS, COMMANDS, DELIVERIES, DEADLETTER)
 RECORDS: Final = 64
 """Batches of events in hand: 16 MiB of ordinary blocks' events at most."""
-CANNOT_START: Final = 3
 LEASE_MS: Final = 5000
 RENEW_S: Final = 2.0
 
@@ -214,24 +213,14 @@ async def _read(reader: GroupReader, sites: Sites) -> None:
 
 def main(plan: FleetPlan) -> int:
     """`ampward service notifier`: until INT or TERM. 0 for a clean end, 3 when it cannot start."""
-    configure(SENDER)
-    log = logger()
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def work(stop: asyncio.Event, tell: Tell) -> None:
         if not plan.notify:
             raise ConfigError("notify: is not configured; allowed: a file with people, channels and routes")
         read = partial(read_people, Path(plan.notify), os.environ)
         made = NotifierPlan(plan.access(), plan.shape, plan.postgres_url(), read(), plan.prefix,
                             health=plan.health, read_people=read)  # fmt: skip
         async with signing(made.access, SENDER, SystemClock().wall_ms, prefix=plan.prefix):
-            await serve(made, stop, lambda event, words: log.warning(event, words=words))
+            await serve(made, stop, tell)
 
-    try:
-        asyncio.run(run())
-    except AmpwardError as fault:
-        log.error("cannot_start", why=str(fault))
-        return CANNOT_START
-    return 0
+    return run_service(SENDER, work)
