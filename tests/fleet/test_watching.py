@@ -1,8 +1,13 @@
-"""The rule by which a stuck reader is known: second by second."""
+"""The rule by which a stuck reader is known, second by second; and how its client comes to be."""
+
+import asyncio
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
-from shared.log.kafka.records import Place
+from shared.log.kafka.access import Access
+from shared.log.kafka.kept import Kept
+from shared.log.kafka.records import Place, silent
 from shared.log.kafka.watching import Watch
 
 A, B = Place("t", 0), Place("t", 1)
@@ -48,3 +53,40 @@ def test_a_reader_is_stuck_when_there_is_more_and_it_stands(
     said = [(now, why) for now, places, ends, busy in looks if (why := watch.look(now, places, ends, busy=busy))]
     assert (said[0][0] if said else None) == stuck_at, said
     assert all(why for _, why in said)
+
+
+class Slow:
+    """Reads by a client that is long in coming."""
+
+    def __init__(self) -> None:
+        self.may_begin = asyncio.Event()
+        self.begun = 0
+
+    async def begin(self, client: AIOKafkaConsumer) -> None:
+        del client
+        self.begun += 1
+        await self.may_begin.wait()
+
+    async def places(self) -> None:
+        return None
+
+    def is_busy(self) -> bool:
+        return True
+
+    def lost(self) -> None:
+        return None
+
+
+async def test_who_is_cancelled_while_he_waits_for_a_client_does_not_begin_it_anew() -> None:
+    """A client whose every attempt is cut short would never be made, and each would leave its connection open."""
+    owner = Slow()
+    kept = Kept(Access("127.0.0.1:1"), owner, {}, tell=silent)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await kept.client()
+    owner.may_begin.set()
+    async with asyncio.timeout(60):
+        assert await kept.client() is await kept.client()
+    assert owner.begun == 1
+    await kept.close()

@@ -71,6 +71,13 @@ MUTANTS = (
         f"{CLIENTS}::test_what_was_not_confirmed_comes_again",
     ),
     Mutant(
+        "who is cancelled ends the client that others wait for",
+        "shared/log/kafka/kept.py",
+        "            await asyncio.shield(self._making)\n",
+        "            await self._making\n",
+        "tests/fleet/test_watching.py::test_who_is_cancelled_while_he_waits_for_a_client_does_not_begin_it_anew",
+    ),
+    Mutant(
         "offsets are committed by the clock",
         "shared/log/kafka/kept.py",
         "enable_auto_commit=False",
