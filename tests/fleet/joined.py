@@ -81,9 +81,11 @@ def enroll(folder: Path, fleet: Fleet) -> Path:
 
 
 @contextmanager
-def joined(folder: Path, fleet: Fleet, kafka: str = "", mqtt: str = "") -> Iterator[tuple[Depot, Site]]:
-    """A site that runs with an uplink to ``kafka`` and ``mqtt``, past power-up."""
-    with open_depot(folder) as depot:
+def joined(
+    folder: Path, fleet: Fleet, kafka: str = "", mqtt: str = "", data: Path | None = None
+) -> Iterator[tuple[Depot, Site]]:
+    """A site that runs with an uplink to ``kafka`` and ``mqtt``, past power-up; its data is in ``data``."""
+    with open_depot(folder, data) as depot:
         identity = enroll(folder / "identity", fleet)
         brokers = f'kafka: "{kafka or fleet.bootstrap}", mqtt: "{mqtt}"'
         depot.write(more=f"uplink: {{{brokers}, identity: {identity}}}")
