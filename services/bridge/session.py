@@ -14,13 +14,12 @@ newest beyond it, which the numbers of the frames then show.
 """
 
 import asyncio
+import json
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
-
-import orjson
 
 from services.bridge.seen import Seen
 from shared.bus import topics
@@ -193,7 +192,7 @@ class Session(threading.Thread):
 
     def _status(self, state: str) -> Message:
         kind = topics.SITE_STATUS
-        body = orjson.dumps({"state": state, "boot": self._boot})
+        body = json.dumps({"state": state, "boot": self._boot}).encode()
         return Message(topics.site_status(self._site), body, kind.retain, kind.expiry_s, kind.content_type)
 
     async def _read(self, link: Connection) -> None:

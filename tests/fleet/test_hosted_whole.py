@@ -63,7 +63,8 @@ def test_gas_at_a_site_that_only_speaks_mqtt_is_an_alarm_on_an_operators_stream(
     )
     device = Mqtt(secured.mqtt_port, identity)
     with centre(secured) as (plan, bridge):
-        until, seq, events = time.monotonic() + PATIENCE_S, 0, []
+        until, seq = time.monotonic() + PATIENCE_S, 0
+        events: list[dict[str, Any]] = []
         while not any(event["subject"] == ALARM for event in events):
             assert time.monotonic() < until, (events, bridge.output)
             seq += 1
