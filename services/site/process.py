@@ -204,7 +204,7 @@ class Process:
     def _sign_of_life(self) -> None:
         try:
             os.write(self._options.alive_fd, b".")
-        except BlockingIOError:
+        except (BlockingIOError, BrokenPipeError):  # Nobody reads: slow, or gone, and then TERM comes from the kernel.
             return
 
     def _now(self) -> datetime:
