@@ -6,6 +6,7 @@ SET_UP = "tests/fleet/test_set_up.py"
 COMPOSE = "tests/infra/test_compose.py"
 CLUSTER = "tests/infra/test_kubernetes.py"
 FLOWS = "tests/infra/test_flows.py"
+READY = "tests/fleet/test_supervisor_ready.py"
 
 MUTANTS = (
     Mutant(
@@ -91,5 +92,26 @@ MUTANTS = (
         "            sources: []\n",
         "            sources: [{secret: {name: ampward-postgres, items: [{key: url, path: postgres.url}]}}]\n",
         f"{FLOWS}::test_no_pod_holds_the_key_of_a_server_that_it_does_not_ask",
+    ),
+    Mutant(
+        "a supervisor is ready without its database",
+        "services/fleet/supervise_ready.py",
+        "self._lease is not None and not self._lease.why()",
+        "self._lease is not None",
+        f"{READY}::test_a_supervisor_is_ready_while_its_database_answers",
+    ),
+    Mutant(
+        "a supervisor that hears no broker is ready",
+        "services/fleet/supervise_read.py",
+        "self._reader is None or self._reader.standing.is_away",
+        "self._reader is not None and self._reader.standing.is_away",
+        f"{READY}::test_a_supervisor_that_holds_the_lease_and_hears_no_broker_is_not_ready",
+    ),
+    Mutant(
+        "Ctrl-C while a folder is made is told as a fault",
+        "services/fleet/launcher.py",
+        "            if not signals.ended.is_set():\n                raise\n",
+        "            raise\n",
+        "tests/fleet/test_launcher.py::test_ctrl_c_while_a_servers_folder_is_made_is_an_orderly_end",
     ),
 )
