@@ -222,6 +222,8 @@ class Worker:
             elif stored is not None:
                 site.offset, site.site_seq = stored[0]
                 site.unseen = site.offset
+            else:  # An engine that was shared out anew before we took anything may go on behind its first blocks.
+                site.unseen = 0
         return site
 
     async def _fold(self, partition: Partition, todo: list[tuple[Site, Record]], *, behind: bool = False) -> None:

@@ -156,6 +156,24 @@ async def test_an_engine_that_begins_behind_the_state_is_caught_up_with() -> Non
         await worker.close()
 
 
+async def test_a_site_whose_first_blocks_an_engine_forgot_is_read_beside_it() -> None:
+    """Shared out anew before anything was taken, the engine goes on where it had fetched to: nobody asks the site."""
+    topics = _topics()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    await worker.assign([PLACE], 2)
+    await worker.take(topics.inputs[5:])
+    await asyncio.wait_for(_caught_up(worker), 60)
+    assert topics.events() == stored(recorded(0))
+    assert (worker.counts.asked, topics.told) == (0, [])
+    await worker.close()
+
+
+async def _caught_up(worker: Worker) -> None:
+    while any(site.catching is not None for site in worker.sites()):
+        await asyncio.sleep(0)
+
+
 async def test_a_partition_that_is_kept_over_a_rebalance_owes_its_state_still() -> None:
     """A hand-over that the broker does not confirm in time: after it nothing is acknowledged for free."""
     topics = _topics()
