@@ -11,8 +11,8 @@ from shared.domain import runs
 from shared.domain.core import initial, state_to_data, step
 from shared.domain.events import Event
 from shared.domain.ids import AlarmId, RuleId
-from shared.domain.inputs import Command, Entry, Scan, What
-from shared.domain.plan import AlarmPlan, LostRow, RoomPlan, Severity
+from shared.domain.inputs import Command, Entry, Report, Scan, What
+from shared.domain.plan import AlarmPlan, LostRow, ReportRow, RoomPlan, Severity
 from shared.domain.state import RoomState
 from shared.domain.units import NoData
 from shared.wire.event_lines import EventLines
@@ -20,6 +20,7 @@ from shared.wire.events import encode_event
 from tests.bench.rooms import room, scans
 
 MODULES = 6
+BACS = "bench/r1/bacs"
 AGE_OVER_MS = 40_000
 IN_DEADBAND = 13_490, 3_700, 34_500
 """mV, uOhm, m°C that neither raise nor clear."""
@@ -34,19 +35,20 @@ def _story(seed: int) -> tuple[RoomPlan, list[Entry]]:
     draw = random.Random(seed)
     on_delay = draw.choice((0, 0, 700, 3_000))
     plan = room(MODULES, on_delay_ms=on_delay)
-    lost = len(plan.alarms)
+    lost, told = len(plan.alarms), len(plan.alarms) + 1
     alarms = tuple(
         replace(
             alarm,
             off_delay_ms=draw.choice((0, 0, 900)),
             latch=draw.random() < 0.2,
-            suppressed_by=draw.choice(((), (lost,))),
+            suppressed_by=draw.choice(((), (lost,), (told,))),
         )
         for alarm in plan.alarms
     )
-    silent = AlarmPlan(AlarmId("bench/r1/bacs/device_lost"), RuleId("device_lost"), "bench/r1/bacs", Severity.ALARM)
+    above = [AlarmPlan(AlarmId(f"{BACS}/{rule}"), RuleId(rule), BACS, Severity.ALARM) for rule in ("lost", "told")]
     losts = (LostRow(lost, (0,), 20_000, Severity.ALARM),)
-    plan = replace(plan, alarms=(*alarms, silent), losts=losts)
+    reports = (ReportRow(told, "told", BACS, Severity.ALARM),)
+    plan = replace(plan, alarms=(*alarms, *above), losts=losts, reports=reports)
     entries: list[Entry] = []
     tick, skipped = 0, 0
     for scan in scans(MODULES, 150, changing=draw.choice((0.0, 0.01, 0.04, 0.2)), seed=seed):
@@ -68,6 +70,9 @@ def _story(seed: int) -> tuple[RoomPlan, list[Entry]]:
         elif chance < 0.04:
             made = made._replace(boot=f"boot-{len(entries)}")
         entries.append(_entry(len(entries) + 1, made, tick))
+        if draw.random() < 0.02:
+            report = Report("told", BACS, draw.random() < 0.5, False, "")  # noqa: FBT003
+            entries.append(Entry("log", len(entries) + 1, tick, 10_000_000 + tick, report))
         if draw.random() < 0.05:
             what = draw.choice((What.ACK, What.ACK, What.ACK, What.RESET, What.SHELVE, What.MAINTENANCE))
             subject = "bench/r1" if what is What.MAINTENANCE else str(draw.choice(plan.alarms).id)
