@@ -18,13 +18,13 @@ Limits: a batch that takes longer than ``drain_s`` at a hand-over comes again at
 import asyncio
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared.log.kafka.access import Access
 from shared.log.kafka.kept import TROUBLE, Kept, bounded, positions
-from shared.log.kafka.reader import POLL_MS, RECORDS_MAX
+from shared.log.kafka.reader import RECORDS_MAX
 from shared.log.kafka.records import Place, Record, Tell, record_of, silent
 from shared.log.kafka.watching import STUCK_S, WATCH_S, Standing
 
@@ -66,7 +66,6 @@ class GroupReader:
         self._start_at = start_at
         self._drain_s = drain_s
         self._client: AIOKafkaConsumer | None = None
-        self._getting: Task[Any] | None = None
         self._next: dict[Place, int] = {}
         self._shared = asyncio.Event()
         self._free = asyncio.Event()
@@ -118,7 +117,7 @@ class GroupReader:
                 client = await self._kept.client()
                 await self._shared.wait()
                 generation = self.generation
-                found = await self._get(client, records_max) if self._is_now(client) else {}
+                found = await self._kept.get(client, records_max) if self._is_now(client) else {}
                 if found and generation == self.generation:
                     break
         finally:
@@ -151,22 +150,6 @@ class GroupReader:
         self._free.set()
         await self._kept.close()
 
-    async def _get(self, client: AIOKafkaConsumer, records_max: int) -> Mapping[TopicPartition, list[Any]]:
-        """What has come. A take that was cancelled leaves its getting to the next one."""
-        if self._getting is None:
-            self._getting = asyncio.create_task(client.getmany(timeout_ms=POLL_MS, max_records=records_max))
-        await asyncio.wait([self._getting])
-        task, self._getting = self._getting, None
-        if task is None or task.cancelled():
-            return {}
-        fault = task.exception()
-        if fault is None:
-            return dict(task.result())
-        if not isinstance(fault, TROUBLE):
-            raise fault
-        await self._kept.throw_away(client, f"{type(fault).__name__}: {fault}")
-        return {}
-
     async def begin(self, client: AIOKafkaConsumer) -> None:
         """For the kept client: join the group."""
         self._client = client
@@ -196,18 +179,14 @@ class GroupReader:
         self._shared.clear()
         self._next = {}
         self.generation += 1
-        if self._getting is not None:
-            self._getting.cancel()
-            self._getting = None
+        self._kept.forget()
 
     async def revoked(self, client: AIOKafkaConsumer) -> None:
         """For the listener: the batch in hand may still be confirmed, for a while."""
         if not self._is_now(client):
             return
         self._shared.clear()
-        if self._getting is not None:
-            self._getting.cancel()
-            self._getting = None
+        self._kept.forget()
         try:
             async with asyncio.timeout(self._drain_s):
                 await self._free.wait()

@@ -27,6 +27,8 @@ CONNECT_S: Final = 25.0
 CLOSE_S: Final = 5.0
 PAUSE_S: Final = 1.0
 POSITION_S: Final = 1.0
+POLL_MS: Final = 1000
+"""The longest that a client is asked to wait for records at once."""
 PARTITION_BYTES: Final = 4 << 20
 """Of one partition a fetch; a larger record still comes, alone."""
 FETCH_BYTES: Final = 32 << 20
@@ -75,6 +77,7 @@ class Kept:
         self._client: AIOKafkaConsumer | None = None
         self._watching: Task[None] | None = None
         self._making: Task[None] | None = None
+        self._getting: Task[Any] | None = None
         self._is_starting = False
         self._lock = asyncio.Lock()
         self._is_away = False
@@ -118,6 +121,33 @@ class Kept:
                     self._say_back()
             self._is_starting = False
 
+    async def get(self, client: AIOKafkaConsumer, records_max: int) -> Mapping[TopicPartition, list[Any]]:
+        """What has come. Who is cancelled leaves his getting to the next one."""
+        if self._getting is None:
+            self._getting = asyncio.create_task(client.getmany(timeout_ms=POLL_MS, max_records=records_max))
+        await asyncio.wait([self._getting])
+        task, self._getting = self._getting, None
+        if task is None or task.cancelled():
+            return {}
+        fault = task.exception()
+        if fault is None:
+            return dict(task.result())
+        if not isinstance(fault, TROUBLE):
+            raise fault
+        await self.throw_away(client, f"{type(fault).__name__}: {fault}")
+        return {}
+
+    @property
+    def has_got(self) -> bool:
+        """Whether somebody who was cancelled has left what came to the next one."""
+        return self._getting is not None and self._getting.done()
+
+    def forget(self) -> None:
+        """What is being got is nobody's any more; it is read again."""
+        if self._getting is not None:
+            self._getting.cancel()
+            self._getting = None
+
     async def throw_away(self, client: AIOKafkaConsumer, why: str) -> None:
         """Ends this client, when it is still the one of now."""
         async with self._lock:
@@ -127,6 +157,7 @@ class Kept:
             self.rebuilt += 1
             self.standing = self.standing._replace(is_away=True, rebuilt=self.rebuilt)
             self._say_away(why)
+            self.forget()
             self._owner.lost()
             await _end(client)
             await asyncio.sleep(PAUSE_S)
@@ -145,6 +176,7 @@ class Kept:
         async with self._lock:
             if self._client is not None:
                 client, self._client = self._client, None
+                self.forget()
                 self._owner.lost()
                 await _end(client)
 

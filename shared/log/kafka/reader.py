@@ -11,10 +11,8 @@ are gone by retention, reading goes on with the oldest that is there, and that i
 Limits: ``take`` gives at most ``records_max`` records; the client holds 32 MiB a broker ahead.
 """
 
-import asyncio
-from asyncio import Task
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -25,7 +23,6 @@ from shared.log.kafka.watching import STUCK_S, WATCH_S, Standing
 
 BEGINNING: Final = 0
 """The offset to give for everything that is there."""
-POLL_MS: Final = 1000
 RECORDS_MAX: Final = 500
 
 
@@ -45,7 +42,6 @@ class Reader:
         self._next = dict(places)
         self._tell = tell
         self._client: AIOKafkaConsumer | None = None
-        self._getting: Task[Any] | None = None
         self._is_taking = False
         self._kept = Kept(access, self, {"client_id": name}, tell=tell, watch_s=watch_s, stuck_s=stuck_s)
 
@@ -75,7 +71,7 @@ class Reader:
         try:
             while True:
                 client = await self._kept.client()
-                found = await self._get(client, records_max)
+                found = await self._kept.get(client, records_max)
                 records = self._onward(record_of(record) for part in found.values() for record in part)
                 if records:
                     return records
@@ -96,7 +92,7 @@ class Reader:
         client = await self._kept.client()
         passed = (await positions(client, {place: self._next[place]}))[place]
         # A take that was cancelled may have left records behind: they are not passed yet.
-        return self._next[place] if self._getting is not None and self._getting.done() else passed
+        return self._next[place] if self._kept.has_got else passed
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset behind the last record of each place, as of now."""
@@ -128,22 +124,6 @@ class Reader:
     async def close(self) -> None:
         await self._kept.close()
 
-    async def _get(self, client: AIOKafkaConsumer, records_max: int) -> Mapping[TopicPartition, list[Any]]:
-        """What has come. A take that was cancelled leaves its getting to the next one."""
-        if self._getting is None:
-            self._getting = asyncio.create_task(client.getmany(timeout_ms=POLL_MS, max_records=records_max))
-        await asyncio.wait([self._getting])
-        task, self._getting = self._getting, None
-        if task is None or task.cancelled():
-            return {}
-        fault = task.exception()
-        if fault is None:
-            return dict(task.result())
-        if not isinstance(fault, TROUBLE):
-            raise fault
-        await self._kept.throw_away(client, f"{type(fault).__name__}: {fault}")
-        return {}
-
     async def begin(self, client: AIOKafkaConsumer) -> None:
         """For the kept client: begin where we stand."""
         self._client = client
@@ -169,6 +149,3 @@ class Reader:
     def lost(self) -> None:
         """For the kept client: what it still fetches is fetched again by the next one."""
         self._client = None
-        if self._getting is not None:
-            self._getting.cancel()
-            self._getting = None
