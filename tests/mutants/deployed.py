@@ -33,8 +33,8 @@ MUTANTS = (
     Mutant(
         "a service that waits for PostgreSQL does not",
         "services/site/command/waiting.py",
-        'return await _kafka(plan, topics) or (await _postgres(plan) if database else "")',
-        "return await _kafka(plan, topics)",
+        'return (await _kafka(plan, topics) if topics else "") or (await _postgres(plan) if database else "")',
+        'return await _kafka(plan, topics) if topics else ""',
         f"{SET_UP}::test_a_service_that_waits_ends_by_term",
     ),
     Mutant(
