@@ -91,3 +91,4 @@ async def test_a_link_that_is_put_elsewhere_is_a_change(followed: Followed, tmp_
     async with asyncio.timeout(60):
         while followed.names() != ["ben"]:
             await asyncio.sleep(0.01)
+    assert followed.names("south") == ["ben"]
