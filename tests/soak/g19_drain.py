@@ -7,12 +7,13 @@ a snapshot, as an uplink does.
 
 Counted by id: every event comes out, in order, with the site's bytes, none in a block that differs; every event has
 stood in a block that was found equal, but for those between the upgrade and the first snapshot of the new version; and
-the live sites' events come while the backlog is drained.
+the live sites' blocks are decided, and their events published, while the backlog is drained.
 """
 
 import asyncio
 import random
 import tempfile
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class Site:
     before: list[list[Link]] = field(default_factory=list)
     after: list[list[Link]] = field(default_factory=list)
     snapshots: tuple[int, ...] = ()
+    sent: list[list[Link]] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One sends at a time: what is sent again, or what follows."""
     open: set[int] = field(default_factory=set)
     """Inputs with events that stood in no block that was found equal."""
 
@@ -65,15 +69,27 @@ class Site:
         made = block_from(links, site=self.name, names=list(self.log.log_ids()), epoch=self.epoch)
         return replace(made, core_version=CORE_VERSION if made.last_seq <= self.upgraded_seq else NEXT_CORE)
 
-    def again(self, order: Resend) -> list[Block]:
-        """What an uplink answers to the order: from a snapshot of the present version on, with its states."""
-        self.epoch = max(self.epoch, order.epoch) + 1
-        begin = self.snapshots[0]
-        parts = [part for part in self.after if part[0][2][0].site_seq > begin]
-        snapshot = self.log.snapshot(begin)
-        assert snapshot is not None
-        blocks = [self.block(part) for part in parts]
-        return [replace(blocks[0], states=snapshot.states), *blocks[1:]]
+    async def send(self, centre: Centre, parts: list[list[Link]]) -> None:
+        """These, for the first time."""
+        async with self.turn:
+            self.sent += parts
+            await centre.send(self.name, [self.block(part) for part in parts])
+
+    async def send_again(self, centre: Centre, order: Resend) -> None:
+        """What an uplink answers to the order: from the number that it names, after the upgrade from a snapshot of the
+        new version on, with its states."""
+        async with self.turn:
+            self.epoch = max(self.epoch, order.epoch) + 1
+            begin = self.snapshots[0]
+            if self.sent[-1][-1][1].last_seq <= self.upgraded_seq:
+                parts = [part for part in self.sent if part[-1][1].last_seq >= order.from_seq]
+                await centre.send(self.name, [self.block(part) for part in parts])
+                return
+            parts = [part for part in self.after if part[0][2][0].site_seq > begin]
+            snapshot = self.log.snapshot(begin)
+            assert snapshot is not None
+            blocks = [self.block(part) for part in parts]
+            await centre.send(self.name, [replace(blocks[0], states=snapshot.states), *blocks[1:]])
 
 
 def run(count: int, seed: int) -> Outcome:
@@ -123,47 +139,67 @@ def record(name: str, seed: int, an_hour: int) -> Site:
 
 
 async def _drill(broker: KafkaBroker, seed: int, an_hour: int, outcome: Outcome) -> None:
+    phase = Phases(seed)
     cut = record(CUT, seed, an_hour)
     sites = {cut.name: cut} | {name: record(name, seed + n + 1, max(1, an_hour // 5)) for n, name in enumerate(LIVE)}
+    phase("recorded")
     async with Centre(broker, partitions=2) as centre:
         await centre.register(*sites)
         for site in sites.values():
             await centre.rules(bodies(site.log))
         told = Told(centre, {name: stored(site.log) for name, site in sites.items()})
-        beside = [asyncio.create_task(_note(centre, sites)), asyncio.create_task(_answer(centre, sites))]
+        beside = [asyncio.create_task(_note(centre, sites)), asyncio.create_task(_answer(centre, sites, phase))]
         following = asyncio.create_task(told.follow(within_s=WITHIN_S))
         try:
             async with asyncio.timeout(WITHIN_S):
-                lived = await _go_up(centre, sites, told)
+                lived = await _go_up(centre, sites, told, phase)
                 await following
+                phase("all events are there")
                 while any(seq > site.snapshots[0] for site in sites.values() for seq in site.open):
                     await asyncio.sleep(0.2)
+                phase("all that can be is found equal")
+                if not lived and an_hour == AN_HOUR:
+                    outcome.faults.append(f"seed {seed}: no live site was served while the backlog was drained")
         except TimeoutError as fault:
-            lived = 1
             left = {name: len(site.open) for name, site in sites.items()}
-            outcome.faults.append(f"seed {seed}: {fault}; inputs not found equal: {left}")
+            outcome.faults.append(f"seed {seed}: {fault} after '{phase.last}'; inputs not found equal: {left}")
         finally:
             for task in (following, *beside):
                 task.cancel()
             await asyncio.gather(following, *beside, return_exceptions=True)
         _judge(seed, centre, sites, told, outcome)
-        if not lived and an_hour == AN_HOUR:
-            outcome.faults.append(f"seed {seed}: no live site was served while the backlog was drained")
 
 
-async def _go_up(centre: Centre, sites: dict[str, Site], told: Told) -> int:
+class Phases:
+    """Says how long each part of a drill takes."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._began = time.monotonic()
+        self.last = ""
+
+    def __call__(self, name: str) -> None:
+        self.last = name
+        print(f"G19 seed {self._seed}: {time.monotonic() - self._began:6.1f} s  {name}", flush=True)
+
+
+async def _go_up(centre: Centre, sites: dict[str, Site], told: Told, phase: Phases) -> int:
     """Sends everything while the workers are rolled; how many live events came while the backlog was drained."""
     workers = [centre.start(), centre.start()]
     cut = sites[CUT]
-    await centre.send(CUT, [cut.block(part) for part in cut.before])
+    await cut.send(centre, cut.before)
+    phase("the backlog up to the upgrade is in Kafka")
     old = {name: _events_before(site) for name, site in sites.items()}
     await _reached(told, {CUT: 1})
+    phase("its first event is out")
     live = [asyncio.create_task(_live(centre, sites[name])) for name in LIVE]
     await _reached(told, {CUT: old[CUT] // 4})
     lived = -_count(told, LIVE)
     await _roll(centre, workers, CORE_VERSION)
+    phase("a worker is rolled")
     await _reached(told, {CUT: old[CUT]})
     lived += _count(told, LIVE)
+    phase(f"the backlog up to the upgrade is drained, and {lived} events of live sites meanwhile")
     await asyncio.gather(*live)
     await _reached(told, old)
     rest = [(site, part) for site in sites.values() for part in site.after]
@@ -171,7 +207,9 @@ async def _go_up(centre: Centre, sites: dict[str, Site], told: Told) -> int:
     for number, (site, part) in enumerate(rest):
         if number in (1, len(rest) // 2):
             await _roll(centre, workers, NEXT_CORE)
-        await centre.send(site.name, [site.block(part)])
+            phase("a worker is rolled to the new version")
+        await site.send(centre, [part])
+    phase("everything is in Kafka")
     return lived
 
 
@@ -185,7 +223,7 @@ async def _roll(centre: Centre, workers: list[Processor], core_version: int) -> 
 async def _live(centre: Centre, site: Site) -> None:
     """What a site sends that is not cut off, up to its own upgrade."""
     for part in site.before:
-        await centre.send(site.name, [site.block(part)])
+        await site.send(centre, [part])
         await asyncio.sleep(LIVE_EVERY_S)
 
 
@@ -216,14 +254,15 @@ async def _note(centre: Centre, sites: dict[str, Site]) -> None:
                     sites[batch.site].open.difference_update(range(batch.first_seq, batch.last_seq + 1))
 
 
-async def _answer(centre: Centre, sites: dict[str, Site]) -> None:
+async def _answer(centre: Centre, sites: dict[str, Site], phase: Phases) -> None:
     """What the sites' uplinks do when they are asked."""
     async with centre.reader(COMMANDS) as reader:
         while True:
             for record in await reader.take():
                 order = decode_order(record.value or b"")
                 if isinstance(order, Resend):
-                    await centre.send(order.site, sites[order.site].again(order))
+                    phase(f"{order.site} is asked from {order.from_seq} on")
+                    await sites[order.site].send_again(centre, order)
 
 
 def _judge(seed: int, centre: Centre, sites: dict[str, Site], told: Told, outcome: Outcome) -> None:
