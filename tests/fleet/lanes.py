@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shared.bus.registry import COMMANDS, Shape, Topic
 from shared.log.kafka.access import Access
+from shared.log.kafka.kept import Kept
 from shared.log.kafka.records import Place, Record
 from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.topics import set_up
@@ -68,3 +69,10 @@ async def numbers(count: int, pause_s: float = 0.0) -> AsyncIterator[bytes]:
         yield b"%d" % number
         if pause_s:
             await asyncio.sleep(pause_s)
+
+
+async def hang(kept: Kept) -> None:
+    """The client's fetching ends without an error, as after some restarts of a broker."""
+    fetcher = (await kept.client())._fetcher
+    for task in (fetcher._fetch_task, *fetcher._pending_tasks):
+        task.cancel()

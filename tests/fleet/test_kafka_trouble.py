@@ -9,11 +9,10 @@ import pytest
 
 from shared.log.kafka.access import Access
 from shared.log.kafka.group import GroupReader
-from shared.log.kafka.kept import Kept
 from shared.log.kafka.producer import Producer, Sent
 from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Place, Record
-from tests.fleet.lanes import Told, collect, everything, first_ones, numbers, topic, until
+from tests.fleet.lanes import Told, collect, everything, first_ones, hang, numbers, topic, until
 from tests.testkit.fleet import KafkaBroker, unique
 from tests.testkit.looping import LoopThread
 
@@ -110,13 +109,6 @@ def test_a_batch_that_is_not_confirmed_in_time_is_said_and_sent_again(broker: Ka
     why = dict(traffic.told.events)["kafka_sender_rebuilt"]
     assert "not confirmed in 1.0 s" in why
     assert traffic.told.names[-1] == "kafka_sends_again"
-
-
-async def hang(kept: Kept) -> None:
-    """The client's fetching ends without an error, as after some restarts of a broker."""
-    fetcher = (await kept.client())._fetcher
-    for task in (fetcher._fetch_task, *fetcher._pending_tasks):
-        task.cancel()
 
 
 async def test_a_reader_that_hangs_is_noticed_and_made_anew(kafka: KafkaBroker) -> None:

@@ -50,6 +50,14 @@ GOALS: tuple[Goal, ...] = (
         batch=20,
     ),
     Goal(
+        "G9-fleet",
+        "any process of the fleet killed, any server bounced: nothing lost, events exact, people told, history equal",
+        "tests.soak.g09_fleet",
+        few=3,
+        full=60,
+        batch=30,
+    ),
+    Goal(
         "G10", "events missed or invented, against the oracle: none", "tests.soak.g10_oracle", few=2, full=100, batch=5
     ),
     Goal(
@@ -97,6 +105,14 @@ GOALS: tuple[Goal, ...] = (
         batch=20,
     ),
     Goal("G15", "a start folds one snapshot interval, no more", "tests.soak.g15_start", few=1, full=20, batch=20),
+    Goal(
+        "G16",
+        "a consumer that is stuck: noticed, made anew, reads on within 60 s",
+        "tests.soak.g16_stuck",
+        few=4,
+        full=60,
+        batch=20,
+    ),
     Goal("G17", "the wall clock's steps decide nothing", "tests.soak.g17_clock", few=2, full=200, batch=10),
     Goal("G18", "1,000 alarms in 10 s: grouped, each 2 % on its own", "tests.soak.g18_flood", few=1, full=20, batch=1),
     Goal(
