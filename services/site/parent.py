@@ -17,13 +17,14 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
 from services.gateway.address import bind_loopback, shown_address
+from services.gateway.times import rfc3339
 from services.site import folder, readiness
 from services.site.children import Child, python
 from services.site.followers import FOLLOWERS, Followers
@@ -114,7 +115,7 @@ class Parent:
         self._readiness = Readiness()
         self._plan: Start | None = None
         self._mqtt = ""
-        self._record: dict[str, object] = {"pid": os.getpid(), "started_at": _rfc3339(time())}
+        self._record: dict[str, object] = {"pid": os.getpid(), "started_at": rfc3339(int(time() * 1000))}
         self._written: dict[str, object] = {}
 
     @cached_property
@@ -167,11 +168,8 @@ class Parent:
             self._plan = last
             self._reload_owed = True
         if self._plan is None and not self._signals.ended.is_set():
-            raise CannotStart(
-                "\n".join(["the site file is bad", *lines])
-                if lines
-                else self._with_words("the check of the site file failed", "check")
-            )
+            bad = "\n".join(["the site file is bad", *lines])
+            raise CannotStart(bad if lines else self._with_words("the check of the site file failed", "check"))
 
     def _protect(self) -> None:
         """The port first, because its being taken must show before anything acts; the simulated devices; guard.
@@ -333,7 +331,7 @@ class Parent:
         record = self._record | {
             "guard_pid": self._guard.pid,
             "mqtt": self._mqtt,
-            "trip_ready_at": self._record.get("trip_ready_at") or _rfc3339(self._ready_at_s()),
+            "trip_ready_at": self._record.get("trip_ready_at") or rfc3339(int(self._ready_at_s() * 1000)),
         }
         if record == self._written:
             return
@@ -400,11 +398,17 @@ class Parent:
         notify_systemd("STOPPING=1")
         self._log.info("stopping")
         self._supervisor.stop("site", STOP_WAIT_S)
+        self._hang_up()
         self._stop_guard()
         for name in ("view", *FOLLOWERS, "broker", "plantsim", "check"):
             self._supervisor.stop(name, STOP_WAIT_S)
         if self._written:
             places.remove_file(self._data, places.RUN)
+
+    def _hang_up(self) -> None:
+        """Nobody answers any more: who asks, as the uplink does, is to learn it at once."""
+        if self._listening is not None:
+            self._listening.close()
 
     def _stop_guard(self) -> None:
         child = self._supervisor.get("guard")
@@ -426,8 +430,7 @@ class Parent:
         if self._guard_is_ours:
             places.leave_memory(self._data, OF_A_RUN)
         self._guard.close()
-        if self._listening is not None:
-            self._listening.close()
+        self._hang_up()
         self._teller.close()
         self._supervisor.close()
 
@@ -444,7 +447,3 @@ def _words(fault: Exception) -> str:
     if isinstance(fault, OSError) and fault.filename:
         return f"{fault.filename}: {fault.strerror}"
     return str(fault)
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
