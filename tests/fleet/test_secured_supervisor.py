@@ -50,7 +50,7 @@ def test_a_silent_site_and_a_push_pass_every_right(secured: Secured, tmp_path: P
     text = (secured.folder / "fleet.yaml").read_text()
     line = next(line for line in text.splitlines() if line.startswith("supervisor:"))
     config = secured.folder / "short.yaml"
-    config.write_text(text.replace(line, f"{line.removesuffix('}')}, site_lost_after: 2s}}"))
+    config.write_text(text.replace(line, f"{line.removesuffix('}')}, site_lost_after: 2s, start_grace: 100ms}}"))
     with Running([PROGRAM, "service", "supervisor", "--config", config]):
         wait_for(
             "the site to be lost",
