@@ -174,10 +174,12 @@ def main() -> int:
         )
         print(f"processor{suffix:6} {ours_:12,.0f} readings/s: {ours_ / json_:.2f} of Kafka Streams on JSON frames")
         print(f"{'':34}{ours_ / block:.2f} of Kafka Streams on blocks")
+        print(f"{'':34}{ours_ / figures['faust_usual_readings_per_s']:.0f} times Faust the usual way")
     print(f"frame to operator's stream: p50 {figures['stream_latency_ms_p50']:.0f} ms, "
           f"p99 {figures['stream_latency_ms_p99']:.0f} ms at {stream.RATE} frames/s")  # fmt: skip
     for row in results:
-        print(f"{row['name']:32} {'holds' if row['holds'] else 'DOES NOT HOLD'}")
+        figure = f"{row['value']:,.1f} {row['unit']} of {row['target']:,.1f}"
+        print(f"{row['name']:44} {figure:44} {'holds' if row['holds'] else 'DOES NOT HOLD'}")
     if frames == FRAMES:
         OUTPUT.parent.mkdir(exist_ok=True)
         document = {"machine": machine(), "results": results, "peers": peers}
