@@ -145,24 +145,14 @@ def as_child(death_signal: signal.Signals, user: str = "") -> tuple[str, ...]:
     if program is None:
         raise ServerAbsent("setpriv is not on this machine; install util-linux")
     death = ("--pdeathsig", death_signal.name.removeprefix("SIG"))
+    if_parent = (*_IF_PARENT, str(os.getpid()))
     if not user or os.geteuid() != 0:
-        return (program, *death, "--", *_IF_PARENT, str(os.getpid()))
+        return (program, *death, "--", *if_parent)
     # Data may lie in a folder that only root can pass through, a test's for instance: let the plain user find its way.
     may = next((f"+{name}" for name, number in _PASSING if _is_ours(number)), "")
     passing = ("--inh-caps", may, "--ambient-caps", may) if may else ()
-    return (
-        program,
-        *death,
-        "--reuid",
-        user,
-        "--regid",
-        user,
-        "--init-groups",
-        *passing,
-        "--",
-        *_IF_PARENT,
-        str(os.getpid()),
-    )
+    as_user = ("--reuid", user, "--regid", user, "--init-groups", *passing)
+    return (program, *death, *as_user, "--", *if_parent)
 
 
 def _is_ours(capability: int) -> bool:
