@@ -158,9 +158,9 @@ def test_a_foreign_off_is_written_over_and_a_foreign_on_stays(
     quiet(plant, peer)
     plant.switch(CHARGER_COIL, on=True)
     assert peer.report(ReportKind.RELAY_FOREIGN_WRITE, CHARGER).detail == "on"
+    read_on = len(peer.told(ReportKind.READ_BACK, FAN))
     plant.gas = 12
-    until_coil(plant, FAN_COIL, on=True)
-    peer.report(ReportKind.READ_BACK, FAN)
+    wait_for(lambda: len(peer.told(ReportKind.READ_BACK, FAN)) > read_on, within_s=60, name="guard has read it on")
     plant.switch(FAN_COIL, on=False)
     assert "off against a demand" in peer.report(ReportKind.RELAY_FOREIGN_WRITE, FAN).detail
     until_coil(plant, FAN_COIL, on=True)
