@@ -110,11 +110,16 @@ def children(site: Site) -> tuple[int, ...]:
     return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
+def guard_pid(site: Site) -> int:
+    """guard, by the record of the run."""
+    return int(json.loads((site.data / "run.json").read_text())["guard_pid"])
+
+
 def site_pid(site: Site) -> int:
     """The site process: the child that is not guard."""
 
     def look() -> int:
-        guard = json.loads((site.data / "run.json").read_text())["guard_pid"]
+        guard = guard_pid(site)
         found = [pid for pid in children(site) if pid != guard and b"services.site\0" in _command(pid)]
         return found[0] if found else 0
 

@@ -117,8 +117,9 @@ def test_somebody_else_switches_the_fan_off(depot: Depot) -> None:
     """A foreign OFF against a demand is written again and told."""
     with running(depot.site_file, depot.data) as site:
         settled(depot, site)
+        wait_for("guard to have read it off", lambda: site.outputs()["depot/r1/io1-do0"]["read_back"] == "off")
         depot.h2(15)
-        wait_for("the fan", lambda: depot.fan() == 1)
+        wait_for("guard to have read it on", lambda: site.outputs()["depot/r1/io1-do0"]["read_back"] == "on")
         depot.io.set("c", FAN, 0)
         wait_for("the fan on again", lambda: depot.fan() == 1)
         wait_for("the foreign write told", lambda: site.alarms().get("relay_foreign_write"))

@@ -1,6 +1,5 @@
 """Processes that live and do nothing: SIGSTOP stands for every way to hang."""
 
-import json
 import os
 import signal
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.depot import Depot, events, open_depot, site_pid
+from tests.e2e.depot import Depot, events, guard_pid, open_depot, site_pid
 from tests.e2e.foreign import ampward, running, wait_for
 from tests.testkit.process import is_alive
 
@@ -29,11 +28,7 @@ def test_a_guard_and_a_site_process_that_hang_are_replaced(depot: Depot) -> None
         depot.settle()
         first, told = site.record["guard_pid"], site_pid(site)
         os.kill(first, signal.SIGSTOP)
-
-        def another() -> bool:
-            return bool(json.loads((depot.data / "run.json").read_text())["guard_pid"] != first)
-
-        wait_for("another guard", another)
+        wait_for("another guard", lambda: guard_pid(site) != first)
         assert not is_alive(first)
         os.kill(told, signal.SIGSTOP)
         depot.h2(25)

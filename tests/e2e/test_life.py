@@ -1,6 +1,5 @@
 """One box's life: processes killed in turn, starts that must work or be refused, ends that leave nothing."""
 
-import json
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ from time import sleep
 import pytest
 
 from shared.runtime.places import memory_folder
-from tests.e2e.depot import FAN, Depot, children, events, kill, open_depot, site_pid, types
+from tests.e2e.depot import FAN, Depot, children, events, guard_pid, kill, open_depot, site_pid, types
 from tests.e2e.foreign import Site, ampward, running, wait_for
 from tests.testkit.disk import read_only, small_disk
 from tests.testkit.process import is_alive
@@ -62,11 +61,7 @@ def test_a_killed_guard_comes_back_and_the_fan_stays_on(depot: Depot) -> None:
         wait_for("the alarm", lambda: "h2_alarm" in site.alarms())
         first = site.record["guard_pid"]
         kill(first)
-
-        def another() -> bool:
-            return bool(json.loads((depot.data / "run.json").read_text())["guard_pid"] != first)
-
-        wait_for("run.json with another guard", another)
+        wait_for("another guard", lambda: guard_pid(site) != first)
         wait_for("the trip ready again", lambda: site.get("/readyz")["ready"])
         assert depot.fan() == 1
         assert site.alarms().get("trip_unexplained", {"state": "A"})["state"] == "A"
@@ -241,7 +236,9 @@ def test_a_good_reload_changes_the_limit(depot: Depot) -> None:
         wait_for("the fan", lambda: depot.fan() == 1)
         assert site.get("/api/v1/status")["decision"] != before
         assert "changed" in [one["type"].split(".")[2] for one in events(site)]
-        kill(site.record["guard_pid"])
+        first = guard_pid(site)
+        kill(first)
+        wait_for("another guard", lambda: guard_pid(site) != first)
         wait_for("readiness", lambda: site.get("/readyz")["ready"])
         assert site.stop() == 0
     with running(depot.site_file, depot.data) as again:

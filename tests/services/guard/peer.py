@@ -116,12 +116,18 @@ class Peer:
 
         wait_for(seen, within_s=within_s, name=f"{name}; last {[m for m in self.heard if isinstance(m, Outputs)][-1:]}")
 
-    def report(self, kind: ReportKind, subject: str, *, on: bool = True, within_s: float = 60.0) -> Report:
-        """The first Report of this kind, heard already or to come."""
+    def report(
+        self, kind: ReportKind, subject: str, *, on: bool = True, saying: str = "", after: int = 0,
+        within_s: float = 60.0,
+    ) -> Report:  # fmt: skip
+        """The first Report of this kind with these words, heard already or to come.
+
+        To wait for another one: ``after`` as many as were ``told`` before.
+        """
         found: list[Report] = []
 
         def seen() -> bool:
-            found[:] = self.told(kind, subject, on=on)
+            found[:] = [one for one in self.told(kind, subject, on=on) if saying in one.detail][after:]
             return bool(found)
 
         wait_for(seen, within_s=within_s, name=f"report {kind} {subject} {on}; heard {self.reports[-6:]}")
@@ -130,6 +136,11 @@ class Peer:
     def told(self, kind: ReportKind, subject: str, *, on: bool = True) -> list[Report]:
         reports = [report for _, report in list(self.reports)]
         return [report for report in reports if (report.kind, report.subject, report.on) == (kind, subject, on)]
+
+    def last(self, kind: ReportKind, subject: str) -> Report:
+        """The newest Report of this kind that was heard."""
+        reports = [report for _, report in list(self.reports)]
+        return [report for report in reports if (report.kind, report.subject) == (kind, subject)][-1]
 
     @property
     def last_n(self) -> int:

@@ -38,7 +38,7 @@ def test_a_guard_killed_at_any_step_leaves_the_fan_running(
     until_coil(plant, FAN_COIL, on=True, within_s=60)
     start_guard(None)
     again = start_peer()
-    again.report(ReportKind.LOCAL_TRIP, FAN)
+    again.report(ReportKind.LOCAL_TRIP, FAN, saying="gas_1")
     written = len(plant.writes)
     plant.gas = 3
     again.say(Explain(200, ()))
