@@ -1,11 +1,13 @@
 """A fleet to look at: simulated sites that are joined to it, people who are told, and the mailbox that they read.
 
-    DIR/demo/SITE/          the data folder of a simulated site: `ampward run` of the demo's site file
+    DIR/demo/SITE/          the data folder of a simulated site
+    DIR/demo/SITE/site/     its site file, rules, people and devices: a copy of the shipped ones, its own from then on
     DIR/people.yaml         whom the notifier tells: a copy of the shipped example, the user's to change
     DIR/messages.jsonl      what came for them (services.fleet.mailbox)
 
-A site is enrolled when it is not yet; all its names and addresses come to it by the environment, so that one file is
-every site's. Nothing of a site is special: it goes on alone when the fleet is away.
+A site is enrolled when it is not yet; all its names and addresses come to it by the environment, so that one file can
+be every site's. Each has a copy of its own all the same, since files are pushed to sites one by one. Nothing of a
+site is special: it goes on alone when the fleet is away.
 """
 
 import http.client
@@ -28,6 +30,7 @@ NOTIFIER: Final = "notifier"
 PEOPLE: Final = "people.yaml"
 MESSAGES: Final = "messages.jsonl"
 FOLDER: Final = "demo"
+SITE: Final = "site"
 ASK_S: Final = 1.0
 
 
@@ -66,8 +69,8 @@ def data_of(folder: Path, site: str) -> Path:
 def site_server(folder: Path, demo: Demo, site: str, identity: Path, addresses: Mapping[str, str]) -> Server:
     """A site's process; ``addresses`` has kafka and mqtt, and its own http and devices as HOST:PORT."""
     data = data_of(folder, site)
-    data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    command = (program(), "run", str(demo.site_file), "--data", str(data), "--no-view")
+    site_file = place_site(data / SITE, demo.site_file)
+    command = (program(), "run", str(site_file), "--data", str(data), "--no-view")
     environment = {
         "AMPWARD_SITE": site,
         "AMPWARD_KAFKA": addresses["kafka"],
@@ -84,6 +87,18 @@ def mailbox_server(folder: Path, port: int) -> Server:
     """What takes the messages of the shipped people."""
     command = (sys.executable, "-P", "-m", "services.fleet.mailbox", str(port), str(folder / MESSAGES))
     return Server(MAILBOX, command, folder / "logs" / f"{MAILBOX}.log", is_ready=always)
+
+
+def place_site(own: Path, example: Path) -> Path:
+    """A site's own site file: the shipped one with the files beside it, unless it has one already."""
+    placed = own / example.name
+    if not placed.exists():
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in example.parent.iterdir():
+            if file.is_file() and file != example:
+                shutil.copyfile(file, own / file.name)
+        shutil.copyfile(example, placed)
+    return placed
 
 
 def place_people(folder: Path, example: Path) -> None:

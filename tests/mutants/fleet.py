@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 WATCH = "tests/services/fleet/test_watch.py"
+DEMO = "tests/services/fleet/test_demo.py"
 PUSHES = "tests/services/site/test_pushes.py"
 SERVERS = "tests/fleet/test_supervisor.py"
 
@@ -118,6 +119,20 @@ MUTANTS = (
         "        for one in self._watch.undelivered():\n",
         "        for one in ():\n",
         f"{SERVERS}::test_messages_that_do_not_get_out_are_told",
+    ),
+    Mutant(
+        "all demo sites go by the shipped file, and what is pushed to one is everybody's",
+        "services/fleet/demo.py",
+        "site_file = place_site(data / SITE, demo.site_file)",
+        "site_file = demo.site_file",
+        f"{DEMO}::test_each_site_goes_by_a_copy_of_its_own",
+    ),
+    Mutant(
+        "a start puts the shipped files over what was pushed",
+        "services/fleet/demo.py",
+        "    if not placed.exists():\n",
+        "    if placed.name:\n",
+        f"{DEMO}::test_another_start_leaves_what_was_pushed",
     ),
     Mutant(
         "drift is no reason for another exit code",

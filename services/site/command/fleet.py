@@ -132,7 +132,7 @@ def _demo(text: str) -> list[str]:
     sites = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if wrong := next((name for name in sites if not is_id(name)), ""):
         raise Trouble(f"--sites {wrong[:60]}: no id of a site, allowed: {ID_ALLOWED}", Exit.USAGE)
-    site_file, people = (repository_file(f"infra/sites/fleet/{name}") for name in ("site.yaml", "people.yaml"))
+    site_file, people = (repository_file(f"infra/sites/fleet/{name}") for name in ("site.yaml", "centre/people.yaml"))
     if not site_file.exists() or not people.exists():
         if sites:
             raise Trouble(
