@@ -164,7 +164,7 @@ class Ears:
             case LIVE.name | EVENTS.name if record.key == FLEET.encode():
                 return
             case LIVE.name:
-                live = decode_live(value, self._keys.get(record.key.decode("utf-8", "replace"), {}))
+                live = decode_live(value, self._keys.get(record.name, {}))
                 if live.site.encode() == record.key:
                     self._watch.live(live, now_ms)
                 for answer in live.answers:

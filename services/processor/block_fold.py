@@ -25,13 +25,13 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from services.processor.fold import DECISION, Fold, RuleSets
-from shared.domain.errors import AmpwardError
+from shared.domain.errors import AmpwardError, WireError
 from shared.domain.version import CORE_VERSION
 from shared.log.chain import GENESIS
 from shared.log.port import Snapshot
 from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
-from shared.wire.inputs import RuleSet, decode_input
+from shared.wire.inputs import NUMBER_MAX, RuleSet, decode_input
 from shared.wire.rows import EventBytes, InputRow
 from shared.wire.site_state import SiteState
 
@@ -217,8 +217,18 @@ class SiteFold:
             () if self.blind else tuple(sorted(self.fold.lost)),
             self.starts,
             {} if self.blind else self.fold.snapshot(),
-            decode_input(self._newest).at_ms if self._newest else self._at_ms,
+            self._stamp(),
         )
+
+    def _stamp(self) -> int:
+        """Of the newest input. One of a newer program need not decode, and a site may sign whatever it likes."""
+        if not self._newest:
+            return self._at_ms
+        try:
+            at_ms = decode_input(self._newest).at_ms
+        except WireError:
+            return self._at_ms
+        return at_ms if 0 <= at_ms < NUMBER_MAX else self._at_ms
 
     def is_restorable(self, state: SiteState) -> str:
         """The version of the rule set that must be there before :meth:`restore`, "" when nothing is missing."""
@@ -266,7 +276,7 @@ def _uneven(part: _Part, made: list[bytes], lost: set[str]) -> tuple[Verdict, st
     derived = _of_other_rooms(made, rooms)
     if stored == derived:
         return Verdict.NOT_COMPARABLE, "inputs were lost at the site"
-    for ours, theirs in zip_longest(derived, stored, fillvalue=b""):
+    for ours, theirs in zip_longest(derived, stored):
         if ours != theirs:
             return Verdict.DIFFERENT, f"the site has {_shown(theirs)}, derived is {_shown(ours)}"
     raise AssertionError("two unequal lists without a difference")
@@ -276,5 +286,5 @@ def _of_other_rooms(events: Iterable[bytes], rooms: tuple[bytes, ...]) -> list[b
     return [data for data in events if not any(room in data for room in rooms)]
 
 
-def _shown(data: bytes) -> str:
-    return data[:SHOWN_MAX].decode("utf-8", "replace") or "nothing"
+def _shown(data: bytes | None) -> str:
+    return "nothing" if data is None else data[:SHOWN_MAX].decode("utf-8", "replace")

@@ -123,7 +123,10 @@ class Seats:
                 return Outcome(Kind.PARKED, needs=RULES + fold.version)
             return self._step(fold, block, given.offset)
         except WireError as fault:
-            return Outcome(Kind.DEAD, why=f"{type(fault).__name__}: {fault}")
+            return _dead(fault)
+        except Exception as fault:  # Whatever its site signed: it is this site that stands without a state, no other.
+            self.drop(given.site)
+            return _dead(fault)
 
     def _fold(self, site: str) -> SiteFold | Parked:
         fold = self._folds.get(site)
@@ -173,7 +176,15 @@ class Seats:
         if fold is None and stored is not None:
             return encode_site_state(stored._replace(offset=offset, generation=generation, parked=parked))
         fold = fold or SiteFold(site, self._bodies.get)
-        return encode_site_state(fold.state(offset=offset, generation=generation, parked=parked))
+        try:
+            return encode_site_state(fold.state(offset=offset, generation=generation, parked=parked))
+        except Exception as fault:  # As above: numbers that nothing holds, more than may be written.
+            fold.blind = f"the state cannot be written: {type(fault).__name__}: {fault}"
+            return encode_site_state(fold.state(offset=offset, generation=generation, parked=parked))
+
+
+def _dead(fault: Exception) -> Outcome:
+    return Outcome(Kind.DEAD, why=f"{type(fault).__name__}: {fault}")
 
 
 def _record(block: Block, step: Batch, offset: int) -> bytes:

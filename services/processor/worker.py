@@ -206,7 +206,7 @@ class Worker:
             partition.next = record.offset + 1
         todo: list[tuple[Site, Record]] = []
         for record in wanted:
-            site = await self._site(partition, record.key.decode("utf-8", "replace"))
+            site = await self._site(partition, record.name)
             if not site.needs and site.catching is None and record.offset >= site.offset:
                 todo.append((site, record))
         await self._fold(partition, todo)
@@ -365,7 +365,7 @@ class Worker:
             try:
                 async for record in self._broker.read(partition.place, at, end):
                     at = record.offset + 1
-                    if record.key.decode("utf-8", "replace") != site.name or record.offset < site.offset:
+                    if record.name != site.name or record.offset < site.offset:
                         continue
                     async with self._lock:
                         if self._partitions.get(partition.place) is not partition:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.wire.blocks import MAX_BLOCK_BYTES
+from shared.wire.deadletters import LETTER_BYTES_MAX
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
@@ -35,6 +36,8 @@ HEADERS_BYTES: Final = 64 << 10
 """Room for the key, CloudEvents attributes and trace context of a record, and for its batch's own header."""
 RECORD_BYTES_MAX: Final = MAX_BLOCK_BYTES + HEADERS_BYTES
 """Of inputs and of what is made from a whole block or room. A block of 64 frames is near 256 KiB."""
+LARGEST_BYTES_MAX: Final = LETTER_BYTES_MAX + HEADERS_BYTES
+"""Of dead letters: one holds the largest record that a topic takes, whoever sent it, behind a header of its own."""
 SMALL_BYTES_MAX: Final = (1 << 20) + HEADERS_BYTES
 """Of topics whose records are single facts: a command, a delivery, a registration."""
 
@@ -131,7 +134,7 @@ DELIVERIES: Final = Topic(
     "ampward.deliveries.v1", "what became of each message to a person", "site", 400 * DAY_MS, SMALL_BYTES_MAX
 )
 DEADLETTER: Final = Topic(
-    "ampward.deadletter.v1", "records that could not be read", "site", 90 * DAY_MS, RECORD_BYTES_MAX
+    "ampward.deadletter.v1", "records that could not be read", "site", 90 * DAY_MS, LARGEST_BYTES_MAX
 )
 SITES: Final = Topic(
     "ampward.sites.v1", "registrations: partition, public keys, end", "site", FOREVER, SMALL_BYTES_MAX, compacted=True

@@ -20,7 +20,8 @@ from shared.wire.events import decode_event
 from shared.wire.inputs import Count
 from shared.wire.versions import Form
 
-BATCH_BYTES_MAX: Final = MAX_BLOCK_BYTES + (1 << 20)
+BATCH_BYTES_MAX: Final = MAX_BLOCK_BYTES + (32 << 10)
+"""A batch has three bytes an event less than its block; its topic (shared.bus.registry) takes a little more."""
 
 
 class Verdict(StrEnum):

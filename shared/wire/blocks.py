@@ -43,6 +43,8 @@ _PACK_LEVEL = 1
 _LENGTH_BYTES = 4
 
 Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+LogId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$")]
+"""Sites make 32 hexadecimal digits: what goes into names of records, headers and databases has a bound."""
 
 
 class BlockLink(NamedTuple):
@@ -102,7 +104,7 @@ class Header(msgspec.Struct):
     v: int
     site: str
     epoch: Count
-    log_id: str
+    log_id: LogId
     first_seq: Count
     last_seq: Count
     prev: Hash

@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from shared.bus.registry import RECORD_BYTES_MAX
+from shared.bus.registry import LARGEST_BYTES_MAX
 from shared.log.kafka.access import Access
 from shared.log.kafka.group import GroupReader, Taken
 from shared.log.kafka.producer import BATCH_BYTES, Producer
@@ -54,7 +54,7 @@ async def test_what_can_never_be_taken_is_refused_and_nothing_behind_it_is_writt
                 with pytest.raises(RecordRefused, match="MessageSizeTooLarge"):
                     await future
         with pytest.raises(RecordRefused, match="at most"):
-            await producer.hand_over(place, b"k", bytes(RECORD_BYTES_MAX))
+            await producer.hand_over(place, b"k", bytes(LARGEST_BYTES_MAX))
         with pytest.raises(RecordRefused, match="no partition 7"):
             await producer.send(Place(place.topic, 7), b"k", b"x")
         await producer.send(place, b"k", b"after")

@@ -62,5 +62,5 @@ def _events(site: str, events: Iterable[bytes], extra: Mapping[str, str]) -> Tol
 
 
 def _unreadable(record: Record, fault: WireError, tell: Tell) -> None:
-    key = record.key.decode("utf-8", "replace")
+    key = record.name
     tell("record_unreadable", f"{record.place.topic}/{record.place.partition} {record.offset} of {key}: {fault}")

@@ -123,7 +123,7 @@ class Stock:
 
     def _note(self, record: Record) -> None:
         """The highest place wins, not the last that was written."""
-        name = record.key.decode("utf-8", "replace")
+        name = record.name
         if record.value is None:
             self._sites.pop(name, None)
             return

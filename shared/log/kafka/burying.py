@@ -20,9 +20,9 @@ class Burying:
 
     async def bury(self, record: Record, why: str, now_ms: int) -> None:
         """Beside its own partition, under its own key."""
-        key = record.key.decode("utf-8", "replace")
+        key = record.name
         letter = DeadLetter(*record.place, record.offset, key, why, self._reader, now_ms, record.value or b"")
         ident = f"{record.place.topic}/{record.place.partition}/{record.offset}"
         headers = cloud.headers(cloud.DEAD_LETTER, site=key, id=ident, at_ms=now_ms)
         place = Place(self._topic, record.place.partition)
-        await self._producer.send(place, record.key, encode_dead_letter(letter), headers)
+        await self._producer.send(place, key.encode(), encode_dead_letter(letter), headers)

@@ -71,7 +71,7 @@ class Known:
                 self._tell("record_unreadable", f"{record.place.topic} {record.offset}: {fault}")
 
     def _note(self, record: Record) -> None:
-        name = record.key.decode("utf-8", "replace")
+        name = record.name
         if record.value is None:
             return
         if record.place.topic == self._rulesets:

@@ -15,6 +15,8 @@ Tell = Callable[[str, str], None]
 
 REQUEST_MS: Final = 10_000
 """A request that is not answered so long ends its connection; the library's own 40 s would outlast every goal."""
+KEY_BYTES_MAX: Final = 128
+"""Ids of sites have 40 characters, hashes 64 digits; who may write into a topic may write under any key."""
 
 
 class Place(NamedTuple):
@@ -33,6 +35,11 @@ class Record(NamedTuple):
     headers: Headers
     at_ms: int
     """When the broker took it, by its clock."""
+
+    @property
+    def name(self) -> str:
+        """The key as text. Of one that is longer than any of ours the beginning, which is nobody's name either."""
+        return self.key[:KEY_BYTES_MAX].decode("utf-8", "replace")
 
 
 class Unconfirmed(AmpwardError):
