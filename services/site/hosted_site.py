@@ -110,7 +110,7 @@ class HostedSite:
             words = [str(data), str(where.given / SITE_FILE), "--hosted"]
             words += ["--http-fd", str(listening.fileno()), "--alive-fd", str(sign)]
             site = asyncio.create_task(
-                self._keep("services.site", words, (lock, listening.fileno(), sign), stop), name=f"site {where.site}"
+                self._answer(listening, words, (lock, listening.fileno(), sign), stop), name=f"site {where.site}"
             )
             uplink = asyncio.create_task(
                 self._keep("services.uplink", [str(data)], (lock,), stop), name=f"uplink {where.site}"
@@ -187,6 +187,13 @@ class HostedSite:
 
     # The processes
 
+    async def _answer(
+        self, listening: socket.socket, words: list[str], descriptors: tuple[int, ...], stop: asyncio.Event
+    ) -> None:
+        """The site process; behind its end nobody answers at its door, and who asks there learns it at once."""
+        with listening:
+            await self._keep("services.site", words, descriptors, stop)
+
     async def _keep(self, module: str, words: list[str], descriptors: tuple[int, ...], stop: asyncio.Event) -> None:
         """Run it until ``stop``, again when it ends."""
         stopping = asyncio.ensure_future(stop.wait())
@@ -222,7 +229,9 @@ class HostedSite:
                     with suppress(ProcessLookupError):
                         process.kill()
                     return
-                if is_site and (now := file_hash(self._where.given / SITE_FILE)) not in ("", self._seen):
+                # Before its first sign it has no ear for the signal, and would end by it.
+                is_heard = is_site and self._alive_at > 0
+                if is_heard and (now := file_hash(self._where.given / SITE_FILE)) not in ("", self._seen):
                     self._seen = now
                     with suppress(ProcessLookupError):
                         process.send_signal(signal.SIGHUP)
