@@ -9,11 +9,12 @@ import pytest
 from services.processor.hands import OwnSeats
 from services.processor.seats import KEY, RULES
 from services.processor.worker import Worker
-from shared.bus.registry import EVENTS, INPUTS, STATE
+from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE
 from shared.log.kafka.records import Headers, Place, Record
 from shared.runtime.tracing import OFF, Spans, Stage, by_input, open_spans, span_id, trace_id
 from shared.wire.batches import decode_batch
 from shared.wire.blocks import encode_block
+from shared.wire.deadletters import decode_dead_letter
 from shared.wire.events import decode_event
 from shared.wire.signing import SigningKey
 from shared.wire.site_state import decode_site_state
@@ -226,3 +227,19 @@ async def test_what_was_compared_hangs_on_the_frame_that_caused_it(monkeypatch: 
         places = {(span.trace_id, span.parent_span_id) for _, span in found.spans}
         assert places == {(trace_id(cause).to_bytes(16), span_id(cause, Stage.DECIDE).to_bytes(8)) for cause in causes}
         assert {(service, span.name) for service, span in found.spans} == {("ampward-processor", "compare")}
+
+
+async def test_junk_of_any_size_becomes_a_letter_that_its_topic_takes() -> None:
+    """Whoever may write the topic writes what it takes, under whatever key; the workers go on."""
+    topics = _topics()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    largest, long = bytes(INPUTS.record_bytes_max), b"s" * (1 << 20)
+    await worker.take([Record(PLACE, 0, b"s", largest, (), 0), Record(PLACE, 1, long, b"junk", (), 0)])
+    letters = topics.sent[DEADLETTER.name]
+    assert [decode_dead_letter(letter.value or b"").data for letter in letters] == [largest, b"junk"]
+    for letter in letters:
+        rest = sum(len(name) + len(value) for name, value in letter.headers)
+        assert len(letter.key) + len(letter.value or b"") + rest < DEADLETTER.record_bytes_max
+        assert len(letter.key) < 1000 > rest
+    await worker.close()
