@@ -11,26 +11,32 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from services.site.adopt import CANDIDATE, adopt
 from services.site.start import file_hash
 from shared.runtime import places
 from shared.runtime.documents import reading_instead
-from shared.runtime.site_file import check_site
+from shared.runtime.site_file import Checked, check_site
 from shared.wire.plans import encode_site
 
 
-def check_instead(source: Path, path: Path, other: Path) -> dict[str, object]:
+def _lines(checked: Checked) -> list[str]:
+    """What was found. With errors nothing else: who is told has to mend them, and little room to read it in."""
+    return [str(fault) for fault in checked.errors or checked.faults]
+
+
+def check_instead(source: Path, path: Path, other: Path) -> dict[str, Any]:
     """Check only, with the content of ``other`` in the place of ``path``; gives what is printed."""
     with reading_instead(path, other):
         checked = check_site(source, dict(os.environ))
-    return {"ok": checked.plan is not None, "faults": [str(fault) for fault in checked.faults]}
+    return {"ok": checked.plan is not None, "faults": _lines(checked)}
 
 
-def compile_site(source: Path, data: Path, *, candidate: bool = False) -> dict[str, object]:
+def compile_site(source: Path, data: Path, *, candidate: bool = False) -> dict[str, Any]:
     """Check and write; gives what is printed."""
     checked = check_site(source, dict(os.environ))
-    lines = [str(fault) for fault in checked.faults]
+    lines = _lines(checked)
     if checked.plan is None:
         return {"ok": False, "faults": lines}
     sources = {str(path.resolve()): file_hash(path) for path in checked.sources}

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.site.compile import compile_site
+from services.site.compile import check_instead, compile_site
 from services.site.housekeeping import next_night
 from services.site.start import DEMO_PORT, DEMO_PTY, demo_environment, read_start
 
@@ -54,6 +54,17 @@ def test_a_bad_site_file_touches_nothing(tmp_path: Path) -> None:
     assert answer["ok"] is False
     assert answer["faults"]
     assert (tmp_path / "guard.json").read_bytes() == before
+
+
+def test_of_a_bad_file_only_the_errors_are_told(tmp_path: Path) -> None:
+    """A warning does not take the room of what has to be mended; of a good file it is told."""
+    source, bad = copied(tmp_path), tmp_path / "bad.yaml"
+    (warning,) = check_instead(source, source, source)["faults"]
+    assert "is assumed" in warning
+    bad.write_text(source.read_text().replace("limit: 1.0", "limit: 7.0"))
+    for answer in (check_instead(source, source, bad), compile_site(bad, tmp_path)):
+        assert answer["faults"]
+        assert not any("is assumed" in line for line in answer["faults"])
 
 
 def test_a_damaged_record_is_no_start(tmp_path: Path) -> None:
