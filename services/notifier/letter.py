@@ -13,7 +13,6 @@ Limits: a subject of 200 characters, a text of 100,000, the 10 last mails of a t
 import hashlib
 import quopri
 import re
-from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ from zoneinfo import ZoneInfo
 from services.notifier.plain import lines, one_line
 from services.notifier.ports import Outgoing
 from shared.runtime.outside import Mailbox, Wrong, read_mailbox
+from shared.wire.instants import instant
 
 SUBJECT_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 100_000
@@ -48,7 +48,7 @@ def compose(message: Outgoing, *, site: str, zone: ZoneInfo, sender: Mailbox, to
 
     earlier = [reference("", each) for each in message.follows]
     headers = [
-        f"Date: {format_datetime(datetime.fromtimestamp(message.at_ms / 1000, UTC).astimezone(zone))}",
+        f"Date: {format_datetime(instant(message.at_ms).astimezone(zone))}",
         _mailbox_header("From", *sender),
         _mailbox_header("To", message.person.name, to),
         _text_header("Subject", one_line(message.subject, SUBJECT_CHARACTERS_MAX)),

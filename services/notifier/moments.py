@@ -15,6 +15,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.domain.notify_plan import DAY_MINUTES, Hours
+from shared.wire.instants import instant
 
 _DAY = timedelta(days=1)
 _SEARCH_UNTIL = timedelta(seconds=1)
@@ -31,7 +32,7 @@ class Moment:
 
 def local(wall_ms: int, zone: ZoneInfo) -> datetime:
     """What the clock on the site's wall says."""
-    return datetime.fromtimestamp(wall_ms / 1000, zone)
+    return instant(wall_ms).astimezone(zone)
 
 
 def stamp(wall_ms: int, zone: ZoneInfo) -> str:

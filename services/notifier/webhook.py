@@ -22,7 +22,6 @@ import binascii
 import hmac
 import json
 import ssl
-from datetime import UTC, datetime
 from pathlib import Path
 
 from services.notifier.network import Resolve, resolve, why
@@ -33,6 +32,7 @@ from services.notifier.reach import faults as where_faults
 from shared.domain.errors import ConfigError
 from shared.domain.notify_plan import WebhookPlan
 from shared.runtime.clocks import Clock
+from shared.wire.instants import stamp
 
 TIMEOUT_S = 10.0
 EVENTS_MAX = 500
@@ -143,7 +143,7 @@ def body_of(message: Outgoing, site: str) -> bytes:
             "source": f"/{site}",
             "type": "ampward.message.v1",
             "subject": message.thread,
-            "time": _time(message.at_ms),
+            "time": stamp(message.at_ms),
             "datacontenttype": "application/json",
             "data": {
                 "message": words,
@@ -182,7 +182,3 @@ def read_secrets(path: Path) -> tuple[bytes, ...] | str:
             return f"secret_file {path} must hold {_PREFIX} and base64, {made_by}"
         found.append(secret)
     return tuple(found)
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,18 +3,22 @@
 Promises: the bytes of an event are one JSON object with the fields of shared.domain.events.Event in their order,
 integers and strings only; every runner makes the same bytes of the same event. ``cloud_event`` is the shape of
 INTERFACES.md and carries nothing that the event does not.
-Refuses (WireError): missing fields, other types, bytes that are not JSON.
+Refuses (WireError): missing fields, other types, numbers that no 64 bits hold, bytes that are not JSON.
 """
 
-from datetime import UTC, datetime
+from typing import Annotated, Final
 
 import msgspec
 
 from shared.domain.errors import WireError
 from shared.domain.events import Event
+from shared.wire.instants import stamp as stamp
 
 _FIELDS = Event._fields
-_Wire = msgspec.defstruct("Event", [(name, Event.__annotations__[name]) for name in _FIELDS], gc=False)
+_Number = Annotated[int, msgspec.Meta(gt=-(1 << 62), lt=1 << 62)]
+"""What databases and other encoders can hold."""
+_TYPES: Final = {name: _Number if kind is int else kind for name, kind in Event.__annotations__.items()}
+_Wire = msgspec.defstruct("Event", [(name, _TYPES[name]) for name in _FIELDS], gc=False)
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(_Wire)
 _SEQUENCE_DIGITS = 12
@@ -33,16 +37,6 @@ def decode_event(data: bytes) -> Event:
         return Event(*msgspec.structs.astuple(_decoder.decode(data)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"event: {fault}") from fault
-
-
-def stamp(at_ms: int) -> str:
-    """RFC 3339 text of a wall-clock stamp.
-
-    >>> stamp(1767225600123)
-    '2026-01-01T00:00:00.123Z'
-    """
-    whole, part = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part:03d}Z"
 
 
 def cloud_event(event: Event) -> dict[str, object]:

@@ -32,6 +32,7 @@ TEXT_MAX = 4096
 PLACE_MAX = 65535
 NUMBER_MAX = 1 << 53
 """Every JSON reader takes integers up to here exactly."""
+Whole = Annotated[int, msgspec.Meta(gt=-NUMBER_MAX, lt=NUMBER_MAX)]
 
 
 class RuleSet(NamedTuple):
@@ -77,15 +78,15 @@ class _Header(msgspec.Struct, tag_field="kind"):
     log_id: str
     site_seq: Count
     tick_ms: Count
-    at_ms: int
+    at_ms: Whole
 
 
 class _Frame(_Header, tag="frame"):
     device: str
     boot: str
     device_seq: Count
-    sampled_at_ms: int
-    age_ms: int
+    sampled_at_ms: Whole
+    age_ms: Whole
     synced: bool
     outcome: NoData
     detail: str
@@ -101,13 +102,13 @@ class _Command(_Header, tag="command"):
     """0 when the person did not say."""
     reason: str
     actor: str
-    for_ms: int
+    for_ms: Whole
     second_person: str
     measure: str
     old_serial: str = ""
     new_serial: str = ""
-    value: Annotated[int, msgspec.Meta(gt=-NUMBER_MAX, lt=NUMBER_MAX)] = 0
-    age_ms: Annotated[int, msgspec.Meta(gt=-NUMBER_MAX, lt=NUMBER_MAX)] = 0
+    value: Whole = 0
+    age_ms: Whole = 0
 
 
 class _RuleSet(_Header, tag="ruleset"):

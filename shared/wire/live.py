@@ -17,7 +17,7 @@ from typing import Annotated, Final
 import msgspec
 
 from shared.domain.errors import BadSignature, WireError
-from shared.wire.inputs import TEXT_MAX, Count
+from shared.wire.inputs import TEXT_MAX, Count, Whole
 from shared.wire.signing import SIGNATURE_BYTES, PublicKey, SigningKey
 from shared.wire.versions import Form
 
@@ -37,7 +37,7 @@ class LivePoint(msgspec.Struct, frozen=True):
     unit: Text
     quality: Text
     no_data: Text
-    at_ms: int
+    at_ms: Whole
 
 
 class LiveAlarm(msgspec.Struct, frozen=True):
@@ -51,11 +51,11 @@ class LiveAlarm(msgspec.Struct, frozen=True):
     condition: Text
     override: Text
     occurrence: Text
-    since_at_ms: int
+    since_at_ms: Whole
     value: Text
     unit: Text
     guidance: Text
-    until_at_ms: int
+    until_at_ms: Whole
 
 
 class LiveOutput(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ class Live(msgspec.Struct, kw_only=True, frozen=True):
     log_id: Text
     site_seq: Count
     """How far the site's log was."""
-    sent_at_ms: int
+    sent_at_ms: Whole
     number: Count = 0
     """Rises with each record of an uplink's life: (site_seq, sent_at_ms, number) of a log never come again."""
     key: Text = ""

@@ -40,6 +40,8 @@ def test_any_text_and_number_comes_back(text: str, number: int) -> None:
         b"\xff",
         encode_event(EVENT)[:-1],
         encode_event(EVENT).replace(b'"ordinal":1', b'"ordinal":"1"'),
+        encode_event(EVENT._replace(at_ms=1 << 62)),
+        encode_event(EVENT._replace(until_ms=-(10**30))),
     ],
 )
 def test_what_is_no_event_is_refused(data: bytes) -> None:
@@ -94,3 +96,12 @@ def test_stamps_are_utc_with_milliseconds() -> None:
         "1970-01-01T00:00:00.999Z",
         "1969-12-31T23:59:59.999Z",
     ]
+
+
+def test_every_event_that_decodes_can_be_shown() -> None:
+    """A site signs what it likes: a year that no calendar has would else end every stream that comes to its event."""
+    far = EVENT._replace(at_ms=(1 << 62) - 1, tick_ms=1, until_ms=-(1 << 61))
+    assert decode_event(encode_event(far)) == far
+    assert cloud_event(far)["time"] == "9999-12-30T23:59:59.999Z"
+    assert cloud_event(far._replace(at_ms=-(1 << 61)))["time"] == "0001-01-02T00:00:00.000Z"
+    orjson.dumps(cloud_event(far))

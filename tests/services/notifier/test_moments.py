@@ -103,3 +103,10 @@ def test_away_from_a_change_hours_are_what_the_clock_says(at: int, begin: int, e
     minute = here.hour * 60 + here.minute
     plain = begin <= minute < end if end > begin else minute >= begin or minute < end
     assert within([Hours(EVERY_DAY, begin, end)], at, where) is plain
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_a_stamp_that_no_calendar_has_can_be_told(zone: str) -> None:
+    """A record says whatever its site says: who tells of it does not end by that."""
+    assert stamp(1 << 62, ZoneInfo(zone)).startswith("9999-12-3")
+    assert stamp(-(1 << 62), ZoneInfo(zone)).startswith(("0001-01-0", "1-01-0"))
