@@ -3,14 +3,16 @@
     broker --message--> number n --> owner.take --> ... fsync ... --> safe(n) --> PUBACK
                  |                                                        ^
                  +-- taken already: waits for the n of everything before -+
+                 +-- our own pulse: the same; what comes behind it is not older (services.bridge.pulse)
 
 The session is the site's, not the process's: one client id, kept by the broker over a lost link, so that what comes
 while no bridge is there waits at the broker, and a second bridge that connected would end the first one's link.
 Promises: nothing is acknowledged before ``safe`` named its number; messages are handed on in the order in which they
 came; one that comes again is handed on once (services.bridge.seen); one that is no frame is handed on as its exact
-bytes with the reason. Refuses nothing that the broker gives. Limits: the broker gives at most INCOMING_MAX
-(shared.bus.mqtt) unacknowledged ones; Mosquitto keeps max_queued_messages for a session that is away and drops the
-newest beyond it, which the numbers of the frames then show.
+bytes with the reason; a frame's age is at least as long as it may have waited at the broker, so that one that waited
+too long, or of which that is not known, is a late one to the core. Refuses nothing that the broker gives.
+Limits: the broker gives at most INCOMING_MAX (shared.bus.mqtt) unacknowledged ones; Mosquitto keeps max_queued_messages
+for a session that is away and drops the newest beyond it, which the numbers of the frames then show.
 """
 
 import asyncio
@@ -21,12 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from services.bridge.pulse import PULSE_S, Pulses
 from services.bridge.seen import Seen
 from shared.bus import topics
 from shared.bus.address import BrokerAddress, Credentials
 from shared.bus.mqtt import Connection, Incoming, LinkDown, Message, Refused, connect
 from shared.devices.frame import Frame
 from shared.domain.errors import AmpwardError, WireError
+from shared.log.steps import Step, no_step
+from shared.runtime.clocks import Clock
 from shared.runtime.logging import Changes, logger
 from shared.wire.handed_in import decode_handed_in
 
@@ -35,6 +40,8 @@ GOOD_LINK_S: Final = 10.0
 END_S: Final = 5.0
 UNKNOWN: Final = "a device that the site does not have"
 CLIENT: Final = "ampward-bridge-{site}"
+LABELS: Final = ("before puback", "before puback of a pulse")
+"""What is safe is about to be forgotten by the broker."""
 
 
 class Poison(NamedTuple):
@@ -76,19 +83,22 @@ class Session(threading.Thread):
         broker: Broker,
         owner: Owner,
         seen: Seen,
-        wall_ms: Callable[[], int],
+        clock: Clock,
         boot: str,
         devices: Callable[[], frozenset[str]],
+        step: Step = no_step,
     ) -> None:
         """``devices`` are those that the site has now."""
         super().__init__(name="bridge", daemon=True)
         self._site = site
+        self._own = topics.pulse(site)
         self._broker = broker
         self._owner = owner
         self._seen = seen
-        self._wall_ms = wall_ms
+        self._clock = clock
         self._boot = boot
         self._devices = devices
+        self._step = step
         self._n = 0
         self._safe = 0
         self._waiting: deque[_Waiting] = deque()
@@ -158,25 +168,45 @@ class Session(threading.Thread):
             is_kept=True,
         )
         self._speak = link.version
-        stopping = asyncio.ensure_future(self._over.wait())
-        reading = asyncio.ensure_future(self._read(link))
+        pulses = Pulses(self._clock.monotonic_ms)
+        reading = asyncio.ensure_future(self._read(link, pulses))
+        ends: list[asyncio.Future[Any]] = [reading, asyncio.ensure_future(self._over.wait())]
         try:
-            await link.subscribe(topics.all_handed_in(self._site))
+            for topic in (topics.all_handed_in(self._site), self._own):
+                await link.subscribe(topic)
             await (await link.send(self._status("online")))
-            self.is_up = True
-            self.state = f"{self._broker.address}: connected (MQTT {link.version})"
-            self._changes.changed("link", "")
-            self._log.info("bridge_connected", broker=str(self._broker.address), version=link.version)
-            ends: set[asyncio.Future[Any]] = {stopping, reading, link.closed}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            self.state = f"{self._broker.address}: connected, and its own first message is not back yet"
+            ends.append(asyncio.ensure_future(self._beat(link, pulses)))
+            await asyncio.wait([*ends, link.closed], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in (stopping, reading):
+            for each in ends:
                 each.cancel()
-            ended = await asyncio.gather(reading, return_exceptions=True)
+            ended = await asyncio.gather(*ends, return_exceptions=True)
             await self._leave(link)
-        if isinstance(ended[0], Exception):
-            raise ended[0]
+        for fault in ended:
+            if isinstance(fault, Exception):
+                raise fault
         return link.closed.result()
+
+    async def _beat(self, link: Connection, pulses: Pulses) -> None:
+        """A pulse after another, each when the one before it is back, or can no longer come."""
+        kind = topics.PULSE
+        while True:
+            made = Message(self._own, pulses.next(), kind.retain, kind.expiry_s, kind.content_type)
+            await (await link.send(made))
+            try:
+                async with asyncio.timeout(topics.PULSE_EXPIRY_S):
+                    await pulses.back.wait()
+            except TimeoutError:
+                self._log.warning("bridge_pulse_away", broker=str(self._broker.address))
+                continue
+            await asyncio.sleep(PULSE_S)
+
+    def _up(self, link: Connection) -> None:
+        self.is_up = True
+        self.state = f"{self._broker.address}: connected (MQTT {link.version})"
+        self._changes.changed("link", "")
+        self._log.info("bridge_connected", broker=str(self._broker.address), version=link.version)
 
     async def _leave(self, link: Connection) -> None:
         if self._over.is_set() and not link.closed.done():
@@ -195,12 +225,18 @@ class Session(threading.Thread):
         body = json.dumps({"state": state, "boot": self._boot}).encode()
         return Message(topics.site_status(self._site), body, kind.retain, kind.expiry_s, kind.content_type)
 
-    async def _read(self, link: Connection) -> None:
+    async def _read(self, link: Connection, pulses: Pulses) -> None:
         async for message in link.incoming():
-            self._take(link, message)
+            if message.topic != self._own:
+                self._take(link, message, pulses.waited_ms())
+                continue
+            if pulses.take(message.payload) and not self.is_up:
+                self._up(link)
+            self._waiting.append(_Waiting(self._n, link, message))
+            self._acknowledge(self._safe)
 
-    def _take(self, link: Connection, message: Incoming) -> None:
-        body = self._body(message)
+    def _take(self, link: Connection, message: Incoming, waited_ms: int) -> None:
+        body = self._body(message, waited_ms)
         is_new = isinstance(body, Poison) or self._seen.is_new(body)
         if is_new:
             self._n += 1
@@ -210,12 +246,12 @@ class Session(threading.Thread):
         else:
             self._acknowledge(self._safe)
 
-    def _body(self, message: Incoming) -> Frame | Poison:
+    def _body(self, message: Incoming, waited_ms: int) -> Frame | Poison:
         device = message.topic.rpartition("/")[2]
         if device not in self._devices():
             return Poison(message.payload, message.topic, UNKNOWN)
         try:
-            return decode_handed_in(self._site, device, message.payload, self._wall_ms())
+            return decode_handed_in(self._site, device, message.payload, self._clock.wall_ms(), waited_ms)
         except WireError as fault:
             return Poison(message.payload, message.topic, str(fault))
 
@@ -223,4 +259,5 @@ class Session(threading.Thread):
         self._safe = max(self._safe, n)
         while self._waiting and self._waiting[0].n <= self._safe:
             _, link, message = self._waiting.popleft()
+            self._step(LABELS[message.topic == self._own])
             link.acknowledge(message)

@@ -62,7 +62,10 @@ SERVICES: Final = {
     ),
 }
 MQTT_SERVICES: Final = {
-    "bridge": ("read ampward/v1/+/in/#", "readwrite ampward/v1/+/commands", "write ampward/v1/+/status"),
+    "bridge": (
+        *("read ampward/v1/+/in/#", "readwrite ampward/v1/+/pulse"),
+        *("readwrite ampward/v1/+/commands", "write ampward/v1/+/status"),
+    ),
     "gateway": ("read ampward/v1/#",),
 }
 """Services that speak MQTT, and what they may."""

@@ -31,10 +31,10 @@ from shared.domain.errors import AmpwardError, Busy, ConfigError
 from shared.domain.ids import OutputId
 from shared.domain.inputs import Report, ReportKind
 from shared.fieldbus.lines import open_line
-from shared.log.steps import Step, no_step
+from shared.log.steps import Step
 from shared.runtime import places
 from shared.runtime.clocks import Clock, SystemClock
-from shared.runtime.crashpoints import VARIABLE, crash_step
+from shared.runtime.crashpoints import own_step
 from shared.wire.guardlink import (
     Explain,
     Hello,
@@ -246,12 +246,6 @@ class Guard:
             log("info", "plan_in_force", plan=plan.hash)
 
 
-def _step(environment: Mapping[str, str]) -> Step:
-    """Where a test wants this process to end; the labels of other processes are not ours."""
-    asked = environment.get(VARIABLE, "").partition(":")[0]
-    return crash_step(environment, LABELS) if asked in LABELS else no_step
-
-
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """``python -m services.guard DIR [--plan FILE]``; gives the exit code."""
     if len(arguments) not in (1, 3) or (len(arguments) == 3 and arguments[1] != "--plan"):
@@ -272,7 +266,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         sys.stderr.write(f"guard: {fault}\n")
         return FAILED
     try:
-        asyncio.run(_run(data, plan, locks, priority, _step(environment)))
+        asyncio.run(_run(data, plan, locks, priority, own_step(environment, LABELS)))
     except Busy as fault:
         sys.stderr.write(f"guard: {fault}\n")
         return CANNOT_START

@@ -14,6 +14,7 @@ from secrets import token_hex
 from time import monotonic
 from typing import Final
 
+from services.bridge.pulse import UNKNOWN_MS
 from services.bridge.seen import Seen
 from services.bridge.session import Broker, Poison, Session
 from services.processor.taker import Unreadable
@@ -23,6 +24,7 @@ from shared.bus.address import Credentials, parse_url, read_password
 from shared.devices.frame import Frame
 from shared.domain.errors import ConfigError, LogError, WireError
 from shared.log.port import Reading
+from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 from shared.wire.guardlink import Explain
@@ -70,6 +72,7 @@ class HostedLink:
         plan: str,
         devices: Callable[[], frozenset[str]],
         past: Callable[[], Iterator[Frame]],
+        step: Step = no_step,
     ) -> None:
         """``plan`` is the hash of guard's plan in force; ``past`` are the frames that the log has, oldest first."""
         self._boot = token_hex(8)
@@ -82,7 +85,7 @@ class HostedLink:
         except (LogError, WireError) as fault:
             # What comes again is then a late frame to the core, which says so.
             logger().warning("hosted_past_unread", why=str(fault))
-        self._session = Session(site, broker, self, self._seen, clock.wall_ms, self._boot, devices)
+        self._session = Session(site, broker, self, self._seen, clock, self._boot, devices, step)
 
     @property
     def state(self) -> GuardState:
@@ -95,8 +98,12 @@ class HostedLink:
 
     def take(self, body: Frame | Poison, n: int) -> None:
         """From the session's thread."""
-        taken = Unreadable(*body) if isinstance(body, Poison) else body
-        self._writer.put(Item(taken, Source(self._boot, n, self._clock.monotonic_ms())))
+        now = self._clock.monotonic_ms()
+        if isinstance(body, Poison):
+            self._writer.put(Item(Unreadable(*body), Source(self._boot, n, now)))
+        else:
+            made = -1 if body.age_ms >= UNKNOWN_MS else max(-1, now - body.age_ms)
+            self._writer.put(Item(body, Source(self._boot, n, made)))
 
     def start(self) -> None:
         self._session.start()

@@ -47,6 +47,7 @@ from shared.devices.plan import SitePlan
 from shared.domain.errors import LogNewer
 from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import ReportKind
+from shared.log.steps import LABELS, Step
 from shared.log.store import SqliteStore
 from shared.runtime import places, uplink_stand
 from shared.runtime.bell import Rope
@@ -123,7 +124,7 @@ class Process:
     def start(self) -> None:
         """Log first, then guard's link, then what people see."""
         decision = self.plan.decision
-        step = crash_step(os.environ)
+        step = self._crash_step()
         store = SqliteStore(self._data, ballast_bytes=self.plan.log.ballast_mib << 20, step=step)
         time = LogTime(self._clock, log_begins(self._data, self._clock))
         self._spans = open_spans("site", os.environ, lambda event, words: logger().warning(event, words=words))
@@ -139,7 +140,7 @@ class Process:
         settle()
         self._clean_up.callback(runner.close)
         self._clean_up.callback(service.writer.end, END_S)
-        self._link = self._hosted_link() if self._options.hosted else self._guard_link()
+        self._link = self._hosted_link(step) if self._options.hosted else self._guard_link()
         service.connect(self._link)
         self._link.start()
         self._clean_up.callback(self._link.end)
@@ -160,7 +161,14 @@ class Process:
     def _guard_link(self) -> "GuardLink | HostedLink":
         return GuardLink(self._data, self._service, self._clock.monotonic_ms)
 
-    def _hosted_link(self) -> "GuardLink | HostedLink":
+    def _crash_step(self) -> Step:
+        if not self._options.hosted:
+            return crash_step(os.environ)
+        from services.bridge.session import LABELS as HANDED_IN
+
+        return crash_step(os.environ, (*LABELS, *HANDED_IN))
+
+    def _hosted_link(self, step: Step) -> "GuardLink | HostedLink":
         from services.site.hosted_link import HostedLink, broker_of, frames_of
 
         service = self._service
@@ -181,6 +189,7 @@ class Process:
             sha256(encode_guard(self.plan)).hexdigest(),
             lambda: frozenset(device.id for device in self.plan.decision.devices),
             past,
+            step,
         )
 
     def _tokens_file(self) -> Path:

@@ -29,7 +29,7 @@ from shared.domain.errors import Busy, ConfigError, WireError
 from shared.runtime import notify_lease, places
 from shared.runtime.bell import Bell
 from shared.runtime.clocks import SystemClock
-from shared.runtime.crashpoints import crash_step
+from shared.runtime.crashpoints import own_step
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import Changes, configure, logger
@@ -65,7 +65,7 @@ class Process:
         self._directory = directory
         self._signals = signals
         self._clock = SystemClock()
-        self._step = crash_step(os.environ, LABELS)
+        self._step = own_step(os.environ, LABELS)
         self._changes = Changes()
         self._seen: tuple[int, int] = (0, 0)
         self._plan: SitePlan | None = None

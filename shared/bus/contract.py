@@ -263,6 +263,7 @@ _MQTT_SCHEMAS: Final = {
         blocks={"type": "array", "items": _object(table=_TABLE, address=_NUMBER, size=_NUMBER, words=_TEXT)},
     ),
     "Mqtt_handed_in": {"$ref": SCHEMA_AT.format(name="HandedFrame")},
+    "Mqtt_pulse": _object(link=_TEXT, n=_NUMBER),
     "Mqtt_events": _object(
         specversion={"const": "1.0"},
         id=_TEXT,

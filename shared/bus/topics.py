@@ -6,6 +6,7 @@
     ampward/v1/{site}/{room}/{device}/status    retained   does the device answer
     ampward/v1/{site}/{room}/{device}/frame                raw words as they were polled
     ampward/v1/{site}/in/{device}                          inwards, to the bridge: a frame of a hosted site's device
+    ampward/v1/{site}/pulse                                of the bridge to itself: how long what comes may have waited
 
 Only state is retained, never an event or a command. Everything goes by QoS 1. Names are built from ids
 ([a-z0-9_-]{1,40}; a jar is 2S4), so no wildcard, no level and no control character can enter by a name.
@@ -42,11 +43,13 @@ DEVICE_STATUS = Kind("device_status", f"{ROOT}/{{site}}/{{room}}/{{device}}/stat
 FRAME = Kind("frame", f"{ROOT}/{{site}}/{{room}}/{{device}}/frame", False, 0, "application/json")  # noqa: FBT003 - a table
 
 HANDED_IN = Kind("handed_in", f"{ROOT}/{{site}}/in/{{device}}", False, 0, "application/json")  # noqa: FBT003 - a table
+PULSE_EXPIRY_S = 60
+PULSE = Kind("pulse", f"{ROOT}/{{site}}/pulse", False, PULSE_EXPIRY_S, "application/json")  # noqa: FBT003 - a table
 
 ALL = (SITE_STATUS, EVENTS, POINT, DEVICE_STATUS, FRAME)
 """What a site says."""
-INWARDS = (HANDED_IN,)
-"""What is said to us, by the devices of a hosted site."""
+INWARDS = (HANDED_IN, PULSE)
+"""What is said to us, by the devices of a hosted site and by ourselves."""
 
 _JAR = re.compile(r"[1-9][0-9]{0,3}S[1-9][0-9]?")
 
@@ -83,6 +86,10 @@ def handed_in(site: str, device: str) -> str:
 def all_handed_in(site: str) -> str:
     """The filter for all of them."""
     return f"{ROOT}/{_id(site)}/in/+"
+
+
+def pulse(site: str) -> str:
+    return f"{ROOT}/{_id(site)}/pulse"
 
 
 def _id(text: str) -> str:

@@ -16,8 +16,7 @@ VARIABLE = "AMPWARD_CRASH_AT"
 
 
 def crash_step(environment: Mapping[str, str], labels: Sequence[str] = LABELS) -> Step:
-    """The step to hand to store and runner (or, with its own labels, to guard); does nothing when the variable is not
-    set."""
+    """The step to hand to store and runner; does nothing when the variable is not set."""
     asked = environment.get(VARIABLE, "")
     if not asked:
         return no_step
@@ -33,3 +32,9 @@ def crash_step(environment: Mapping[str, str], labels: Sequence[str] = LABELS) -
             os.kill(os.getpid(), signal.SIGKILL)
 
     return step
+
+
+def own_step(environment: Mapping[str, str], labels: Sequence[str]) -> Step:
+    """The same for a process that has its environment from another one, whose labels are not its own."""
+    asked = environment.get(VARIABLE, "").partition(":")[0]
+    return crash_step(environment, labels) if asked in labels else no_step

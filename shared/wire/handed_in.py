@@ -6,7 +6,8 @@
 ``boot`` and ``seq`` are the frame's id: seq rises by one within a boot of the device, so that a repeat and a hole are
 known. ``outcome`` is ok or why there are no values (the names of no_data). ``size`` is needed for bits whose number is
 no multiple of eight only. Words are two bytes a register, high byte first; bits are packed, lowest address in bit 0.
-``age_ms`` is how long the device held the frame by its own monotonic clock; its wall clock decides nothing.
+``age_ms`` is how long the device held the frame by its own monotonic clock; its wall clock decides nothing. How long
+it may have waited at the broker is known to who receives it, and comes on top.
 Promises: what is given is a frame that the log can hold. Refuses (WireError, in words that name the field): anything
 else, another site's or device's name in it. Fields that are not known are passed over. Limits: PAYLOAD_BYTES_MAX.
 """
@@ -60,8 +61,11 @@ class HandedFrame(msgspec.Struct):
 _decode = msgspec.json.Decoder(HandedFrame).decode
 
 
-def decode_handed_in(site: str, device: str, payload: bytes, received_ms: int) -> Frame:
-    """The frame that stands in a message at this site's and device's topic. Raises WireError."""
+def decode_handed_in(site: str, device: str, payload: bytes, received_ms: int, waited_ms: int = 0) -> Frame:
+    """The frame that stands in a message at this site's and device's topic; so long it may have waited at the broker.
+
+    Raises WireError.
+    """
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise WireError(f"{len(payload)} bytes, at most {PAYLOAD_BYTES_MAX} are read")
     try:
@@ -78,7 +82,7 @@ def decode_handed_in(site: str, device: str, payload: bytes, received_ms: int) -
         boot=said.boot,
         device_seq=said.seq,
         sampled_at_ms=_instant(said.sampled_at, received_ms),
-        age_ms=said.age_ms,
+        age_ms=said.age_ms + waited_ms,
         synced=said.synced,
         outcome=outcome,
         detail=said.detail,

@@ -27,6 +27,7 @@ from shared.domain.errors import LogError
 from shared.log.kafka.access import Access
 from shared.log.kafka.topics import set_up
 from shared.log.store import open_reader
+from shared.runtime.crashpoints import VARIABLE
 from shared.wire.inputs import decode_input
 from tests.testkit.fleet import KafkaBroker, Mosquitto, unique
 from tests.testkit.process import Running, descendants, wait_for
@@ -58,15 +59,15 @@ class Device:
         block = {"table": "holding", "address": 0, "words": words}
         return json.dumps({"device": self.name, "boot": self.boot, "seq": seq, "blocks": [block]}).encode()
 
-    def hand_in(self, tenths: int = 0) -> int:
+    def hand_in(self, tenths: int = 0, *, retain: bool = False) -> int:
         """The next frame; its number."""
         self.seq += 1
-        self.give(self.payload(tenths, self.seq), self.seq)
+        self.give(self.payload(tenths, self.seq), self.seq, retain=retain)
         return self.seq
 
-    def give(self, payload: bytes, seq: int = 0, name: str = "") -> None:
+    def give(self, payload: bytes, seq: int = 0, name: str = "", *, retain: bool = False) -> None:
         """These bytes, whatever they are."""
-        info = self._client.publish(f"ampward/v1/{self.site}/in/{name or self.name}", payload, qos=1)
+        info = self._client.publish(f"ampward/v1/{self.site}/in/{name or self.name}", payload, qos=1, retain=retain)
         self._given[info.mid] = seq
 
     def settle(self) -> set[int]:
@@ -132,10 +133,11 @@ class Hosting:
         )
         return path
 
-    def bridge(self, data: str = "data") -> Running:
+    def bridge(self, data: str = "data", crash_at: str = "") -> Running:
         """`ampward service bridge`; ``data`` names the folder with the logs."""
         program = Path(sys.executable).with_name("ampward")
-        self.bridges.append(Running([program, "service", "bridge", "--config", self.config(data)], grace_s=30))
+        command = (program, "service", "bridge", "--config", self.config(data))
+        self.bridges.append(Running(command, env={VARIABLE: crash_at}, grace_s=30))
         return self.bridges[-1]
 
     def data(self, site: str, data: str = "data") -> Path:
@@ -143,13 +145,18 @@ class Hosting:
 
     def frames(self, site: str) -> list[Frame]:
         """Every frame that the site's log has, in order."""
+        return [frame for _, frame in self.numbered(site)]
+
+    def numbered(self, site: str) -> list[tuple[int, Frame]]:
+        """The same with the numbers that the log gave them."""
         try:
             reader = open_reader(self.data(site))
         except (LogError, OSError):
             return []
         try:
-            bodies = (decode_input(row.data).body for row in reader.inputs(0, 1 << 30) if row.kind == "frame")
-            return [body for body in bodies if isinstance(body, Frame)]
+            rows = [row for row in reader.inputs(0, 1 << 30) if row.kind == "frame"]
+            bodies = ((row.site_seq, decode_input(row.data).body) for row in rows)
+            return [(number, body) for number, body in bodies if isinstance(body, Frame)]
         finally:
             reader.close()
 

@@ -225,6 +225,7 @@ def test_a_hosted_site_hands_in_and_takes_commands(secured: Secured) -> None:
     client = Mqtt(secured.mqtt_port, identity)
     assert client.publish("ampward/v1/far/in/gas1") == "Success"
     assert client.publish("ampward/v1/far/status") == "Not authorized"
+    assert client.publish("ampward/v1/far/pulse") == "Not authorized"
     assert "Granted" in client.subscribe("ampward/v1/far/commands")
     client.close()
 

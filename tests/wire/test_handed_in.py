@@ -48,6 +48,13 @@ def test_everything_that_it_may_say_is_in_the_frame() -> None:
     assert frame.blocks == (Block(Table.DISCRETE, 3, 5, b"\x1f"),)
 
 
+def test_what_it_may_have_waited_at_the_broker_comes_on_top() -> None:
+    """Both are upper bounds, and so is their sum; one that no record could hold is no frame."""
+    assert decode_handed_in("far", "gas1", payload(age_ms=90), NOW_MS, 500).age_ms == 590
+    with pytest.raises(WireError, match="is out of range"):
+        decode_handed_in("far", "gas1", payload(age_ms=(1 << 53) - 1), NOW_MS, 1)
+
+
 def test_bits_without_a_size_are_whole_bytes() -> None:
     """Only a number of bits that is no multiple of eight has to be said."""
     said = payload(blocks=[{"table": "coil", "address": 0, "words": base64.b64encode(b"\x01\x02").decode()}])

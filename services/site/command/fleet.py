@@ -57,7 +57,7 @@ def up(
     ] = None,
     services: Annotated[
         str, typer.Option("--services", help="Services of the centre to keep running too, by comma; empty: none.")
-    ] = "processor,gateway,notifier,history,supervisor,kpi",
+    ] = "processor,gateway,notifier,history,supervisor,kpi,bridge",
     sites: Annotated[
         str, typer.Option("--sites", help="Simulated sites to run too, joined to the fleet; empty: none.")
     ] = "north,south",
