@@ -19,7 +19,7 @@ class Step(StrEnum):
     MINUTE = "minute"
     HOUR = "hour"
     AUTO = "auto"
-    """Raw up to 15 minutes, minutes up to two days, hours beyond."""
+    """Raw up to 15 minutes where readings are kept, minutes up to two days, hours beyond."""
 
 
 class UnknownPoint(AmpwardError):

@@ -39,13 +39,10 @@ class ExportFault(AmpwardError):
 class Trends(Protocol):
     """Whom the export asks."""
 
-    @property
-    def finest(self) -> Step:
-        """The step that ``auto`` comes to for a short time."""
-        ...
-
     def trend(self, point: str, begin_ms: int, end_ms: int, step: Step) -> Trend: ...
-    def span_ms(self) -> tuple[int, int]: ...
+    def span_ms(self) -> tuple[int, int]:
+        """From when to when single readings may be there."""
+        ...
 
 
 def export(
@@ -89,11 +86,9 @@ def _rows(
     trends: Trends, points: Sequence[str], span_ms: tuple[int, int], asked: Step, progress: Progress
 ) -> Iterator[Row]:
     begin_ms, end_ms = span_ms
-    step = chosen(asked, begin_ms, end_ms)
-    if step is Step.RAW and asked is Step.AUTO:
-        step = trends.finest
+    first_ms, last_ms = trends.span_ms()
+    step = chosen(asked, begin_ms, end_ms, (first_ms, last_ms))
     if step is Step.RAW:
-        first_ms, last_ms = trends.span_ms()
         begin_ms, end_ms = max(begin_ms, first_ms), min(end_ms, last_ms)
     pieces = range(begin_ms, max(begin_ms, end_ms), _PIECE_MS[step])
     for n, point in enumerate(points):

@@ -41,9 +41,6 @@ AUTO_RAW_MS = 15 * MINUTE_MS
 class Queries:
     """A reader of one data folder. One thread at a time."""
 
-    finest = Step.RAW
-    """What there is."""
-
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._connection = open_reader(directory / FILE)
@@ -67,7 +64,7 @@ class Queries:
 
     def trend(self, point: str, begin_ms: int, end_ms: int, step: Step = Step.AUTO) -> Trend:
         """Rows from ``begin_ms`` on, whole minutes or hours; before ``end_ms``."""
-        step = chosen(step, begin_ms, end_ms)
+        step = chosen(step, begin_ms, end_ms, self.span_ms())
         with translated():
             query = "SELECT series, unit FROM points WHERE point = ? ORDER BY series DESC"
             found = self._connection.execute(query, (point,)).fetchone()
@@ -204,14 +201,14 @@ def too_many(rows: int) -> TooMuch:
     return TooMuch(f"{rows} rows or more, at most {ROWS_MAX} are given at once: ask for less, or a longer step")
 
 
-def chosen(step: Step, begin_ms: int, end_ms: int) -> Step:
-    """What ``auto`` is for this range. Raises TooMuch for a range that no answer can hold."""
+def chosen(step: Step, begin_ms: int, end_ms: int, readings_ms: tuple[int, int]) -> Step:
+    """What ``auto`` is for this range, where single readings are kept from ``readings_ms`` on to there."""
+    if step is not Step.AUTO:
+        return step
     span_ms = max(0, end_ms - begin_ms)
-    if step is Step.AUTO:
-        if span_ms <= AUTO_RAW_MS:
-            return Step.RAW
-        step = Step.MINUTE if span_ms <= AUTO_MINUTES * MINUTE_MS else Step.HOUR
-    return step
+    if span_ms <= AUTO_RAW_MS and readings_ms[0] < end_ms and begin_ms < readings_ms[1]:
+        return Step.RAW
+    return Step.MINUTE if span_ms <= AUTO_MINUTES * MINUTE_MS else Step.HOUR
 
 
 def trend_rows(rolls: Rolls, step_ms: int) -> tuple[TrendRow, ...]:

@@ -27,8 +27,7 @@ def readings(
     directory: Path, history: sqlite3.Connection, series: int, begin_ms: int, end_ms: int
 ) -> tuple[TrendRow, ...]:
     """In the order of their sampling. Raises TooMuch, LogBroken, LogDamaged."""
-    if end_ms - begin_ms > RANGE_MS_MAX:
-        raise TooMuch(f"raw readings of {RANGE_MS_MAX // 3_600_000} hours at most are given at once: ask for less")
+    check_range(begin_ms, end_ms)
     with translated():
         query = "SELECT min(first_seq), max(last_seq) FROM places WHERE minute BETWEEN ? AND ?"
         first, last = history.execute(query, (begin_ms // MINUTE_MS, (end_ms - 1) // MINUTE_MS)).fetchone()
@@ -40,6 +39,24 @@ def readings(
         return _Reading(log, names, begin_ms, end_ms).read(first, last, _version_at(history, first))
     finally:
         log.close()
+
+
+def check_range(begin_ms: int, end_ms: int) -> None:
+    """Raises TooMuch."""
+    if end_ms - begin_ms > RANGE_MS_MAX:
+        raise TooMuch(f"raw readings of {RANGE_MS_MAX // 3_600_000} hours at most are given at once: ask for less")
+
+
+def too_many_readings() -> TooMuch:
+    """What to raise for more than an answer may have."""
+    return TooMuch(f"more than {ROWS_MAX} readings: ask for less, or for minutes")
+
+
+def reading_row(at_ms: int, value: int, *, has_value: bool, is_late: bool) -> TrendRow:
+    """One reading as an answer has it."""
+    if not has_value:
+        return TrendRow(at_ms, None, None, None, None, 0, 0, 1)
+    return TrendRow(at_ms, value, value, value, value, int(not is_late), int(is_late), 0)
 
 
 def _version_at(history: sqlite3.Connection, seq: int) -> str:
@@ -101,11 +118,8 @@ class _Reading:
         if frame.sampled_at_ms not in self._range:
             return
         if len(self._found) >= ROWS_MAX:
-            raise TooMuch(f"more than {ROWS_MAX} readings: ask for less, or for minutes")
+            raise too_many_readings()
         scan = decoder.decode(frame)
-        if scan.reasons[self._channel]:
-            self._found.append(TrendRow(frame.sampled_at_ms, None, None, None, None, 0, 0, 1))
-            return
-        value = int(scan.values[self._channel])
+        value, has_value = int(scan.values[self._channel]), not scan.reasons[self._channel]
         is_late = not 0 <= frame.age_ms <= self._late_ms
-        self._found.append(TrendRow(frame.sampled_at_ms, value, value, value, value, int(not is_late), int(is_late), 0))
+        self._found.append(reading_row(frame.sampled_at_ms, value, has_value=has_value, is_late=is_late))

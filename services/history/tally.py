@@ -15,6 +15,7 @@ from services.history.discharges import Discharges
 from services.history.kinds import Kind, kind_of
 from services.history.layouts import batteries_of, late_ms_of
 from services.history.minutes import Minute
+from services.history.readings import Readings
 from services.history.rolls import MINUTE_MS
 from shared.devices.columns import ScanDecoder
 from shared.devices.frame import Frame
@@ -59,9 +60,18 @@ class Tally:
     """What was read since the last flush, and what is needed to go on."""
 
     def __init__(
-        self, book: Book, rulesets: RuleSets, stored: StoredMinute, state: str, moment: Moment = as_said
+        self,
+        book: Book,
+        rulesets: RuleSets,
+        stored: StoredMinute,
+        state: str,
+        moment: Moment = as_said,
+        *,
+        readings: Readings | None = None,
     ) -> None:
+        """``readings`` takes each frame's own readings."""
         known = json.loads(state) if state else {}
+        self._readings = readings
         self._book = book
         self._rulesets = rulesets
         self._stored = stored
@@ -186,7 +196,8 @@ class Tally:
         if known is None or not 0 <= frame.sampled_at_ms <= AT_MS_MAX:
             return
         self.frames += 1
-        minute = self._moment(frame.sampled_at_ms) // MINUTE_MS
+        at_ms = self._moment(frame.sampled_at_ms)
+        minute = at_ms // MINUTE_MS
         if minute < self.skip_before:
             return
         key = (minute, known.layout)
@@ -194,7 +205,10 @@ class Tally:
         sums = self.minutes.get(key)
         if sums is None:
             sums = self.minutes[key] = self._stored(minute, known.layout) or Minute(len(scan.values))
-        sums.take(scan.values, scan.reasons, is_late=not 0 <= frame.age_ms <= known.late_ms)
+        is_late = not 0 <= frame.age_ms <= known.late_ms
+        sums.take(scan.values, scan.reasons, is_late=is_late)
+        if self._readings is not None:
+            self._readings.take(known.layout, site_seq, at_ms, scan.values, scan.reasons, is_late=is_late)
         self.dirty.add(key)
         self.last_minute = minute
         first, _ = self.places.get(minute, (site_seq, 0))

@@ -1,15 +1,15 @@
-"""PostgreSQL as services of the centre use it: one pool, numbered migrations, partitions by month.
+"""PostgreSQL as services of the centre use it: one pool, numbered migrations, partitions by month or day.
 
     migrations 1, 2, 3 of the program   database at 1     2 and 3 are run, in one transaction under a lock
                                         database at 3     nothing is done
                                         database at 4     SchemaNewer: the newer program is to be started
 
 Each service has a schema of its own with a table ``version``. Replicas may start at the same time: one migrates, the
-others wait for it. A month's partition is made before its first row; what is older than is kept goes by dropping whole
+others wait for it. A partition is made before its first row; what is older than is kept goes by dropping whole
 partitions, which costs nothing by the row.
 
 Promises: a statement ends within STATEMENT_S, also when the server hangs; a program that sleeps in the midst of a
-transaction loses it, and its locks, after five seconds; no password is part of a text of ours.
+transaction loses it, and its locks, after IDLE_S; no password is part of a text of ours.
 Refuses: SchemaNewer; DatabaseAway when the server cannot be reached or asks for another password.
 Limits: POOL connections a service.
 """
@@ -28,9 +28,10 @@ POOL: Final = 4
 CONNECT_S: Final = 10.0
 CLOSE_S: Final = 3.0
 STATEMENT_S: Final = 15.0
+IDLE_S: Final = 5.0
+DAY_MS: Final = 86_400_000
 SETTINGS: Final = {
     "timezone": "UTC",
-    "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "5s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
@@ -72,10 +73,19 @@ class Migrations(NamedTuple):
     steps: tuple[str, ...]
 
 
-async def connect(url: str, name: str, *, schema: str = "", pool: int = POOL, statement_s: float = STATEMENT_S) -> Pool:
+async def connect(
+    url: str,
+    name: str,
+    *,
+    schema: str = "",
+    pool: int = POOL,
+    statement_s: float = STATEMENT_S,
+    idle_s: float = IDLE_S,
+) -> Pool:
     """A pool of connections that tell the server who they are. ``schema`` is where names without one are looked for.
-    Raises DatabaseAway."""
+    ``idle_s`` may be longer where nobody waits for what a transaction holds. Raises DatabaseAway."""
     settings = {"application_name": f"ampward {name}", **SETTINGS} | ({"search_path": schema} if schema else {})
+    settings["idle_in_transaction_session_timeout"] = f"{round(idle_s * 1000)}ms"
     try:
         return await asyncpg.create_pool(
             url,
@@ -162,8 +172,27 @@ def month_bounds(month: str) -> tuple[int, int]:
     return round(begin.timestamp() * 1000), round(end.timestamp() * 1000)
 
 
+def day_of(at_ms: int) -> str:
+    """The day that holds this instant, as partitions are named.
+
+    >>> day_of(1767225600000)
+    '2026_01_01'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y_%m_%d}"
+
+
+def day_bounds(day: str) -> tuple[int, int]:
+    """Its first millisecond, and that of the next one.
+
+    >>> day_bounds("2026_12_31")
+    (1798675200000, 1798761600000)
+    """
+    begin = round(datetime.strptime(day, "%Y_%m_%d").replace(tzinfo=UTC).timestamp() * 1000)
+    return begin, begin + DAY_MS
+
+
 class Months:
-    """Partitions of tables of one schema, each by a column of milliseconds; made once a month and process."""
+    """Partitions of tables of one schema, each by a column of milliseconds; each is made once a process."""
 
     def __init__(self, pool: Pool, schema: str, tables: Sequence[str]) -> None:
         self._pool = pool
@@ -171,19 +200,29 @@ class Months:
         self._tables = tuple(tables)
         self._there: set[str] = set()
 
+    @staticmethod
+    def name_of(at_ms: int) -> str:
+        """The partition of this instant."""
+        return month_of(at_ms)
+
+    @staticmethod
+    def bounds(name: str) -> tuple[int, int]:
+        """Its first millisecond, and that of the next one."""
+        return month_bounds(name)
+
     async def have(self, at_ms: int) -> None:
-        """Make the partitions of this instant's month when they are missing."""
-        month = month_of(at_ms)
-        if month in self._there:
+        """Make the partitions that hold this instant when they are missing."""
+        name = self.name_of(at_ms)
+        if name in self._there:
             return
-        begin, end = month_bounds(month)
+        begin, end = self.bounds(name)
         async with self._pool.acquire() as connection, _locked(connection, self._schema):
             for table in self._tables:
                 await connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS {self._schema}.{table}_{month}"
+                    f"CREATE TABLE IF NOT EXISTS {self._schema}.{table}_{name}"
                     f" PARTITION OF {self._schema}.{table} FOR VALUES FROM ({begin}) TO ({end})"
                 )
-        self._there.add(month)
+        self._there.add(name)
 
     def forget(self) -> None:
         """Look anew which are there: somebody may have dropped one."""
@@ -194,15 +233,31 @@ class Months:
         gone: list[str] = []
         async with self._pool.acquire() as connection, _locked(connection, self._schema):
             for table in self._tables:
-                rows = await connection.fetch(
-                    "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
-                    " WHERE inhparent = to_regclass($1) ORDER BY 1",
-                    f"{self._schema}.{table}",
-                )
-                for (name,) in rows:
-                    month = str(name).removeprefix(f"{table}_")
-                    if month_bounds(month)[1] <= at_ms:
-                        await connection.execute(f"DROP TABLE {self._schema}.{name}")
-                        gone.append(str(name))
+                for name in await partitions(connection, f"{self._schema}.{table}"):
+                    if self.bounds(name)[1] <= at_ms:
+                        await connection.execute(f"DROP TABLE {self._schema}.{table}_{name}")
+                        gone.append(f"{table}_{name}")
         self._there.clear()
         return tuple(gone)
+
+
+class Days(Months):
+    """The same by day."""
+
+    @staticmethod
+    def name_of(at_ms: int) -> str:
+        return day_of(at_ms)
+
+    @staticmethod
+    def bounds(name: str) -> tuple[int, int]:
+        return day_bounds(name)
+
+
+async def partitions(connection: Connection, table: str) -> list[str]:
+    """The months or days of which this table has a partition, in order; ``table`` may name its schema."""
+    rows = await connection.fetch(
+        "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
+        " WHERE inhparent = to_regclass($1) ORDER BY 1",
+        table,
+    )
+    return [str(name).removeprefix(f"{table.rpartition('.')[2]}_") for (name,) in rows]

@@ -23,7 +23,7 @@ async def new_database(postgres: Postgres) -> str:
 
 @asynccontextmanager
 async def pool_of(url: str, schema: str = "history") -> AsyncIterator[Pool]:
-    pool = await connect(url, "test", schema=schema)
+    pool = await connect(url, "test", schema=schema, idle_s=60)
     try:
         yield pool
     finally:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
+import httpx
+
 from shared.bus.registry import COMMANDS, Shape, Topic
 from shared.log.kafka.access import Access
 from shared.log.kafka.kept import Kept
@@ -42,11 +44,21 @@ async def everything(access: Access, place: Place) -> list[Record]:
     return [record async for record in read_stretch(access, place)]
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Waits until it is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():
-            await asyncio.sleep(0.05)
+async def until(true: Callable[[], bool], what: str = "") -> None:
+    """Waits until it is so; ``what`` is said when it never is."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                await asyncio.sleep(0.05)
+    except TimeoutError as fault:
+        raise TimeoutError(what) from fault
+
+
+async def until_database_is(health: str, word: str) -> None:
+    """Until /readyz of a service says so of its database; "" is well."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(PATIENCE_S):
+        while (await client.get(f"http://{health}/readyz")).json()["checks"]["database"]["why"] != word:
+            await asyncio.sleep(0.1)
 
 
 async def collect(take: Callable[[], Awaitable[Sequence[Record]]], wanted: int) -> list[Record]:

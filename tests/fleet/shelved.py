@@ -18,6 +18,7 @@ from services.history.centre.asking import Asking
 from services.history.centre.desk import Desk
 from services.history.centre.schema import MIGRATIONS
 from services.history.centre.writing import partitions_of
+from services.history.readings import Wanted
 from services.site.fleet_past import FleetPast
 from services.site.past import SitePast
 from shared.log.kafka.records import Place, Record
@@ -33,6 +34,7 @@ from tests.services.processor.site import on_disk
 
 DAY_MS = 86_400_000
 INPUTS = Place("inputs", 0)
+WEEK = Wanted(7)
 
 
 @dataclass
@@ -116,11 +118,13 @@ class Database:
     async def bury(self, record: Record, why: str) -> None:
         self.buried.append((record, why))
 
+    wanted: Wanted = WEEK
+
     async def desk(self, *, step: Step = no_step, places: Sequence[Place] = (INPUTS,)) -> tuple[Desk, dict[Place, int]]:
         """A replica that has just been given the partitions."""
         made = Desk(
             self.pool, partitions_of(self.pool), self.known, bury=self.bury,
-            tell=lambda event, words: self.told.append((event, words)), step=step, wait_s=0.2,
+            tell=lambda event, words: self.told.append((event, words)), step=step, wanted=self.wanted, wait_s=0.2,
         )  # fmt: skip
         return made, dict(await made.start_at(frozenset(places)))
 
@@ -163,7 +167,9 @@ async def told_of(past: PastViews, lived: Lived) -> dict[str, Any]:
     """Every answer about the time that was lived; places of the journal are each history's own."""
     span = (lived.begin_ms, lived.end_ms)
     told: dict[str, Any] = {
-        f"{point} {step}": await past.trend(point, *span, step) for point in (POINT, JAR) for step in ("minute", "hour")
+        f"{point} {step}": await past.trend(point, *span, step)
+        for point in (POINT, JAR)
+        for step in ("raw", "minute", "hour")
     }
     for which in Journal:
         answer = await past.journal(JournalQuestion(which, *span))

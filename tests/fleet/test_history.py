@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.past import PastViews, TrendAnswer
-from services.history.answers import Step, TooMuch
+from services.gateway.past import NotTold, PastViews, TrendAnswer, Why
+from services.history.answers import Step
 from services.history.centre.exporting import FleetTrends
 from services.history.centre.writing import Fenced
 from services.history.export import export
 from services.history.queries import Queries
+from services.history.readings import Wanted
 from tests.fleet.database import new_database, pool_of
 from tests.fleet.shelved import (
     Crashed,
@@ -30,17 +31,6 @@ from tests.services.gateway.past_contract import Known, PastContract
 from tests.services.history.life import JAR, MINUTE_MS, POINT, Life
 from tests.services.processor.plant import H2_ALARM
 from tests.testkit.fleet import Postgres
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    return live(tmp_path_factory.mktemp("lived"))
-
-
-@pytest.fixture
-async def database(postgres: Postgres, lived: Lived) -> AsyncIterator[Database]:
-    async with pool_of(await new_database(postgres)) as pool:
-        yield await made_database(pool, Knowing(lived.rules))
 
 
 async def the_sites_own(lived: Lived) -> dict[str, object]:
@@ -126,11 +116,15 @@ async def test_readings_that_come_after_their_day_was_turned_are_joined_to_it(
             life.scan(30)
         for minutes in (91, 92, 150):
             life.scan(40, late_ms=minutes * MINUTE_MS)
+        for _ in range(4):
+            life.scan(50)
 
     lived = live(tmp_path, late)
     async with pool_of(await new_database(postgres)) as pool:
         database = await made_database(pool, Knowing(lived.rules))
         await database.put(records_of(lived.blocks), each=2)
+        midnight_ms = lived.begin_ms + 40 * MINUTE_MS
+        assert not await pool.fetchval("SELECT count(*) FROM young WHERE at_ms < $1", midnight_ms), "turned again"
         assert await told_of(database.past().of(None), lived) == await the_sites_own(lived)
 
 
@@ -157,6 +151,18 @@ async def test_a_history_that_begins_amid_a_log_knows_the_rules_by_the_first_eve
     assert sum(item.good for item in trend.items) > 50
 
 
+async def test_a_point_is_its_own_sites_whatever_another_one_says(database: Database, lived: Lived) -> None:
+    """A site signs what it likes, also points that it has not."""
+    mine = lived.named("s")[:60]
+    both = [*lived.named("a")[:-1], *mine, *lived.named("z")[:-1]]
+    await database.put(records_of(both))
+    span = (lived.begin_ms, lived.end_ms)
+    for step in ("raw", "minute", "hour"):
+        owned = await database.past().of(frozenset({"s"})).trend(POINT, *span, step)
+        assert await database.past().of(None).trend(POINT, *span, step) == owned
+        assert await database.past().of(frozenset({"z"})).trend(POINT, *span, step) != owned
+
+
 async def test_the_hours_can_be_read_by_sql(database: Database, lived: Lived) -> None:
     """The view has what the answer has, with decimals, for dashboards."""
     await database.put(records_of(lived.blocks))
@@ -168,20 +174,51 @@ async def test_the_hours_can_be_read_by_sql(database: Database, lived: Lived) ->
 
 
 async def test_an_export_at_the_centre_is_that_of_the_site(postgres: Postgres, lived: Lived, tmp_path: Path) -> None:
-    """The same words, the same file; single readings are the site's own, and that is said."""
+    """The same words, the same file, in each step."""
     url = await new_database(postgres)
     async with pool_of(url) as pool:
         await (await made_database(pool, Knowing(lived.rules))).put(records_of(lived.blocks))
     span = (lived.begin_ms, lived.end_ms)
-    for step in (Step.MINUTE, Step.HOUR):
+    for step in (Step.RAW, Step.MINUTE, Step.HOUR, Step.AUTO):
         own = export(Queries(lived.folder), tmp_path / f"own-{step}.csv", [POINT, JAR], span, step)
         made = tmp_path / f"made-{step}.csv"
         assert await asyncio.to_thread(export, FleetTrends(url), made, [POINT, JAR], span, step) == own > 0
         assert made.read_bytes() == (tmp_path / f"own-{step}.csv").read_bytes()
-    with pytest.raises(TooMuch, match="single readings are in the site's own history"):
-        await asyncio.to_thread(export, FleetTrends(url), tmp_path / "raw.csv", [POINT], span, Step.RAW)
-    short = (lived.begin_ms, lived.begin_ms + 60_000)
-    assert await asyncio.to_thread(export, FleetTrends(url), tmp_path / "auto.csv", [POINT], short, Step.AUTO) == 1
+
+
+async def test_readings_that_are_not_kept_are_refused_and_a_short_time_is_told_in_minutes(
+    database: Database, lived: Lived
+) -> None:
+    """Where the centre keeps none, or when the broker took them too late for what it keeps."""
+    database.wanted = Wanted()
+    await database.put(records_of(lived.blocks[:60]))
+    short = (lived.begin_ms, lived.begin_ms + 300_000)
+    past = database.past().of(None)
+    refused = await past.trend(POINT, *short, "raw")
+    assert isinstance(refused, NotTold)
+    assert refused.why is Why.TOO_MUCH
+    assert "the site's own history has them" in refused.text
+    answer = await past.trend(POINT, *short, "auto")
+    assert isinstance(answer, TrendAnswer)
+    assert answer.step == "minute"
+    assert answer.items
+    database.wanted = Wanted(1)
+    late = [record._replace(at_ms=record.at_ms + 3 * 86_400_000) for record in records_of(lived.blocks)]
+    await database.put(late)
+    assert not await database.pool.fetchval("SELECT count(*) FROM history.reading")
+
+
+async def test_more_readings_than_one_answer_may_have_are_refused(database: Database, lived: Lived) -> None:
+    """In the words in which the site refuses them: a day at most, and so many rows."""
+    await database.put(records_of(lived.blocks))
+    past = database.past().of(None)
+    async with own_past(lived) as own:
+        day = (lived.begin_ms, lived.begin_ms + 86_400_001)
+        assert await past.trend(POINT, *day, "raw") == await own.trend(POINT, *day, "raw")
+    await database.pool.execute("UPDATE history.reading SET frames = 20000")
+    answer = await past.trend(POINT, lived.begin_ms, lived.end_ms, "raw")
+    assert isinstance(answer, NotTold)
+    assert answer.text == "more than 20000 readings: ask for less, or for minutes"
 
 
 async def test_blocks_that_come_again_change_nothing(database: Database, lived: Lived) -> None:

@@ -14,7 +14,7 @@ from tests.fleet.database import new_database, pool_of
 from tests.testkit.fleet import Postgres
 
 DAY_MS = 86_400_000
-KEPT = Kept(minutes=100, years=3_660)
+KEPT = Kept(readings=7, minutes=100, years=3_660)
 LONG_AGO = ("2011_01", "2011_02")
 ROWS = {
     "young": "(site, layout, at_ms, data) VALUES (1, 1, $1, '')",
@@ -31,7 +31,7 @@ async def pool(postgres: Postgres) -> AsyncIterator[Pool]:
         await migrate(made, MIGRATIONS)
         for month in LONG_AGO:
             at_ms = month_bounds(month)[0]
-            for months in partitions_of(made):
+            for months in partitions_of(made)[:2]:
                 await months.have(at_ms)
             for table, values in ROWS.items():
                 await made.execute(f"INSERT INTO {table} {values}", at_ms)
@@ -43,8 +43,10 @@ async def rows(pool: Pool) -> dict[str, int]:
     return {table: await pool.fetchval(f"SELECT count(*) FROM {table}") for table in (*ROWS, "discharge")}
 
 
-async def tidied(pool: Pool, *, wall_ms: int, taken_ms: int) -> tuple[str, ...]:
-    return await tidy(pool, partitions_of(pool), KEPT, wall_ms=wall_ms, taken_ms=taken_ms)
+async def tidied(pool: Pool, *, wall_ms: int, taken_ms: int, is_of_days: bool = False) -> tuple[str, ...]:
+    """What was dropped of the tables by month, or of that by day."""
+    gone = await tidy(pool, partitions_of(pool), KEPT, wall_ms=wall_ms, taken_ms=taken_ms)
+    return tuple(name for name in gone if is_of_days == name.startswith("reading"))
 
 
 async def test_a_month_goes_when_its_last_minute_has_been_kept_for_long_enough(pool: Pool) -> None:
@@ -59,6 +61,19 @@ async def test_a_month_goes_when_its_last_minute_has_been_kept_for_long_enough(p
     assert await rows(pool) == {"young": 0, "minute": 0, "hour": 2, "event": 2, "discharge": 1}
     await tidied(pool, wall_ms=years_ms, taken_ms=years_ms)
     assert await rows(pool) == {"young": 0, "minute": 0, "hour": 1, "event": 1, "discharge": 1}
+
+
+async def test_a_day_of_readings_goes_when_it_has_been_kept_for_long_enough(pool: Pool) -> None:
+    """Not a millisecond before it; the day after it stays, and the next one is made."""
+    begin_ms = month_bounds(LONG_AGO[0])[0]
+    for at_ms in (begin_ms, begin_ms + DAY_MS):
+        await partitions_of(pool).readings.have(at_ms)
+        await pool.execute("INSERT INTO reading VALUES (1, 1, $1, 1, 1, '')", at_ms)
+    end_ms = begin_ms + (1 + KEPT.readings) * DAY_MS
+    assert await tidied(pool, wall_ms=end_ms - 1, taken_ms=end_ms, is_of_days=True) == ()
+    assert await tidied(pool, wall_ms=end_ms, taken_ms=end_ms, is_of_days=True) == ("reading_2011_01_01",)
+    assert await pool.fetchval("SELECT count(*) FROM reading") == 1
+    assert await pool.fetchval("SELECT to_regclass('history.reading_2011_01_10')")
 
 
 async def test_a_clock_that_steps_by_years_drops_nothing(pool: Pool) -> None:

@@ -13,7 +13,7 @@ from shared.bus.registry import INPUTS, Shape
 from shared.log.kafka.records import Record
 from tests.fleet.centre import Centre
 from tests.fleet.database import new_database, pool_of
-from tests.fleet.shelved import Database, Knowing, Lived, live, made_database, own_past, records_of, told_of
+from tests.fleet.shelved import Database, Knowing, Lived, made_database, own_past, records_of, told_of
 from tests.testkit.fleet import KafkaBroker, Postgres
 
 
@@ -37,11 +37,6 @@ class Kept:
     async def expected(self) -> object:
         async with own_past(self.lived) as own:
             return await told_of(own, self.lived)
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    return live(tmp_path_factory.mktemp("lived"))
 
 
 @pytest.fixture

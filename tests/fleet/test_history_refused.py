@@ -1,10 +1,7 @@
 """Records whose rows PostgreSQL will never take: a dead letter with the reason, and everything else goes on."""
 
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
-
-import pytest
 
 from shared.log.chain import link
 from shared.log.kafka.records import Place, Record
@@ -13,24 +10,11 @@ from shared.wire.blocks import Block, BlockLink
 from shared.wire.deliveries import Delivery, Outcome, encode_delivery
 from shared.wire.events import decode_event, encode_event
 from shared.wire.rows import EventBytes
-from tests.fleet.database import new_database, pool_of
-from tests.fleet.shelved import Database, Knowing, Lived, live, made_database, own_past, records_of, told_of
-from tests.testkit.fleet import Postgres
+from tests.fleet.shelved import Database, Lived, own_past, records_of, told_of
 
 TOLD = Place("ampward.deliveries.v1", 0)
 FAR = 1 << 40
 """More than the journal's column of ordinals holds."""
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    return live(tmp_path_factory.mktemp("lived"))
-
-
-@pytest.fixture
-async def database(postgres: Postgres, lived: Lived) -> AsyncIterator[Database]:
-    async with pool_of(await new_database(postgres)) as pool:
-        yield await made_database(pool, Knowing(lived.rules))
 
 
 def poisoned(block: Block) -> Block:

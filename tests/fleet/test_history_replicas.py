@@ -21,17 +21,12 @@ from shared.wire.deliveries import Delivery, Outcome, encode_delivery
 from tests.fleet.centre import Centre
 from tests.fleet.database import new_database, pool_of
 from tests.fleet.lanes import Told
-from tests.fleet.shelved import Lived, Replica, live, own_past, replicas_end, told_of
+from tests.fleet.shelved import Lived, Replica, own_past, replicas_end, told_of
 from tests.fleet.telling_sites import TOKEN, client_of
 from tests.testkit.fleet import KafkaBroker, Postgres
 
 PATIENCE_S = 120.0
 SITES = ("north", "south", "east", "west")
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    return live(tmp_path_factory.mktemp("lived"))
 
 
 @dataclass

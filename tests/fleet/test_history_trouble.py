@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
-import pytest
-
 from services.history.centre.app import HistoryPlan, serve
 from services.history.centre.asking import Asking
 from services.site.fleet_past import FleetPast
@@ -15,7 +12,8 @@ from shared.bus.registry import INPUTS, Shape
 from shared.runtime.postgres import TROUBLE, DatabaseAway, Pool, connect
 from tests.fleet.centre import Centre
 from tests.fleet.database import pool_of
-from tests.fleet.shelved import Lived, live, own_past, told_of
+from tests.fleet.lanes import until, until_database_is
+from tests.fleet.shelved import Lived, own_past, told_of
 from tests.testkit.fleet import KafkaBroker, Postgres
 from tests.testkit.ports import free_port
 from tests.testkit.proxy import FaultProxy, Faults
@@ -40,22 +38,6 @@ async def replica(centre: Centre, url: str, tell: Callable[[str, str], None]) ->
             await task
 
 
-async def until(is_so: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not is_so():
-                await asyncio.sleep(0.05)
-    except TimeoutError as fault:
-        raise TimeoutError(what) from fault
-
-
-async def until_database_is(health: str, word: str) -> None:
-    """As /readyz says it."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(PATIENCE_S):
-        while (await client.get(f"http://{health}/readyz")).json()["checks"]["database"]["why"] != word:
-            await asyncio.sleep(0.1)
-
-
 async def until_stored(centre: Centre, url: str, count: int) -> None:
     """So many records of the one site; a server that is away is asked again."""
     place = centre.place(INPUTS, "north")
@@ -69,11 +51,6 @@ async def until_stored(centre: Centre, url: str, count: int) -> None:
                     return
             except (*TROUBLE, DatabaseAway):
                 await asyncio.sleep(0.2)
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    return live(tmp_path_factory.mktemp("lived"))
 
 
 async def test_a_database_that_stops_and_hangs_costs_no_row(kafka: KafkaBroker, tmp_path: Path, lived: Lived) -> None:

@@ -63,13 +63,18 @@ async def test_batches_that_come_again_tell_nobody_twice(telling: Telling) -> No
 
 
 async def test_a_record_that_nobody_can_read_goes_to_the_dead_letters(telling: Telling) -> None:
-    """With its exact bytes; what follows is told."""
+    """With its exact bytes: what is no batch, and one in which a site speaks of another. What follows is told."""
     telling.start()
-    await telling.send(2, b"\xffno batch")
+    foreign = telling.batch(telling.lease("south", on=True), telling.event("east", "raised", "gas1"))
+    for data in (b"\xffno batch", foreign):
+        await telling.send(2, data)
     await telling.raise_(2, "north", "gas1")
-    await telling.until_arrived(1)
-    (letter,) = [decode_dead_letter(record.value or b"") for record in await telling.records(DEADLETTER)]
-    assert (letter.data, letter.partition, letter.reader) == (b"\xffno batch", 2, "notifier")
+    assert len(await telling.until_arrived(1)) == 1
+    letters = [decode_dead_letter(record.value or b"") for record in await telling.records(DEADLETTER)]
+    assert [(one.data, one.partition, one.reader) for one in letters] == [
+        (b"\xffno batch", 2, "notifier"), (foreign, 2, "notifier"),
+    ]  # fmt: skip
+    assert letters[1].reason == "an event of east stands among those of south"
 
 
 @pytest.mark.parametrize("label", LABELS)

@@ -1,7 +1,7 @@
 """The centre's notifier while PostgreSQL is away, and while its people change: told late, and never twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from services.notifier.centre import telling as own
 from services.notifier.centre.app import NotifierPlan, serve
 from services.notifier.ports import Outgoing, Sent
 from shared.bus.registry import DELIVERIES, Shape
 from shared.log.kafka.access import Access
 from shared.runtime.site_file.people import read_people
+from tests.fleet.lanes import until, until_database_is
 from tests.fleet.telling import PARTITIONS, PATIENCE_S, Telling
 from tests.testkit.fleet import KafkaBroker, Postgres
+from tests.testkit.ports import free_port
+from tests.testkit.proxy import FaultProxy, Faults
+
+SILENT = Faults(swallow_up=True, swallow_down=True)
 
 PEOPLE = """version: 1
 site: {id: centre, time_zone: UTC, language: en}
@@ -46,13 +52,11 @@ class Post:
         assert len({ident for ident, _, _ in self.taken}) == len(self.taken)
 
 
-async def until(is_so: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not is_so():
-                await asyncio.sleep(0.05)
-    except TimeoutError as fault:
-        raise TimeoutError(what) from fault
+async def until_delivered(telling: Telling, count: int) -> None:
+    """Until so many outcomes stand in the topic: what was sent is settled in the ledger."""
+    async with asyncio.timeout(PATIENCE_S):
+        while len(await telling.records(DELIVERIES)) < count:
+            await asyncio.sleep(0.1)
 
 
 @pytest.fixture
@@ -62,16 +66,16 @@ def server(tmp_path: Path) -> Postgres:
 
 
 @asynccontextmanager
-async def replica(telling: Telling, people: Path, post: Post, told: list[str]) -> AsyncIterator[None]:
-    """In this process, until TERM's own way of ending it."""
-    read, stop = partial(read_people, people, {}), asyncio.Event()
+async def replica(telling: Telling, people: Path, post: Post, told: list[str], *, url: str = "") -> AsyncIterator[str]:
+    """In this process, until TERM's own way of ending it; where it tells how it is."""
+    read, stop, health = partial(read_people, people, {}), asyncio.Event(), f"127.0.0.1:{free_port()}"
     plan = NotifierPlan(
-        Access(telling.broker.bootstrap), Shape(partitions=PARTITIONS), telling.url, read(), telling.prefix,
-        channels=lambda _: {"email": post}, read_people=read, statement_s=2.0,
+        Access(telling.broker.bootstrap), Shape(partitions=PARTITIONS), url or telling.url, read(), telling.prefix,
+        channels=lambda _: {"email": post}, read_people=read, statement_s=2.0, health=health,
     )  # fmt: skip
     task = asyncio.create_task(serve(plan, stop, lambda event, _: told.append(event)))
     try:
-        yield
+        yield health
     finally:
         stop.set()
         async with asyncio.timeout(PATIENCE_S):
@@ -90,9 +94,7 @@ async def test_a_database_that_is_away_delays_messages_and_doubles_none(
             async with replica(telling, people, post, told):
                 await telling.raise_(0, "north", "gas1")
                 await post.has("ben")
-                async with asyncio.timeout(PATIENCE_S):
-                    while not await telling.records(DELIVERIES):
-                        await asyncio.sleep(0.1)
+                await until_delivered(telling, 1)
                 server.stop()
                 await telling.raise_(0, "north", "gas2")
                 people.write_text(PEOPLE.replace("WHO", "ben, anna"))
@@ -100,12 +102,46 @@ async def test_a_database_that_is_away_delays_messages_and_doubles_none(
                 assert len(post.taken) == 1
                 server.start()
                 await post.has("ben", "ben", "anna")
-                async with asyncio.timeout(PATIENCE_S):
-                    while len(await telling.records(DELIVERIES)) < 3:
-                        await asyncio.sleep(0.1)
+                await until_delivered(telling, 3)
                 server.stop()
                 await telling.raise_(0, "north", "gas3")
             server.start()
             async with replica(telling, people, post, told):
                 await post.has("ben", "ben", "anna", "ben", "anna")
             assert not any(repeat for _, _, repeat in post.taken)
+
+
+async def test_connections_that_fall_silent_delay_messages_and_lose_none(
+    kafka: KafkaBroker, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packets are dropped, not refused, and the connections of before stay dead: it says so, makes others, and goes on
+    where it stood. Where only answers are lost nobody knows what was sent: that may come twice, and is marked."""
+    monkeypatch.setattr(own, "UNSIGNED_S", 3.0)
+    people, post, told = tmp_path / "people.yaml", Post(), list[str]()
+    people.write_text(PEOPLE.replace("WHO", "ben"))
+    port = int(postgres.url.rpartition(":")[2].partition("/")[0])
+    async with Telling(kafka, postgres, tmp_path) as telling:
+        with FaultProxy("127.0.0.1", port) as proxy:
+            url = telling.url.replace(f":{port}/", f":{proxy.port}/")
+            async with replica(telling, people, post, told, url=url) as health:
+                await telling.raise_(0, "north", "gas1")
+                await post.has("ben")
+                await until_delivered(telling, 1)
+                proxy.faults = SILENT
+                await telling.raise_(0, "north", "gas2")
+                await until_database_is(health, "PostgreSQL does not answer")
+                assert len(post.taken) == 1
+                proxy.mend()
+                await post.has("ben", "ben")
+                await until_delivered(telling, 2)
+                proxy.faults = Faults(swallow_down=True)
+                await telling.raise_(0, "north", "gas3")
+                await until_database_is(health, "PostgreSQL does not answer")
+                proxy.mend()
+                await until(lambda: len({ident for ident, _, _ in post.taken}) == 3, "the third alarm was not told")
+                proxy.faults = SILENT
+    told_before = set[str]()
+    for ident, _, is_repeat in post.taken:
+        assert is_repeat or ident not in told_before
+        told_before.add(ident)
+    assert len(told_before) == 3

@@ -10,7 +10,6 @@ Refuses: a database of a newer program, drifted topics. Limits: ROWS of a flush;
 
 import asyncio
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from typing import Any, Final
 
 from services.history.centre.desk import Desk
 from services.history.centre.keeping import Kept, tidy
-from services.history.centre.schema import MIGRATIONS, SCHEMA
+from services.history.centre.schema import MIGRATIONS
 from services.history.centre.telling import NAME, Telling
 from services.history.centre.writing import LABELS, Fenced, partitions_of
+from services.history.readings import Wanted
 from shared.bus.registry import DEADLETTER, DELIVERIES, INPUTS, RULESETS, SITES, Shape
 from shared.log.kafka.access import Access
 from shared.log.kafka.burying import Burying
@@ -29,13 +29,13 @@ from shared.log.kafka.known import Known
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.signs import signing
-from shared.log.kafka.topics import check
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.crashpoints import crash_step
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.fleet_service import run_service
-from shared.runtime.postgres import STATEMENT_S, TROUBLE, Pool, close, connect, migrate
+from shared.runtime.fleet_start import begun
+from shared.runtime.postgres import STATEMENT_S, TROUBLE, Pool
 from shared.runtime.probes import serving_probes
 
 GROUP: Final = "ampward-history"
@@ -76,24 +76,11 @@ async def serve(plan: HistoryPlan, stop: asyncio.Event, tell: Tell) -> None:
     """Runs until ``stop``. Raises what keeps it from starting: DatabaseAway, SchemaNewer, TopicsDrifted,
     KafkaUnavailable."""
     telling = Telling(tell)
-    async with serving_probes(plan.health, telling.probes(), tell):
-        await _begin(plan, stop, telling)
-
-
-async def _begin(plan: HistoryPlan, stop: asyncio.Event, telling: Telling) -> None:
-    tell = telling.tell
-    topics = [topic.named(plan.prefix) for topic in TOPICS]
-    for drift in await check(plan.access, topics, plan.shape):
-        tell("topic_drifted", str(drift))
-    name = f"{NAME}-{os.getpid()}-{secrets.token_hex(4)}"
-    pool = await connect(plan.postgres_url, name, schema=SCHEMA, statement_s=plan.statement_s)
-    try:
-        steps = await migrate(pool, MIGRATIONS)
-        if steps:
-            tell("schema_migrated", f"{steps} steps")
+    async with (
+        serving_probes(plan.health, telling.probes(), tell),
+        begun(plan, NAME, TOPICS, MIGRATIONS, telling.tell) as (pool, name),
+    ):
         await _serve(plan, stop, telling, pool, name)
-    finally:
-        await close(pool)
 
 
 async def _serve(plan: HistoryPlan, stop: asyncio.Event, telling: Telling, pool: Pool, name: str) -> None:
@@ -128,7 +115,8 @@ async def _read(plan: HistoryPlan, pool: Pool, known: Known, telling: Telling, n
         await burying.bury(record, why, plan.clock.wall_ms())
 
     while True:
-        desk = Desk(pool, partitions_of(pool), known, bury=bury, tell=tell, step=plan.step)
+        wanted = Wanted(plan.kept.readings)
+        desk = Desk(pool, partitions_of(pool), known, bury=bury, tell=tell, step=plan.step, wanted=wanted)
 
         async def start_at(places: frozenset[Place], desk: Desk = desk) -> Mapping[Place, int]:
             with telling.asking():
@@ -265,7 +253,7 @@ async def _tidy(plan: HistoryPlan, pool: Pool, telling: Telling) -> None:
             wall_ms = plan.clock.wall_ms()
             gone = await tidy(pool, partitions, plan.kept, wall_ms=wall_ms, taken_ms=telling.taken_ms)
             if gone:
-                telling.tell("months_dropped", ", ".join(gone))
+                telling.tell("partitions_dropped", ", ".join(gone))
         except TROUBLE as fault:
             telling.tell("not_tidied", f"{type(fault).__name__}: {fault}")
 
@@ -279,7 +267,7 @@ def main(plan: FleetPlan) -> int:
             plan.shape,
             plan.postgres_url(),
             plan.prefix,
-            Kept(plan.history.minutes_days, plan.history.years_days),
+            Kept(plan.history.readings_days, plan.history.minutes_days, plan.history.years_days),
             crash_step(os.environ, LABELS),
             plan.health,
         )

@@ -3,8 +3,8 @@
 Times are UTC milliseconds since 1970, ``end`` is not included; a row that is not there is a hole. Sites are given by
 name, None is every site. Values are integers in the core's scaled units.
 Raises NoHistory as long as there is none, UnknownPoint, TooMuch, HistoryBroken when PostgreSQL does not answer.
-Limits: as at a site; an answer takes shared.runtime.postgres.STATEMENT_S at most. Single readings are not here: the
-step ``auto`` is minutes where a site would give readings.
+Limits: as at a site; an answer takes shared.runtime.postgres.STATEMENT_S at most. Single readings are here for as long
+as they are kept (keeping.py beside this); the step ``auto`` is minutes where there are none.
 """
 
 import asyncio
@@ -16,11 +16,14 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import numpy as np
 
-from services.history.answers import ROWS_MAX, DischargeRow, EventRecord, Step, TooMuch, Trend, UnknownPoint
+from services.history.answers import ROWS_MAX, DischargeRow, EventRecord, Step, TooMuch, Trend, TrendRow, UnknownPoint
+from services.history.centre.schema import READINGS
 from services.history.database import HistoryBroken, NoHistory
 from services.history.kinds import Kind
 from services.history.minutes import young_columns
 from services.history.queries import STEP_MS, chosen, too_many, trend_rows
+from services.history.raw import check_range, reading_row, too_many_readings
+from services.history.readings import readings_of
 from services.history.rolls import (
     DAY_MINUTES,
     DAY_MS,
@@ -33,7 +36,7 @@ from services.history.rolls import (
     unpack_rolls,
 )
 from shared.domain.units import DECIMALS, Unit
-from shared.runtime.postgres import TROUBLE, Connection, DatabaseAway, Pool, close
+from shared.runtime.postgres import TROUBLE, Connection, DatabaseAway, Pool, close, day_bounds, partitions
 
 Sites = frozenset[str] | None
 
@@ -48,6 +51,11 @@ WHERE event.site = ANY ($1) AND kind = ANY ($2) AND at_ms >= $3 AND at_ms < $4 A
     AND ($6 = '' OR room = $6) AND ($7 = '' OR subject = $7 OR starts_with(subject, $7 || '/'))
 ORDER BY place LIMIT $8
 """
+_POINT: Final = """
+SELECT point.site, series, unit FROM point JOIN site ON site.no = point.site
+WHERE point.site = ANY ($1) AND point = $2 ORDER BY starts_with(point, site.site || '/') DESC, series DESC LIMIT 1
+"""
+"""A site names its points itself: what another one says of them does not stand before it."""
 _DISCHARGES: Final = """
 SELECT battery, began_at_ms, ended_at_ms, lasted_ms, strings, lowest_jar, lowest_mv FROM discharge
 WHERE site = ANY ($1) AND began_at_ms < $3 AND (ended_at_ms = 0 OR ended_at_ms >= $2) AND ($4 = '' OR battery = $4)
@@ -84,25 +92,19 @@ class Asking:
             self._pool = None
 
     async def trend(self, sites: Sites, point: str, begin_ms: int, end_ms: int, step: Step = Step.AUTO) -> Trend:
-        """Rows from ``begin_ms`` on, whole minutes or hours."""
-        step = _coarse(step, begin_ms, end_ms)
+        """Rows from ``begin_ms`` on, whole minutes or hours; readings of this time."""
         async with self._connection() as connection:
+            step = await _chosen(connection, step, begin_ms, end_ms)
             numbers = await self._numbers(connection, sites)
             found = await connection.fetchrow(
-                "SELECT site, series, unit FROM point WHERE site = ANY ($1) AND point = $2"
-                " ORDER BY series DESC LIMIT 1",
-                numbers, point,
+                _POINT, numbers, point,
             )  # fmt: skip
             if found is None:
                 raise UnknownPoint(f"no point {point} in the history")
             site, series, unit = found[0], found[1], Unit(found[2])
-            step_ms = STEP_MS[step]
-            first, end = begin_ms // step_ms, -(-end_ms // step_ms)
-            read = _minutes if step is Step.MINUTE else _hours
-            rolls = (await read(connection, site, series, first, end)).between(first, end)
-        if rolls.rows > ROWS_MAX:
-            raise too_many(rolls.rows)
-        return Trend(point, "" if unit is Unit.STATE else unit.value, DECIMALS[unit], step, trend_rows(rolls, step_ms))
+            read = _readings if step is Step.RAW else _rolled
+            rows = await read(connection, site, series, begin_ms, end_ms, step)
+        return Trend(point, "" if unit is Unit.STATE else unit.value, DECIMALS[unit], step, rows)
 
     async def journal(self, sites: Sites, asked: Journal) -> tuple[EventRecord, ...]:
         """Events in the order in which the centre took them, which is each site's own; behind the place ``after``."""
@@ -142,6 +144,11 @@ class Asking:
                 "SELECT min(since_ms) FROM site WHERE no = ANY ($1) AND since_ms > 0", numbers
             )
         return found or 0
+
+    async def span_ms(self) -> tuple[int, int]:
+        """From the first to the last day of which single readings may be here; (0, 0) for none."""
+        async with self._connection() as connection:
+            return await _span_ms(connection)
 
     async def names(self) -> tuple[str, ...]:
         """Every site of which there is a history."""
@@ -186,18 +193,69 @@ class Asking:
 
 def no_readings() -> TooMuch:
     """Why the step ``raw`` is refused."""
-    return TooMuch("single readings are in the site's own history; allowed here: minute, hour")
+    return TooMuch("no single readings are kept here, the site's own history has them; allowed here: minute, hour")
 
 
 def _moment(connection: Connection) -> Any:
     return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
-def _coarse(step: Step, begin_ms: int, end_ms: int) -> Step:
-    if step is Step.RAW:
+async def _span_ms(connection: Connection) -> tuple[int, int]:
+    days = await partitions(connection, READINGS[0])
+    return (day_bounds(days[0])[0], day_bounds(days[-1])[1]) if days else (0, 0)
+
+
+async def _chosen(connection: Connection, step: Step, begin_ms: int, end_ms: int) -> Step:
+    span_ms = await _span_ms(connection)
+    if step is Step.RAW and not any(span_ms):
         raise no_readings()
-    found = chosen(step, begin_ms, end_ms)
-    return Step.MINUTE if found is Step.RAW else found
+    return chosen(step, begin_ms, end_ms, span_ms)
+
+
+async def _readings(
+    connection: Connection, site: int, series: int, begin_ms: int, end_ms: int, _step: Step
+) -> tuple[TrendRow, ...]:
+    """In the order of their sampling."""
+    check_range(begin_ms, end_ms)
+    places = await _places(connection, site, series)
+    first_ms = begin_ms // MINUTE_MS * MINUTE_MS
+    keys = (site, [*places], first_ms, end_ms)
+    where = "FROM reading WHERE site = $1 AND layout = ANY ($2) AND at_ms >= $3 AND at_ms < $4"
+    count = await connection.fetchval(
+        f"SELECT coalesce(sum(frames), 0) {where} AND at_ms >= $5 AND at_ms <= $6",
+        *keys, begin_ms, end_ms - MINUTE_MS,
+    )  # fmt: skip
+    if count > ROWS_MAX:  # Those minutes alone that are asked for as a whole.
+        raise too_many_readings()
+    rows = await connection.fetch(f"SELECT at_ms, layout, data {where} ORDER BY at_ms, first_seq", *keys)
+    stored = [(at_ms, places[layout], data) for at_ms, layout, data in rows]
+    return await asyncio.to_thread(_reading_rows, stored, begin_ms, end_ms)
+
+
+def _reading_rows(stored: list[tuple[int, int, bytes]], begin_ms: int, end_ms: int) -> tuple[TrendRow, ...]:
+    found: list[TrendRow] = []
+    for minute_ms, place, data in stored:
+        columns = (column.tolist() for column in readings_of(minute_ms, data, place))
+        found += [
+            reading_row(at_ms, value, has_value=not reason, is_late=bool(is_late))
+            for at_ms, is_late, value, reason in zip(*columns, strict=True)
+            if begin_ms <= at_ms < end_ms
+        ]
+    if len(found) > ROWS_MAX:
+        raise too_many_readings()
+    return tuple(sorted(found, key=lambda row: row.at_ms))
+
+
+async def _rolled(
+    connection: Connection, site: int, series: int, begin_ms: int, end_ms: int, step: Step
+) -> tuple[TrendRow, ...]:
+    step_ms = STEP_MS[step]
+    first, end = begin_ms // step_ms, -(-end_ms // step_ms)
+    read = _minutes if step is Step.MINUTE else _hours
+    rolls = (await read(connection, site, series, first, end)).between(first, end)
+    if rolls.rows > ROWS_MAX:
+        raise too_many(rolls.rows)
+    return trend_rows(rolls, step_ms)
 
 
 async def _minutes(connection: Connection, site: int, series: int, first: int, end: int) -> Rolls:
@@ -225,13 +283,19 @@ async def _hours(connection: Connection, site: int, series: int, first: int, end
     return merged([stored, hours(young)])
 
 
-async def _young(connection: Connection, site: int, series: int, first: int, end: int) -> Rolls:
-    """Minutes of days that are not turned round yet."""
+async def _places(connection: Connection, site: int, series: int) -> dict[int, int]:
+    """Where the point stands in each layout that has it."""
     places = {}
     for no, packed in await connection.fetch("SELECT no, series FROM layout WHERE site = $1", site):
         found = np.flatnonzero(np.frombuffer(packed, "<i4") == series)
         if len(found):
             places[no] = int(found[0])
+    return places
+
+
+async def _young(connection: Connection, site: int, series: int, first: int, end: int) -> Rolls:
+    """Minutes of days that are not turned round yet."""
+    places = await _places(connection, site, series)
     rows = await connection.fetch(
         "SELECT at_ms, layout, data FROM young WHERE site = $1 AND layout = ANY ($2) AND at_ms >= $3"
         " AND at_ms < $4 ORDER BY at_ms, layout LIMIT $5",

@@ -28,6 +28,7 @@ from services.history.centre.shelf import Row, Rows, Shelf, empty, fitting, open
 from services.history.centre.times import moment_at
 from services.history.centre.turning import turn
 from services.history.centre.writing import Gaps, Move, Partitions, Standing, claim, let_go, write
+from services.history.readings import NOTHING, Wanted
 from shared.bus.registry import DELIVERIES
 from shared.domain.errors import WireError
 from shared.domain.ids import is_id
@@ -68,9 +69,11 @@ class Desk:
         bury: Bury,
         tell: Tell,
         step: Step,
+        wanted: Wanted = NOTHING,
         wait_s: float = WAIT_S,
     ) -> None:
         self._pool = pool
+        self._wanted = wanted
         self.partitions = partitions
         self._known = known
         self._bury = bury
@@ -192,7 +195,7 @@ class Desk:
     # Blocks
 
     async def _block(self, record: Record) -> None:
-        name = record.key.decode("utf-8", "replace")
+        name = record.name
         data = record.value or b""
         head = peek_block(data)
         if head.site != name:
@@ -212,7 +215,7 @@ class Desk:
     async def _shelf(self, name: str, place: Place) -> Shelf:
         shelf = self._shelves.get(name)
         if shelf is None:
-            shelf = self._shelves[name] = await open_shelf(self._pool, name, place, self._known.body)
+            shelf = self._shelves[name] = await open_shelf(self._pool, name, place, self._known.body, self._wanted)
             if name in self._gaps.sites or place.partition in self._gaps.partitions:
                 shelf.chain.may_jump = True
         return shelf
@@ -295,7 +298,7 @@ class Desk:
         """A block that cannot be read is buried by the processor; all else here, and once."""
         is_block = not record.place.topic.endswith(DELIVERIES.name)
         if is_block:
-            self._gap(record.key.decode("utf-8", "replace"))
+            self._gap(record.name)
         name = f"{record.place.topic}/{record.place.partition} {record.offset}"
         if name in self._left_out:
             return

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.history.centre.schema import HOUR_COLUMNS, MINUTES, SCHEMA, YEARS
+from services.history.centre.schema import HOUR_COLUMNS, MINUTES, READINGS, SCHEMA, YEARS
 from services.history.centre.writing import Partitions
 from services.history.rolls import DAY_MINUTES, DAY_MS, HOUR_MS, MINUTE_MS, Rolls, hours, pack_rolls, unpack_rolls
-from shared.runtime.postgres import Connection, Pool, month_bounds
+from shared.runtime.postgres import Connection, Months, Pool, partitions
 
 MARGIN_MINUTES: Final = 2
 """The first frame's minute may lack frames, and the next one those that came late."""
@@ -33,10 +33,11 @@ class First:
     """Of the first frame; 0 when there is none."""
 
 
-async def take_over(pool: Pool, partitions: Partitions, firsts: Mapping[str, First], told_ms: Mapping[int, int]) -> int:
+async def take_over(pool: Pool, made: Partitions, firsts: Mapping[str, First], told_ms: Mapping[int, int]) -> int:
     """Into an empty schema, which is the pool's; how many sites had something. ``firsts`` lacks sites of which nothing
     is there; deliveries of a partition that were taken before ``told_ms`` are taken over."""
-    await _months(pool, partitions)
+    for months, tables in ((made.minutes, MINUTES), (made.years, YEARS), (made.readings, READINGS)):
+        await _have(pool, months, tables[0])
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             "INSERT INTO site (no, site, partition, batteries, since_ms) OVERRIDING SYSTEM VALUE"
@@ -54,16 +55,10 @@ async def take_over(pool: Pool, partitions: Partitions, firsts: Mapping[str, Fir
     return kept
 
 
-async def _months(pool: Pool, partitions: Partitions) -> None:
-    """Those that the history in use has."""
-    for months, tables in ((partitions.minutes, MINUTES), (partitions.years, YEARS)):
-        rows = await pool.fetch(
-            "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
-            " WHERE inhparent = to_regclass($1)",
-            f"{SCHEMA}.{tables[0]}",
-        )
-        for (name,) in rows:
-            await months.have(month_bounds(str(name).removeprefix(f"{tables[0]}_"))[0])
+async def _have(pool: Pool, months: Months, table: str) -> None:
+    """The partitions that the history in use has."""
+    for name in await partitions(pool, f"{SCHEMA}.{table}"):
+        await months.have(months.bounds(name)[0])
 
 
 async def _site(connection: Connection, no: int, first: First) -> None:
@@ -77,6 +72,7 @@ async def _site(connection: Connection, no: int, first: First) -> None:
     end = first.minute + MARGIN_MINUTES if first.minute else FOR_EVER // MINUTE_MS
     day_ms = end // DAY_MINUTES * DAY_MS
     await _copy(connection, "young", "at_ms < $2", no, end * MINUTE_MS)
+    await _copy(connection, "reading", "at_ms < $2", no, end * MINUTE_MS)
     await _copy(connection, "minute", "at_ms < $2", no, day_ms)
     await _copy(connection, "hour", "at_ms < $2", no, day_ms)
     if first.minute:

@@ -8,15 +8,13 @@ from types import TracebackType
 from typing import Self
 
 from services.history.answers import Step, Trend
-from services.history.centre.asking import Asking, no_readings
+from services.history.centre.asking import Asking
 from services.history.centre.schema import SCHEMA
 from shared.runtime.postgres import connect
 
 
 class FleetTrends:
     """Implements services.history.export.Trends; ``with``."""
-
-    finest = Step.MINUTE
 
     def __init__(self, postgres_url: str) -> None:
         self._asking = Asking(lambda: connect(postgres_url, "export", schema=SCHEMA, pool=1))
@@ -35,5 +33,5 @@ class FleetTrends:
         return self._runner.run(self._asking.trend(None, point, begin_ms, end_ms, step))
 
     def span_ms(self) -> tuple[int, int]:
-        """Asked for single readings only. Raises TooMuch."""
-        raise no_readings()
+        """From the first to the last day of which there are single readings; (0, 0) for none."""
+        return self._runner.run(self._asking.span_ms())

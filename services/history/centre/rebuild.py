@@ -18,9 +18,11 @@ from typing import Final, NamedTuple
 
 from services.history.centre.desk import Desk
 from services.history.centre.earlier import LONG_S, First, take_over
+from services.history.centre.keeping import DAY_MS, Kept
 from services.history.centre.schema import MIGRATIONS, SCHEMA
 from services.history.centre.times import moment_at
 from services.history.centre.writing import partitions_of
+from services.history.readings import Wanted
 from services.history.rolls import MINUTE_MS
 from shared.bus.registry import DELIVERIES, INPUTS, Shape
 from shared.devices.frame import Frame
@@ -30,7 +32,8 @@ from shared.log.kafka.known import Known
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell, silent
 from shared.log.steps import no_step
-from shared.runtime.postgres import TROUBLE, DatabaseAway, Migrations, Pool, close, connect, migrate
+from shared.runtime.clocks import SystemClock
+from shared.runtime.postgres import TROUBLE, DatabaseAway, Migrations, Pool, close, connect, migrate, sure_ms
 from shared.wire.blocks import decode_block, peek_block
 from shared.wire.inputs import decode_input
 
@@ -40,6 +43,8 @@ NAME: Final = "history-rebuild"
 ROWS: Final = 5_000
 RECORDS: Final = 64
 LOOK_S: Final = 0.5
+IDLE_S: Final = 60.0
+"""Nobody waits for what its transactions hold, and a machine that is busy may let it wait."""
 _LOCK: Final = 0x616D71
 """Advisory lock: one rebuild at a time."""
 
@@ -66,6 +71,8 @@ class RebuildPlan:
     tell: Tell = silent
     rows: int = ROWS
     """Of a transaction."""
+    readings_days: int = Kept().readings
+    """So far back single readings are stored."""
 
     def places(self, topic: str) -> list[Place]:
         return [Place(self.prefix + topic, number) for number in range(self.shape.partitions)]
@@ -73,7 +80,7 @@ class RebuildPlan:
 
 async def rebuild(plan: RebuildPlan, progress: Progress = lambda _done, _all: None) -> Rebuilt:
     """Grow it, and put it in the old one's place."""
-    pool = await connect(plan.postgres_url, "rebuild", schema=FRESH)
+    pool = await connect(plan.postgres_url, "rebuild", schema=FRESH, idle_s=IDLE_S)
     known = Known(plan.access, NAME, partitions=plan.shape.partitions, tell=plan.tell, prefix=plan.prefix)
     try:
         async with _alone(pool), _followed(known):
@@ -149,7 +156,7 @@ async def _firsts(plan: RebuildPlan, known: Known, place: Place, sites: set[str]
             async for record in records:
                 if record.offset == 0 and stored <= ends[place]:
                     return {site: First(is_whole=True) for site in sites}
-                name = record.key.decode("utf-8", "replace")
+                name = record.name
                 first = found.get(name)
                 if name in sites and (first is None or not first.minute):
                     with suppress(WireError):
@@ -195,7 +202,9 @@ async def _grow(plan: RebuildPlan, pool: Pool, known: Known, progress: Progress)
     async def was_buried(_record: Record, _why: str) -> None:
         return
 
-    desk = Desk(pool, partitions_of(pool, FRESH), known, bury=was_buried, tell=plan.tell, step=no_step)
+    now_ms = await sure_ms(pool, SystemClock().wall_ms())
+    wanted = Wanted(plan.readings_days, now_ms - plan.readings_days * DAY_MS)
+    desk = Desk(pool, partitions_of(pool, FRESH), known, bury=was_buried, tell=plan.tell, step=no_step, wanted=wanted)
     places = [*plan.places(INPUTS.name), *plan.places(DELIVERIES.name)]
     starts = await desk.start_at(frozenset(places))
     count = 0

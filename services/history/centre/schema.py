@@ -14,9 +14,11 @@ hour       an hour of a point, one row: counts by quality, least, greatest, sum 
 event      the journal: alarms, outputs, deliveries, modes, marks, refusals
 discharge  how deep a battery was discharged
 hole       where a site's log is not here
+reading    single readings of a device, a minute or a part of it, all its points in one row (services.history.readings)
 
-young, minute, hour and event are partitioned by month; what is older than is kept goes by dropping partitions. A row's
-month is that of ``at_ms``: the site's own time, or the broker's where that one cannot be (times.py beside this).
+young, minute, hour and event are partitioned by month, reading by day; what is older than is kept goes by dropping
+partitions. A row's month or day is that of ``at_ms``: the site's own time, or the broker's where that one cannot be
+(times.py beside this).
 The view ``hours`` is for people who write SQL, and for dashboards.
 """
 
@@ -29,6 +31,8 @@ SCHEMA: Final = "history"
 DAY_MS: Final = 86_400_000
 MINUTES: Final = ("young", "minute")
 YEARS: Final = ("hour", "event")
+READINGS: Final = ("reading",)
+READING_COLUMNS: Final = ("site", "layout", "at_ms", "first_seq", "frames", "data")
 EVENT_COLUMNS: Final = (
     "site", "place", "at_ms", "kind", "log", "room", "type", "site_seq", "ordinal", "tick_ms", "said_at_ms", "subject",
     "occurrence", "rule", "severity", "state", "value", "unit", "bound", "quality", "reason", "actor", "until_ms",
@@ -101,7 +105,17 @@ JOIN series ON series.site = hour.site AND series.no = hour.series
 JOIN point ON point.site = hour.site AND point.series = hour.series;
 """.replace("{state}", Unit.STATE.value)
 
-MIGRATIONS: Final = Migrations(SCHEMA, (_FIRST,))
+_READINGS = """
+CREATE TABLE reading (
+    site integer NOT NULL, layout integer NOT NULL, at_ms bigint NOT NULL, first_seq bigint NOT NULL,
+    frames integer NOT NULL, data bytea NOT NULL) PARTITION BY RANGE (at_ms);
+ALTER TABLE reading ALTER COLUMN data SET STORAGE EXTERNAL;
+CREATE INDEX reading_of ON reading (site, layout, at_ms);
+"""
+"""A row is written once, with the place behind its record: no key says so a second time. Its bytes are packed already:
+PostgreSQL need not try."""
+
+MIGRATIONS: Final = Migrations(SCHEMA, (_FIRST, _READINGS))
 
 
 def decimals_of(unit: str) -> int:

@@ -18,7 +18,8 @@ from services.history.centre.times import moment_at
 from services.history.keeper import GRACE_MINUTES
 from services.history.layouts import batteries_of
 from services.history.minutes import Minute
-from services.history.rolls import DAY_MINUTES, MINUTE_MS
+from services.history.readings import Readings, Wanted
+from services.history.rolls import DAY_MINUTES, DAY_MS, MINUTE_MS
 from services.history.tally import Moment, RuleSets, Tally, as_said
 from shared.log.kafka.records import Place
 from shared.runtime.postgres import Connection, Pool
@@ -26,6 +27,8 @@ from shared.wire.blocks import Block
 from shared.wire.events import decode_event
 from shared.wire.plans import decode_decision
 
+READINGS_A_ROW: Final = 1_000
+"""So many readings that wait weigh as a row: 5,000 rows of them are 45 MB."""
 _INT_MAX: Final = (1 << 63) - 1
 _SAID_AT: Final = 7
 """Where the time stands in a row of the tally's events."""
@@ -37,6 +40,7 @@ class Rows(NamedTuple):
 
     names: dict[str, list[Row]]
     young: list[Row]
+    readings: list[Row]
     holes: list[Row]
     discharges: list[Row]
     sites: list[Row]
@@ -46,7 +50,7 @@ class Rows(NamedTuple):
 
 
 def empty() -> Rows:
-    return Rows({"points": [], "series": [], "layouts": [], "logs": []}, [], [], [], [], [])
+    return Rows({"points": [], "series": [], "layouts": [], "logs": []}, [], [], [], [], [], [])
 
 
 @dataclass(slots=True)
@@ -67,6 +71,8 @@ class Shelf:
     book: Book
     chain: Chain
     clock: Clock
+    readings: Readings
+    wanted: Wanted
     batteries: list[str]
     """Ids of those that the newest decision version has."""
     days: set[int] = field(default_factory=set)
@@ -87,6 +93,7 @@ class Shelf:
             return part
         self.is_new = True
         moment = self.clock.moment = moment_at(taken_ms)
+        self.readings.since_ms = max(self.wanted.since_ms, taken_ms - self.wanted.days * DAY_MS)
         tally = self.tally
         if part.begins is not None:
             tally.resume(part.begins, part.reason)
@@ -104,7 +111,7 @@ class Shelf:
     @property
     def weight(self) -> int:
         """How many rows wait."""
-        return len(self.tally.events) + len(self.tally.dirty)
+        return len(self.tally.events) + len(self.tally.dirty) + self.readings.count // READINGS_A_ROW
 
     def fresh(self) -> list[tuple[int, int]]:
         """(at_ms, layout) of minutes of which something may be stored already."""
@@ -127,6 +134,8 @@ class Shelf:
             rows.names[new.table].append((no, *row))
         for minute, layout in sorted(tally.dirty):
             rows.young.append((no, layout, minute * MINUTE_MS, tally.minutes[minute, layout].to_bytes()))
+        for layout, minute, *piece in self.readings.pieces():
+            rows.readings.append((no, layout, minute * MINUTE_MS, *piece))
         rows.holes.extend((no, *fitting(hole)) for hole in tally.holes)
         rows.discharges.extend(
             (no, *fitting(one.row())) for one in (*tally.discharges.ended, *tally.discharges.open.values())
@@ -144,6 +153,7 @@ class Shelf:
         self.days |= {minute // DAY_MINUTES for minute, _ in self.tally.dirty}
         self.book.written()
         self.tally.flushed()
+        self.readings.written()
         self._complete &= self.tally.minutes.keys()
         self._whens.clear()
         self.is_new = False
@@ -177,7 +187,7 @@ def _none_stored(_minute: int, _layout: int) -> Minute | None:
     return None
 
 
-async def open_shelf(pool: Pool, name: str, place: Place, rulesets: RuleSets) -> Shelf:
+async def open_shelf(pool: Pool, name: str, place: Place, rulesets: RuleSets, wanted: Wanted) -> Shelf:
     """Where the site stands in the database."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
         no = await site_number(connection, name, place.partition)
@@ -194,10 +204,14 @@ async def open_shelf(pool: Pool, name: str, place: Place, rulesets: RuleSets) ->
             batteries[:] = batteries_of(decode_decision(body))
         return body
 
-    tally = Tally(book, body_of, _none_stored, site["state"], lambda said_ms: clock.moment(said_ms))
+    readings = Readings()
+    tally = Tally(
+        book, body_of, _none_stored, site["state"], lambda said_ms: clock.moment(said_ms),
+        readings=readings if wanted.days else None,
+    )  # fmt: skip
     tally.skip_before = site["skip_before"]
     chain = Chain() if site["chain"] is None else decode_chain(site["chain"])
-    return Shelf(no, place, tally, book, chain, clock, batteries, {day for (day,) in days})
+    return Shelf(no, place, tally, book, chain, clock, readings, wanted, batteries, {day for (day,) in days})
 
 
 async def site_number(connection: Connection, name: str, partition: int) -> int:

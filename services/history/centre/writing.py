@@ -1,6 +1,6 @@
 """Rows into PostgreSQL, with the places in Kafka that they reach to: one transaction, or nothing.
 
-    places, under their claims -> names -> minutes -> journal (its places given last, in the order of commits) -> commit
+    places, under their claims -> names -> minutes, readings -> journal (places in the order of commits) -> commit
 
 A claim is a number that rises each time a partition is taken over (``fence``). Who writes under an older one changes
 nothing and learns it (Fenced): so a replica that slept, or that the network hid, can do no harm.
@@ -12,12 +12,19 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from services.history.centre.schema import EVENT_COLUMNS, MINUTES, SCHEMA, YEARS
+from services.history.centre.schema import (
+    EVENT_COLUMNS,
+    MINUTES,
+    READING_COLUMNS,
+    READINGS,
+    SCHEMA,
+    YEARS,
+)
 from services.history.centre.shelf import Row, Rows
 from shared.domain.errors import AmpwardError
 from shared.log.kafka.records import Place
 from shared.log.steps import Step
-from shared.runtime.postgres import Connection, Months, Pool
+from shared.runtime.postgres import Connection, Days, Months, Pool
 
 LABELS: Final = ("taken", "in places", "in minutes", "in journal", "committed", "confirmed", "in turn", "turned")
 """Where a replica may be ended by a test, and nothing must be lost or doubled."""
@@ -138,15 +145,16 @@ class Partitions(NamedTuple):
 
     minutes: Months
     years: Months
+    readings: Days
 
     def forget(self) -> None:
         """Look anew which are there."""
-        self.minutes.forget()
-        self.years.forget()
+        for one in self:
+            one.forget()
 
 
 def partitions_of(pool: Pool, schema: str = SCHEMA) -> Partitions:
-    return Partitions(Months(pool, schema, MINUTES), Months(pool, schema, YEARS))
+    return Partitions(Months(pool, schema, MINUTES), Months(pool, schema, YEARS), Days(pool, schema, READINGS))
 
 
 async def write(
@@ -163,6 +171,8 @@ async def write(
         await partitions.minutes.have(at_ms)
     for at_ms in {row[1] for row in rows.events}:
         await partitions.years.have(at_ms)
+    for at_ms in {row[2] for row in rows.readings}:
+        await partitions.readings.have(at_ms)
     async with pool.acquire() as connection, connection.transaction():
         await hold(connection, moves)
         step("in places")
@@ -175,19 +185,23 @@ async def write(
             await connection.execute(_GAPS, [*gaps.sites], [*gaps.partitions])
         await _many(connection, _SITES, rows.sites)
         await _many(connection, _TELLERS, tellers)
+        await _copy(connection, "reading", READING_COLUMNS, rows.readings)
         step("in minutes")
         if rows.events:
             last = await connection.fetchval(_NEXT_PLACES, len(rows.events))
             places = count(last - len(rows.events) + 1)
-            await _copy(connection, [(row[0], next(places), *row[1:]) for row in rows.events])
+            events = [(row[0], next(places), *row[1:]) for row in rows.events]
+            await _copy(connection, "event", EVENT_COLUMNS, events)
         step("in journal")
 
 
-async def _copy(connection: Connection, events: Sequence[Row]) -> None:
+async def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    if not rows:
+        return
     try:
-        await connection.copy_records_to_table("event", columns=EVENT_COLUMNS, records=events)
+        await connection.copy_records_to_table(table, columns=columns, records=rows)
     except (OverflowError, ValueError, TypeError) as fault:  # The library says so by itself, unlike with INSERT.
-        raise asyncpg.DataError(f"a column of the journal does not hold it: {fault}") from fault
+        raise asyncpg.DataError(f"a column of {table} does not hold it: {fault}") from fault
 
 
 async def _many(connection: Connection, statement: str, rows: Sequence[Row]) -> None:

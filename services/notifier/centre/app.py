@@ -12,7 +12,6 @@ program, drifted topics. Limits: RECORDS of Kafka in hand.
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,13 +39,13 @@ from shared.log.kafka.group import GroupReader
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.signs import signing
-from shared.log.kafka.topics import check
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.fleet_service import run_service
+from shared.runtime.fleet_start import begun
 from shared.runtime.logging import logger
-from shared.runtime.postgres import STATEMENT_S, TROUBLE, Months, close, connect, migrate
+from shared.runtime.postgres import STATEMENT_S, TROUBLE, Months
 from shared.runtime.probes import serving_probes
 from shared.runtime.site_file.people import PeopleOfAll, read_people
 from shared.wire import cloud
@@ -142,25 +141,10 @@ async def serve(plan: NotifierPlan, stop: asyncio.Event, tell: Tell) -> None:
     telling = Telling(tell)
     async with serving_probes(plan.health, telling.probes(), tell):
         try:
-            await _begin(plan, stop, telling)
+            async with begun(plan, SENDER, TOPICS, MIGRATIONS, telling.tally.tell) as (pool, name):
+                await _serve(plan, stop, telling, pool, name)
         finally:
             await asyncio.to_thread(telling.close)
-
-
-async def _begin(plan: NotifierPlan, stop: asyncio.Event, telling: Telling) -> None:
-    tell = telling.tally.tell
-    topics = [topic.named(plan.prefix) for topic in TOPICS]
-    for drift in await check(plan.access, topics, plan.shape):
-        tell("topic_drifted", str(drift))
-    name = f"{SENDER}-{os.getpid()}-{secrets.token_hex(4)}"
-    pool = await connect(plan.postgres_url, name, statement_s=plan.statement_s)
-    try:
-        steps = await migrate(pool, MIGRATIONS)
-        if steps:
-            tell("schema_migrated", f"{steps} steps")
-        await _serve(plan, stop, telling, pool, name)
-    finally:
-        await close(pool)
 
 
 async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool: Any, name: str) -> None:

@@ -17,7 +17,6 @@ from services.notifier.feed import OpenAlarm
 from services.notifier.pipeline import CLOSING, HIDING, SHOWING
 from shared.domain.events import Event, EventType
 from shared.wire.batches import EventsBatch
-from shared.wire.events import decode_event
 
 LOGS_MAX: Final = 64
 ALARMS_MAX: Final = 20_000
@@ -47,14 +46,14 @@ class Seen:
     open: dict[str, Standing] = field(default_factory=dict)
     """By occurrence."""
 
-    def take(self, batch: EventsBatch, at_ms: int) -> tuple[Event, ...]:
-        """The batch's events that were not seen before; ``at_ms`` is when the broker took it."""
+    def take(self, batch: EventsBatch, events: tuple[Event, ...], at_ms: int) -> tuple[Event, ...]:
+        """Those of the batch's events that were not seen before; ``at_ms`` is when the broker took it."""
         mark = self.logs.get(batch.log_id, 0)
         if batch.last_seq > mark:
             self.logs[batch.log_id] = batch.last_seq
             while len(self.logs) > LOGS_MAX:
                 del self.logs[next(iter(self.logs))]
-        news = tuple(event for event in map(decode_event, batch.events) if event.site_seq > mark)
+        news = tuple(event for event in events if event.site_seq > mark)
         for event in news:
             self._fold(event, at_ms)
         return news

@@ -18,10 +18,12 @@ from services.notifier.centre.schema import KEPT_MS
 from services.notifier.centre.seat import Parts, Seat
 from services.notifier.centre.seen import encode_seen
 from shared.domain.errors import WireError
+from shared.domain.events import Event
 from shared.log.kafka.records import Place, Record
 from shared.runtime.logging import logger
 from shared.runtime.postgres import TROUBLE, sure_ms
 from shared.wire.batches import EventsBatch, decode_batch
+from shared.wire.events import decode_event
 
 LOOK_S: Final = 0.25
 AGAIN_S: Final = 0.5
@@ -43,6 +45,7 @@ Bury = Callable[[Record, str], Awaitable[None]]
 class _Batch(NamedTuple):
     record: Record
     batch: EventsBatch
+    events: tuple[Event, ...]
 
 
 class Sites:
@@ -90,7 +93,7 @@ class Sites:
         for record in records:
             self._look_for_loss(record)
             try:
-                batches.append(_Batch(record, decode_batch(record.value or b"")))
+                batches.append(_read(record))
             except WireError as fault:
                 self._log.warning("record_unreadable", place=str(record.place), offset=record.offset, why=str(fault))
                 await self._bury(record, str(fault))
@@ -157,8 +160,8 @@ class Sites:
         if not await _waited(seat.ready, is_current):
             return False
         fence, feed = seat.fence, seat.feed
-        for record, batch in batches:
-            feed.push(record.offset, feed.seen.take(batch, record.at_ms), gathering=seat.is_gathering)
+        for record, batch, events in batches:
+            feed.push(record.offset, feed.seen.take(batch, events, record.at_ms), gathering=seat.is_gathering)
         if seat.is_gathering and feed.is_old:
             return True
         return await _waited(feed.wait_read, lambda: is_current() and seat.is_at(fence))
@@ -184,6 +187,16 @@ class Sites:
         for seat in lost:
             seat.restart()
         return False
+
+
+def _read(record: Record) -> _Batch:
+    """Raises WireError for what is no batch of a site's own events: a site may sign what it likes."""
+    batch = decode_batch(record.value or b"")
+    events = tuple(map(decode_event, batch.events))
+    foreign = next((event.site for event in events if event.site != batch.site), "")
+    if foreign:
+        raise WireError(f"an event of {foreign} stands among those of {batch.site}")
+    return _Batch(record, batch, events)
 
 
 async def _waited(wait: Callable[[], Awaitable[None]], still: Callable[[], bool]) -> bool:

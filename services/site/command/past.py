@@ -53,7 +53,8 @@ def export(
 
     A row is a minute, an hour or a reading, with its least, greatest, mean and last value and how many readings were
     good, uncertain and bad. A time without readings has no row. No file is written over without --force. Parquet needs
-    the extra: pip install ampward[export]. With --config it is the fleet's history in PostgreSQL, in minutes or hours.
+    the extra: pip install ampward[export]. With --config it is the fleet's history in PostgreSQL; readings are there
+    for the last days only.
 
     Example: ampward export gas.csv --point demo/r1/gas1-h2 --from 2026-11-01 --to 2026-12-01 --step hour
     """
@@ -186,7 +187,9 @@ def _rebuild_fleet(config: Path) -> int:
 
     plan = _fleet_plan(config)
     with progress_bar("rebuilding") as tell:
-        made = asyncio.run(run(RebuildPlan(plan.access(), plan.shape, plan.postgres_url(), plan.prefix), tell))
+        what = RebuildPlan(plan.access(), plan.shape, plan.postgres_url(), plan.prefix,
+                           readings_days=plan.history.readings_days)  # fmt: skip
+        made = asyncio.run(run(what, tell))
     kept = f", of {made.kept} sites what Kafka has no longer was kept" if made.kept else ""
     write(f"the fleet's history is grown from {made.records} records{kept}")
     return Exit.DONE
