@@ -24,11 +24,6 @@ class Wanted:
     on: bool
     by: tuple[str, ...]
 
-    @property
-    def is_demanded(self) -> bool:
-        """On because somebody asks for it, and not only because nobody speaks."""
-        return self.on and self.by not in ((), ("safe",))
-
 
 def hold_ms(kind: OutputKind) -> int:
     """How long an output stays as it was when its lease ends."""

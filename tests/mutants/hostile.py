@@ -1,9 +1,10 @@
-"""Seeded bugs by which one who may write a topic ends the processes that read it."""
+"""Seeded bugs by which one who may write a topic ends the processes that read it, and of a hosted site's two."""
 
 from tests.mutants.mutant import Mutant
 
 SEATS = "tests/services/processor/test_seats.py"
 WORKER = "tests/services/processor/test_worker.py"
+HOSTED = "tests/services/site/test_hosted_site.py"
 
 MUTANTS = (
     Mutant(
@@ -33,5 +34,26 @@ MUTANTS = (
         "90 * DAY_MS, LARGEST_BYTES_MAX",
         "90 * DAY_MS, RECORD_BYTES_MAX",
         f"{WORKER}::test_junk_of_any_size_becomes_a_letter_that_its_topic_takes",
+    ),
+    Mutant(
+        "an instant that no calendar has ends who shows it",
+        "shared/wire/instants.py",
+        "milliseconds=max(FIRST_MS, min(at_ms, LAST_MS))",
+        "milliseconds=at_ms",
+        "tests/wire/test_events.py::test_every_event_that_decodes_can_be_shown",
+    ),
+    Mutant(
+        "a hosted site's process is told of a new file before it can hear",
+        "services/site/hosted_site.py",
+        "is_heard = is_site and self._alive_at > 0",
+        "is_heard = is_site",
+        f"{HOSTED}::test_a_process_that_is_starting_is_not_told_of_a_new_file",
+    ),
+    Mutant(
+        "a hosted site's door outlives who answers there",
+        "services/site/hosted_site.py",
+        "        with listening:\n            await self._keep",
+        "        if listening:\n            await self._keep",
+        f"{HOSTED}::test_the_door_closes_with_the_process_that_answered",
     ),
 )
