@@ -12,7 +12,7 @@
     mqtt: {url: "mqtts://mqtt:8883", ca_file: ca.pem, cert_file: "users/{service}.pem", key_file: "users/{service}.key"}
     http: 127.0.0.1:8080
     supervisor: {identity: supervisor, services: [processor, gateway]}    # the key of _fleet, what has to be there
-    history: {readings_days: 7, minutes_days: 100, years_days: 3660}   # kept in PostgreSQL; years: hours and journals
+    history: {readings_days: 3, minutes_days: 100, years_days: 3660}   # kept in PostgreSQL; years: hours and journals
     notify: people.yaml              # who is told what (shared.runtime.site_file.people), for the notifier
     health: "0.0.0.0:9464"           # /healthz, /readyz, /metrics of every service; or {processor: 127.0.0.1:9464, ...}
     sites: sites                     # folder of registrations, one file a site; without it ampward.sites.v1 is read
@@ -154,7 +154,7 @@ class SupervisorModel(_Model):
 class HistoryModel(_Model):
     """For how many days the fleet's history is kept; whole months are dropped, of readings whole days."""
 
-    readings_days: Annotated[int, Field(ge=0, le=3_660)] = 7
+    readings_days: Annotated[int, Field(ge=0, le=3_660)] = 3
     """Single readings; 0: none are stored."""
     minutes_days: Annotated[int, Field(ge=2, le=36_600)] = 100
     years_days: Annotated[int, Field(ge=2, le=36_600)] = 3_660

@@ -24,7 +24,7 @@ AHEAD_MS: Final = 8 * DAY_MS
 class Kept:
     """For how many days; whole months are dropped, of readings whole days."""
 
-    readings: int = 7
+    readings: int = 3
     """0: none are stored."""
     minutes: int = 100
     years: int = 3_660
