@@ -2,7 +2,7 @@
 
     python -m tests.fleet.gateway_process BOOTSTRAP PREFIX PARTITIONS TOKEN
 
-Prints its address when it answers; TERM ends it in order.
+Prints its address when it answers, what it has to tell on stderr; TERM ends it in order.
 """
 
 import asyncio
@@ -12,7 +12,11 @@ import sys
 from services.gateway.centre.service import GatewayPlan, serving
 from shared.bus.registry import Shape
 from shared.log.kafka.access import Access
-from shared.log.kafka.records import silent
+
+
+def tell(event: str, words: str) -> None:
+    """What a service would log: a record that it refuses is seen by who looks for it."""
+    print(f"gateway: {event}: {words}", file=sys.stderr, flush=True)
 
 
 async def main(bootstrap: str, prefix: str, partitions: int, token: str) -> None:
@@ -20,7 +24,7 @@ async def main(bootstrap: str, prefix: str, partitions: int, token: str) -> None
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     plan = GatewayPlan(Access(bootstrap), Shape(partitions=partitions), token, "127.0.0.1:0", prefix)
-    async with serving(plan, silent) as served:
+    async with serving(plan, tell) as served:
         print(served.address, flush=True)
         await stop.wait()
 

@@ -1,6 +1,7 @@
 """Sites as the gateway of a fleet sees them: records on both lanes of a real broker, and operators who listen."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Heard:
     """What an operator heard: (cursor, CloudEvent) in order."""
 
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    """By time.monotonic(), when each came."""
 
     @property
     def ids(self) -> list[str]:
@@ -98,6 +101,7 @@ class Heard:
                 cursor = line[4:]
             elif line.startswith("data: ") and cursor:
                 self.told.append((cursor, json.loads(line[6:])))
+                self.at.append(time.monotonic())
                 cursor = ""
                 if len(self.told) == count:
                     return

@@ -38,7 +38,7 @@ GOALS: tuple[Goal, ...] = (
     Goal("G6", "alarm -> first attempt to tell within 5 s", "tests.soak.g06_attempt", few=1, full=50, batch=2),
     Goal("G7", "an unacked 2 % alarm is told again, escalated", "tests.soak.g07_again", few=1, full=15, batch=1),
     Goal(
-        "G8", "a site, a link or a service lost -> said so within 60 s", "tests.soak.g08_lost", few=1, full=20, batch=2
+        "G8", "a site, a link or a service lost -> said so within 60 s", "tests.soak.g08_lost", few=1, full=20, batch=20
     ),
     Goal("G9", "accepted inputs lost in kill -9 cycles: none", "tests.soak.g09_kill", few=5, full=1000, batch=50),
     Goal(
