@@ -125,7 +125,8 @@ class Columns:
             if row.kind is RowKind.DEVIATION and self.index.plan.deviations[row.at].group == g
         ]
         places = np.array([self.index.rows[r].point for r in rows], np.int64)
-        return GroupLayout(np.array(self.index.plan.groups[g], np.int64), self._rows(rows), places)
+        own = np.arange(len(rows)), np.ones(len(rows), np.int64)
+        return GroupLayout(np.array(self.index.plan.groups[g], np.int64), self._rows(rows), places, own)
 
     def _rows(self, rows: list[int]) -> RowsLayout:
         start = rows[0] if rows else 0

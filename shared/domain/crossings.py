@@ -17,7 +17,7 @@ Promises: state and events are those of a turn (tests/domain/test_runs.py holds 
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.domain.alarm_machine import ACTIVE, TABLE, State, Trigger
 from shared.domain.conditions import TRUE, UNKNOWN
@@ -26,6 +26,9 @@ from shared.domain.ids import occurrence_id
 from shared.domain.plan import NONE, Mode
 from shared.domain.state import AlarmRecord, RoomState
 from shared.domain.trip import FAR_MS, NEVER_MS
+
+if TYPE_CHECKING:
+    from shared.domain.layout import Ints
 
 SUPERSEDED, RAISED, RETURNED, CLEARED = range(4)
 """What a fact tells."""
@@ -76,6 +79,26 @@ def can_cross(state: RoomState, row: int) -> bool:
     return True
 
 
+class Run(NamedTuple):
+    """Scans of one device in one boot, each with all values good. site_seq and device_seq rise by one."""
+
+    device: str
+    boot: str
+    log_id: str
+    site_seq: int
+    """Of the first."""
+    device_seq: int
+    """Of the first."""
+    ticks: Sequence[int]
+    """Never falling."""
+    stamps: Sequence[int]
+    """Wall clock's, of each input."""
+    sampled_at: Sequence[int]
+    ages: Sequence[int]
+    values: "Ints"
+    """A row each."""
+
+
 class Moment:
     """One input: when, and what its facts are."""
 
@@ -89,11 +112,17 @@ class Moment:
         self.facts: list[Fact] = []
 
 
-def cross(state: RoomState, moment: Moment, crossings: Sequence[Crossing]) -> None:
-    """Take what one input makes cross, in order; bounds are left to who calls."""
+def cross(state: RoomState, run: Run, crossings: Sequence[Crossing]) -> list[Moment]:
+    """Take crossings in their order, with what each scan has to tell; bounds are left to who calls."""
     records, cond, alarms, rows = state.records, state.columns.cond, state.plan.alarms, state.index.rows
-    now, at_ms, tell = moment.now, moment.at_ms, moment.facts.append
-    for _, _, a, row, raw, limit, value in crossings:
+    log_id, scan, now, at_ms, site_seq = run.log_id, -1, 0, 0, 0
+    moments: list[Moment] = []
+    for at, _, a, row, raw, limit, value in crossings:
+        if at != scan:
+            scan, now, at_ms, site_seq = at, run.ticks[at], run.stamps[at], run.site_seq + at
+            moment = Moment(log_id, site_seq, now, at_ms)
+            moments.append(moment)
+            tell = moment.facts.append
         cond[row] = raw
         record = records.get(a)
         if raw == TRUE:
@@ -101,7 +130,7 @@ def cross(state: RoomState, moment: Moment, crossings: Sequence[Crossing]) -> No
                 record = records[a] = AlarmRecord()
             elif record.occurrence:
                 tell((SUPERSEDED, row, limit, _LETTERS[record.state], record.occurrence, 0))
-            record.occurrence = occurrence = occurrence_id(alarms[a].id, moment.log_id, moment.site_seq)
+            record.occurrence = occurrence = occurrence_id(alarms[a].id, log_id, site_seq)
             record.severity = rows[row].severity
             record.state = _B
             tell((RAISED, row, limit, "B", occurrence, value))
@@ -114,3 +143,4 @@ def cross(state: RoomState, moment: Moment, crossings: Sequence[Crossing]) -> No
                 tell((CLEARED, row, limit, letter, record.occurrence, 0))
                 del records[a]
         record.since_ms, record.since_at_ms, record.realarm_ms = now, at_ms, FAR_MS
+    return moments

@@ -64,3 +64,5 @@ class GroupLayout(NamedTuple):
     rows: RowsLayout
     places: "Ints"
     """Points of the rows."""
+    own: "tuple[Ints, Ints]"
+    """Places and signs of the rows among themselves: each compares its own value, as it is."""

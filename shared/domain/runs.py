@@ -16,12 +16,15 @@ bounds between two devices). Limit: ROWS_MAX rows to look at in one scan; more a
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shared.domain import rows, rules, timers
 from shared.domain.columns import Columns
 from shared.domain.conditions import FALSE, KEEP, TRUE
 from shared.domain.crossings import Crossing, Moment, can_cross, cross
+from shared.domain.crossings import Run as Run
 from shared.domain.events import Event
 from shared.domain.index import Index
 from shared.domain.inputs import Entry, Tick
@@ -39,66 +42,83 @@ MEDIAN_OF = 3
 ROWS_MAX = 31
 
 
-class Run(NamedTuple):
-    """Scans of one device in one boot, each with all values good. site_seq and device_seq rise by one."""
-
-    device: str
-    boot: str
-    log_id: str
-    site_seq: int
-    """Of the first."""
-    device_seq: int
-    """Of the first."""
-    ticks: Sequence[int]
-    """Never falling."""
-    stamps: Sequence[int]
-    """Wall clock's, of each input."""
-    sampled_at: Sequence[int]
-    ages: Sequence[int]
-    values: "Ints"
-    """A row each."""
-
-
 class _Part:
-    """Rows of the scan that follow one another: what they compare, and which of them want a turn in which scan."""
+    """Rows of the scan that follow one another: what they compare, and which of them want a turn in which scan.
 
-    def __init__(self, layout: RowsLayout, x: "Ints") -> None:
+    Most rows stay inside their bounds in all scans: the highest and the lowest value of each column say so.
+    """
+
+    def __init__(self, layout: RowsLayout, base: "Ints", places: "Ints", signs: "Ints") -> None:
         self.start, _, self._hi, self._lo = layout
-        self.x = x
-        self.act: Flags = x >= self._hi
-        self.counts: Ints = self.act.sum(axis=1)
-        """Of each scan how many rows want a turn."""
+        self._base = base
+        """A row a scan; a row of the layout compares the column at its place, negated where its sign is."""
+        self._places = places
+        self._signs = signs
+        self._wanting: _Wanting | None = None
+        """None when no row ever wants a turn."""
 
     def compare(self, at: int, is_lone: Callable[[int], bool]) -> list[int]:
         """Compare the scans from ``at`` on with all bounds as they are now.
 
         Gives the rows, counted from ``start``, that leave their bounds and are crossed by themselves: they want none.
         """
-        act = self.x[at:] >= self._hi
-        act |= self.x[at:] <= self._lo
-        start, moving = self.start, act.max(axis=0)
-        lone = [r for r in moving.nonzero()[0].tolist() if is_lone(start + r)]
-        if lone:
-            act[:, lone] = False
-        self.act[at:] = act
-        self.counts[at:] = act.sum(axis=1)
+        base, signs = self._base[at:], self._signs
+        one, other = base.max(axis=0).take(self._places) * signs, base.min(axis=0).take(self._places) * signs
+        moving = (one >= self._hi) | (other >= self._hi) | (one <= self._lo) | (other <= self._lo)
+        rows: list[int] = moving.nonzero()[0].tolist()
+        lone = [r for r in rows if is_lone(self.start + r)]
+        others = sorted({*rows} - {*lone})
+        self._wanting = None
+        if others:
+            x = self.columns(others, at)
+            self._wanting = _Wanting(at, others, x, self._act(others, x))
         return lone
 
-    def follow(self, at: int, moved: "Ints") -> None:
-        """Compare the scans from ``at`` on anew with the bounds of these rows."""
-        x = self.x[at:].take(moved, axis=1)
-        act = x >= self._hi.take(moved)
-        act |= x <= self._lo.take(moved)
-        was = self.act[at:].take(moved, axis=1)
-        self.act[at:, moved] = act
-        self.counts[at:] += act.sum(axis=1) - was.sum(axis=1)
+    def _act(self, rows: list[int], x: "Ints") -> "Flags":
+        """Which of these rows leave their bounds as they are now, in which scan."""
+        return (x >= self._hi.take(rows)) | (x <= self._lo.take(rows))
+
+    def columns(self, rows: list[int], at: int) -> "Ints":
+        """What these rows compare in the scans from ``at`` on."""
+        return self._base[at:].take(self._places.take(rows), axis=1) * self._signs.take(rows)
+
+    def next_turn(self, at: int, stop: int) -> int:
+        """The first scan from ``at`` on with rows that want a turn, at most ``stop``."""
+        if self._wanting is None:
+            return stop
+        begin, _, _, act = self._wanting
+        wanted = act[at - begin : stop - begin].any(axis=1)
+        return at + int(wanted.argmax()) if wanted.any() else stop
+
+    def looked(self, at: int) -> list[tuple[int, int]]:
+        """The rows that want a turn in this scan, by their own numbers, each with what it compares."""
+        if self._wanting is None:
+            return []
+        begin, rows, x, act = self._wanting
+        return [(self.start + rows[k], x.item(at - begin, k)) for k in act[at - begin].nonzero()[0].tolist()]
+
+    def follow(self) -> None:
+        """Compare anew, as bounds of these rows have moved."""
+        if self._wanting is not None:
+            _, rows, x, _ = self._wanting
+            self._wanting = self._wanting._replace(act=self._act(rows, x))
+
+
+class _Wanting(NamedTuple):
+    """Rows that want a turn in some scan: a column each, and a row each scan from ``begin`` on."""
+
+    begin: int
+    rows: list[int]
+    x: "Ints"
+    act: "Flags"
+    """Where."""
 
 
 class Lines(Protocol):
     """Makes the bytes of events: what a run tells."""
 
-    def of_facts(self, moment: Moment, state: RoomState) -> list[bytes]:
-        """Of the facts of an input, whose events are the next ones of the room."""
+    def of_facts(self, moments: Sequence[Moment], state: RoomState) -> list[bytes]:
+        """Of the facts of inputs that follow one another; their events are the next ones of the room."""
 
     def of_events(self, events: Sequence[Event]) -> list[bytes]: ...
 
@@ -114,7 +134,9 @@ class Runner:
         self._parts = _parts(state.columns, self._s, run.values)
         self._taken = -1
         self._crossings: list[Crossing] = []
-        """Those that are to come, the last one first."""
+        """In their order."""
+        self._crossed = 0
+        """So many of them were taken."""
 
     def take(self, begin: int) -> tuple[int, list[bytes]]:
         """Take scans from number ``begin`` on; how many were taken, and their events."""
@@ -144,21 +166,17 @@ class Runner:
     def _compare(self, at: int) -> None:
         """Find out which rows want a turn from scan ``at`` on, and where the others cross their limits."""
         state = self._state
-        found: list[Crossing] = []
+        found: list[list[Crossing]] = []
         for part in self._parts:
             lone = part.compare(at, lambda row: can_cross(state, row))
             if lone:
-                found += _crossings(state, part, lone, at)
-        found.sort(reverse=True)
-        self._crossings = found
+                found.append(_crossings(state, part, lone, at))
+        self._crossings = found[0] if len(found) == 1 else sorted(chain.from_iterable(found))
+        self._crossed = 0
 
     def _next_turn(self, at: int, stop: int) -> int:
         """The first scan from ``at`` on with rows that want a turn, at most ``stop``."""
-        counts = self._parts[0].counts[at:stop]
-        for part in self._parts[1:]:
-            counts = counts + part.counts[at:stop]
-        wanted = counts.nonzero()[0]
-        return at + wanted.item(0) if wanted.size else stop
+        return min([stop, *(part.next_turn(at, stop) for part in self._parts)])
 
     def _is_next(self, at: int) -> bool:
         known = self._state.scans[self._s]
@@ -187,55 +205,56 @@ class Runner:
 
     def _cross(self, end: int, crossed: set[int]) -> list[bytes]:
         """The lone alarms of the scans before ``end``."""
-        state, run, crossings = self._state, self._run, self._crossings
-        told: list[bytes] = []
-        while crossings and crossings[-1][0] < end:
-            at = crossings[-1][0]
-            together = [crossings.pop()]
-            while crossings and crossings[-1][0] == at:
-                together.append(crossings.pop())
-            moment = Moment(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at])
-            cross(state, moment, together)
-            crossed.update([crossing[3] for crossing in together])
-            told += self._lines.of_facts(moment, state)
-            state.room_no += len(moment.facts)
+        first, crossings = self._crossed, self._crossings
+        after = bisect_left(crossings, end, first, key=itemgetter(0))
+        if after == first:
+            return []
+        together = crossings[first:after]
+        self._crossed = after
+        moments = cross(self._state, self._run, together)
+        crossed.update([crossing[3] for crossing in together])
+        told = self._lines.of_facts(moments, self._state)
+        self._state.room_no += len(told)
         return told
 
     def _turn(self, at: int) -> list[Event] | None:
         """One scan with rows to look at, as step() takes it; None when it must do so itself."""
         state, run = self._state, self._run
         on_at, off_at = state.columns.on_at.item, state.columns.off_at.item
-        looked = [part.act[at].nonzero()[0] for part in self._parts]
-        found = []
-        for part, places in zip(self._parts, looked, strict=True):
-            for r in places.tolist():
-                row, value = part.start + r, part.x.item(at, r)
-                found.append((row, TRUE if value >= on_at(row) else FALSE if value <= off_at(row) else KEEP))
-        if len(found) > ROWS_MAX:
+        looked = [pair for part in self._parts for pair in part.looked(at)]
+        if len(looked) > ROWS_MAX:
             return None
-        while self._crossings and self._crossings[-1][0] == at:
-            found.append(self._crossings.pop()[3:5])
+        found = [
+            (row, TRUE if value >= on_at(row) else FALSE if value <= off_at(row) else KEEP) for row, value in looked
+        ]
+        while self._crossed < len(self._crossings) and self._crossings[self._crossed][0] == at:
+            found.append(self._crossings[self._crossed][3:5])
+            self._crossed += 1
         turn = Turn(state, Entry(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at], Tick("")))
         self._stay(at)
         for row, raw in found:
             rows.observe(turn, row, raw)
         settle(turn)
-        for part, places in zip(self._parts, looked, strict=True):
-            if places.size:
-                part.follow(at + 1, places)
+        for part in self._parts:
+            part.follow()
         return turn.events
 
 
 def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[Crossing]:
-    """Where these rows of a part go over their limits and come back, from scan ``at`` on.
+    """Where these rows of a part go over their limits and come back, from scan ``at`` on; in their order.
 
     A row's place is +1 over its limit, -1 back inside, 0 in the deadband. It crosses only where its place changes.
     """
     columns, index = state.columns, state.index
-    numbers = [part.start + r for r in lone]
-    on_at = columns.on_at.take(numbers)
-    x = part.x[at:].take(lone, axis=1)
-    place = (x >= on_at).view("i1") - (x <= columns.off_at.take(numbers)).view("i1")
+    of = []
+    for r in lone:
+        row = part.start + r
+        a = index.rows[row].alarm
+        of.append((index.rank[a], a, row, columns.limit(row), columns.high[row]))
+    of.sort()
+    numbers = [row for _, _, row, _, _ in of]
+    x = part.columns([row - part.start for row in numbers], at)
+    place = (x >= columns.on_at.take(numbers)).view("i1") - (x <= columns.off_at.take(numbers)).view("i1")
     cond = columns.cond_view.take(numbers)
     begin = (place[0] != 2 * cond.view("i1") - 1).nonzero()[0]
     scans, which = (place[1:] != place[:-1]).nonzero()
@@ -246,9 +265,8 @@ def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[
     for n, k, where, value in (*((0, k, place.item(0, k), x.item(0, k)) for k in begin.tolist()), *moves):
         if where and (where > 0) != is_over[k]:
             is_over[k] = raw = TRUE if where > 0 else FALSE
-            row = numbers[k]
-            a, high = index.rows[row].alarm, columns.high[row]
-            found.append((at + n, index.rank[a], a, row, raw, columns.limit(row), value if high else -value))
+            rank, a, row, limit, high = of[k]
+            found.append((at + n, rank, a, row, raw, limit, value if high else -value))
     return found
 
 
@@ -278,9 +296,7 @@ def _is_at_rest(state: RoomState, s: int) -> bool:
 def _parts(columns: Columns, s: int, values: "Ints") -> list[_Part]:
     """What the rows of a scan compare, for each of these scans: its limit rows, then those of its groups."""
     c = columns.layouts[s]
-    x = values.take(c.places, axis=1)
-    x *= c.signs
-    parts = [_Part(c.rows, x)]
+    parts = [_Part(c.rows, values, c.places, c.signs)]
     for g in c.groups:
         group = columns.group_layouts[g]
         members = values.take(group.members - c.first, axis=1)
@@ -289,5 +305,6 @@ def _parts(columns: Columns, s: int, values: "Ints") -> list[_Part]:
             members.sort(axis=1)
             middle = count // 2
             median = members[:, middle] if count % 2 else (members[:, middle - 1] + members[:, middle] + 1) // 2
-            parts.append(_Part(group.rows, abs(values.take(group.places - c.first, axis=1) - median[:, None])))
+            away = abs(values.take(group.places - c.first, axis=1) - median[:, None])
+            parts.append(_Part(group.rows, away, *group.own))
     return parts

@@ -26,7 +26,6 @@ from shared.wire.events import encode_event
 SHOWN_MAX: Final = 10_000
 _MEASURED: Final = frozenset({RAISED, RETURNED})
 _encode: Final = msgspec.json.Encoder().encode
-_VALUE: Final = '","value":"'
 _KINDS: Final = len(TYPES)
 _Piece = tuple[int, str, str, str, str, "Texts"]
 """Limit, head, subject, rule and tail of an event, and the texts of values with its decimals."""
@@ -46,29 +45,29 @@ class EventLines:
     def of_events(self, events: Sequence[Event]) -> list[bytes]:
         return list(map(encode_event, events))
 
-    def of_facts(self, moment: Moment, state: RoomState) -> list[bytes]:
+    def of_facts(self, moments: Sequence[Moment], state: RoomState) -> list[bytes]:
         """The room's next events; its number is left as it is."""
-        log_id, site_seq = moment.log_id, moment.site_seq
-        if (state.index, state.version, log_id) != self._of:
-            self._begin(state, log_id)
-        begun = event_id_begun(log_id, site_seq, state.plan.id)
-        room, pieces, number = self._room, self._pieces, state.room_no
-        ordinals = _ORDINALS if len(moment.facts) <= len(_ORDINALS) else _ordinals(len(moment.facts))
-        seq = f'{self._log}{site_seq},"ordinal":'
-        times = f',"tick_ms":{moment.now},"at_ms":{moment.at_ms}{self._version}'
         told: list[bytes] = []
-        for what, row, limit, letter, occurrence, value in moment.facts:
-            hexadecimal, ordinal = ordinals[len(told)]
-            number += 1
-            piece = pieces[_KINDS * row + what]
-            if piece is None or piece[0] != limit:
-                piece = self._piece(state, what, row, limit)
-            _, head, subject, rule, tail, texts = piece
-            parts = (
-                head, begun, hexadecimal, room, str(number), seq, ordinal, times, subject, occurrence, rule,
-                letter, _VALUE, texts[value], tail,
-            )  # fmt: skip
-            told.append("".join(parts).encode())
+        number = state.room_no
+        for moment in moments:
+            log_id, site_seq = moment.log_id, moment.site_seq
+            if (state.index, state.version, log_id) != self._of:
+                self._begin(state, log_id)
+            room, pieces = self._room, self._pieces
+            ordinals = _ORDINALS if len(moment.facts) <= len(_ORDINALS) else _ordinals(len(moment.facts))
+            begun = event_id_begun(log_id, site_seq, state.plan.id)
+            seq = f'{self._log}{site_seq},"ordinal":'
+            times = f',"tick_ms":{moment.now},"at_ms":{moment.at_ms}{self._version}'
+            for ordinal, (what, row, limit, letter, occurrence, value) in zip(ordinals, moment.facts, strict=False):
+                number += 1
+                piece = pieces[_KINDS * row + what]
+                if piece is None or piece[0] != limit:
+                    piece = self._piece(state, what, row, limit)
+                _, head, subject, rule, tail, texts = piece
+                told.append(
+                    f"{head}{begun}{ordinal[0]}{room}{number}{seq}{ordinal[1]}{times}{subject}{occurrence}{rule}"
+                    f'{letter}","value":"{texts[value]}{tail}'.encode()
+                )
         return told
 
     def _begin(self, state: RoomState, log_id: str) -> None:

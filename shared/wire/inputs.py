@@ -20,6 +20,7 @@ from shared.domain.errors import WireError
 from shared.domain.inputs import Command, Report, ReportKind, Resync, Start, Tick, Undecodable, What
 from shared.domain.plan import Severity
 from shared.domain.units import NoData
+from shared.wire.packing import FAULTS
 
 FORM = 1
 """Version of this form: the field ``v`` of each header."""
@@ -93,6 +94,25 @@ class _Frame(_Header, tag="frame"):
     blocks: Blocks
 
 
+class _RunFrame(msgspec.Struct, tag_field="kind", tag="frame", gc=False):
+    """As _Frame, for many of one device: the blocks are compared as they stand, and read once."""
+
+    v: int
+    log_id: str
+    site_seq: Count
+    tick_ms: Count
+    at_ms: int
+    device: str
+    boot: str
+    device_seq: Count
+    sampled_at_ms: int
+    age_ms: int
+    synced: bool
+    outcome: NoData
+    detail: str
+    blocks: msgspec.Raw
+
+
 class _Command(_Header, tag="command"):
     id: str
     what: What
@@ -153,6 +173,8 @@ class _Undecodable(_Header, tag="undecodable"):
 
 _Any = _Frame | _Command | _RuleSet | _Start | _Tick | _Report | _Resync | _Undecodable
 _decoder = msgspec.json.Decoder(_Any)
+_run_decoder = msgspec.json.Decoder(_RunFrame)
+_blocks = msgspec.json.Decoder(Blocks)
 
 
 def encode_input(log_id: str, site_seq: int, tick_ms: int, at_ms: int, body: WireBody) -> bytes:
@@ -207,7 +229,7 @@ def decode_input(data: bytes) -> Input:
         raise WireError("no newline ends the header")
     try:
         header = _decoder.decode(data[:end])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except FAULTS as fault:
         raise WireError(f"header: {fault}") from fault
     if header.v != FORM:
         raise WireError(f"form {header.v}, this program reads {FORM}")
@@ -222,41 +244,50 @@ def decode_run(records: Sequence[bytes]) -> FrameRun | None:
     None when the first record is no such frame. Checks what :func:`decode_input` does, but for the sizes of the blocks
     against the words: who reads the words knows the sizes.
     """
-    first: _Frame | None = None
-    layout: list[tuple[Table, int, int]] = []
+    first = _first_of_run(records[0]) if records else None
+    if first is None:
+        return None
+    size = len(records[0]) - records[0].find(b"\n")
+    rising = first.site_seq - 1, first.device_seq - 1
+    same = first.log_id, first.device, first.boot, first.blocks
     ticks, stamps, sampled, ages = list[int](), list[int](), list[int](), list[int]()
     words: list[bytes] = []
-    for record in records:
+    tick_ms = first.tick_ms
+    for number, record in enumerate(records, 1):
         end = record.find(b"\n")
         try:
-            header = _decoder.decode(record[:end] if end > 0 else b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            header = _run_decoder.decode(record[:end] if end > 0 else b"")
+        except FAULTS:
             break
-        if type(header) is not _Frame or header.v != FORM or header.outcome is not NoData.PRESENT:
-            break
-        tail = record[end + 1 :]
-        if first is None:
-            first, layout = header, header.blocks
-        elif (
-            header.device != first.device
-            or header.boot != first.boot
-            or header.log_id != first.log_id
-            or header.site_seq != first.site_seq + len(ticks)
-            or header.device_seq != first.device_seq + len(ticks)
-            or header.tick_ms < ticks[-1]
-            or header.blocks != layout
-            or len(tail) != len(words[0])
+        if (
+            header.tick_ms < tick_ms
+            or (header.site_seq - number, header.device_seq - number) != rising
+            or (header.log_id, header.device, header.boot, header.blocks) != same
+            or header.outcome is not NoData.PRESENT
+            or header.v != FORM
+            or len(record) - end != size
         ):
             break
-        ticks.append(header.tick_ms)
+        tick_ms = header.tick_ms
+        ticks.append(tick_ms)
         stamps.append(header.at_ms)
         sampled.append(header.sampled_at_ms)
         ages.append(header.age_ms)
-        words.append(tail)
-    if first is None:
-        return None
+        words.append(record[end + 1 :])
     place = first.device, first.boot, first.log_id, first.site_seq, first.device_seq
-    return FrameRun(*place, ticks, stamps, sampled, ages, tuple(layout), b"".join(words))
+    layout: tuple[tuple[Table, int, int], ...] = tuple(_blocks.decode(first.blocks))
+    return FrameRun(*place, ticks, stamps, sampled, ages, layout, b"".join(words))
+
+
+def _first_of_run(record: bytes) -> "_RunFrame | None":
+    """The header of a frame with values; None of anything else."""
+    end = record.find(b"\n")
+    try:
+        header = _run_decoder.decode(record[:end] if end > 0 else b"")
+        _blocks.decode(header.blocks)
+    except FAULTS:
+        return None
+    return header if header.v == FORM and header.outcome is NoData.PRESENT else None
 
 
 def _body(header: _Any, tail: bytes) -> WireBody:

@@ -7,7 +7,6 @@ A block carries its records in the very bytes that a root is made of, so that th
 
 from collections.abc import Iterable
 from hashlib import sha256
-from itertools import chain
 from struct import Struct
 
 GENESIS = bytes(32)
@@ -15,14 +14,18 @@ GENESIS = bytes(32)
 HASH_BYTES = 32
 
 _LENGTH = Struct(">I")
+_LENGTHS = [_LENGTH.pack(size) for size in range(4096)]
+"""Of nearly all records."""
 _LINK = Struct(">32sQQ32s32sQ")
 
 
 def behind_lengths(records: Iterable[bytes]) -> bytes:
     """The records in order, each behind its length: what a root is the hash of."""
-    parts = list(records)
-    lengths = map(_LENGTH.pack, map(len, parts))
-    return b"".join(chain.from_iterable(zip(lengths, parts, strict=True)))
+    parts: list[bytes] = []
+    for record in records:
+        size = len(record)
+        parts += (_LENGTHS[size] if size < len(_LENGTHS) else _LENGTH.pack(size), record)
+    return b"".join(parts)
 
 
 def root(records: Iterable[bytes]) -> bytes:

@@ -10,15 +10,15 @@ MUTANTS = (
     Mutant(
         "a value that comes back inside is passed over with calm ones",
         "shared/domain/runs.py",
-        "        act |= self.x[at:] <= self._lo\n",
+        " | (one <= self._lo) | (other <= self._lo)",
         "",
         f"{RUNS}::test_most_scans_go_by_runs",
     ),
     Mutant(
         "bounds that a turn has moved are not followed",
         "shared/domain/runs.py",
-        "                part.follow(at + 1, places)\n",
-        "                pass\n",
+        "            part.follow()\n",
+        "            pass\n",
         f"{RUNS}::test_runs_end_as_steps_do",
     ),
     Mutant(
@@ -69,6 +69,13 @@ MUTANTS = (
         "(x <= columns.off_at.take(numbers))",
         "(x < on_at)",
         f"{RUNS}::test_runs_end_as_steps_do",
+    ),
+    Mutant(
+        "frames of another boot go on with a run",
+        "shared/wire/inputs.py",
+        "(header.log_id, header.device, header.boot, header.blocks) != same",
+        "(header.log_id, header.device, same[2], header.blocks) != same",
+        f"{TOGETHER}::test_a_battery_room_taken_together_is_the_same",
     ),
     Mutant(
         "an absent value of a run is taken for nought",

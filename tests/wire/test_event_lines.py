@@ -63,6 +63,6 @@ def test_pieces_make_the_bytes_of_the_encoder(
         for site_seq, now, at_ms, facts in moments:
             moment = Moment(log_id, site_seq, now, at_ms)
             moment.facts += facts
-            told = lines.of_facts(moment, state)
+            told = lines.of_facts([moment], state)
             assert told == [encode_event(_event(state, moment, *each)) for each in enumerate(facts)]
             state.room_no += len(facts)
