@@ -19,7 +19,7 @@ Promises: the same blocks give the same Batches and the same state, whatever the
 Raises nothing for what a block says; a block is checked before it gets here (shared.wire.blocks).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
@@ -33,6 +33,7 @@ from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
 from shared.wire.inputs import NUMBER_MAX, RuleSet, decode_input
 from shared.wire.rows import EventBytes, InputRow
+from shared.wire.sections import Told
 from shared.wire.site_state import SiteState
 
 STARTS_MAX = 64
@@ -45,7 +46,8 @@ class Batch(NamedTuple):
     first_seq: int
     last_seq: int
     verdict: Verdict
-    events: tuple[EventBytes, ...]
+    events: Sequence[EventBytes]
+    """Of a whole block as they stand in it."""
     inputs: int
     why: str
     """The first difference, or why nothing was compared; "" when equal."""
@@ -74,7 +76,7 @@ class _Part:
 
     first_seq: int
     rows: tuple[InputRow, ...]
-    events: tuple[EventBytes, ...]
+    events: Sequence[EventBytes]
 
 
 class SiteFold:
@@ -197,9 +199,13 @@ class SiteFold:
         if fold.decision is not None and fold.decision.core_version != CORE_VERSION:
             self.blind = f"the rules are of core version {fold.decision.core_version}, this is {CORE_VERSION}"
             return Verdict.NOT_COMPARABLE, self.blind
-        if made == [event.data for event in part.events]:
+        if _are(part.events, made):
             return Verdict.EQUAL, ""
-        return _uneven(part, made, lost)
+        try:
+            return _uneven(part, made, lost)
+        except WireError as fault:  # The inputs are folded and nobody can read what the site has told of them.
+            self.blind = f"the events of the block cannot be read: {fault}"
+            raise
 
     def state(self, *, offset: int, generation: int, parked: str = "") -> SiteState:
         """The record from which another worker goes on; ``offset`` is the next one to read."""
@@ -250,6 +256,11 @@ class SiteFold:
             self.fold.lost = set(state.lost)
         except (AmpwardError, ValueError, KeyError, TypeError) as fault:
             self.blind = f"the state cannot be read: {type(fault).__name__}: {fault}"
+
+
+def _are(events: Sequence[EventBytes], made: list[bytes]) -> bool:
+    """Whether the site's events are these, byte for byte."""
+    return events.are(made) if isinstance(events, Told) else made == [event.data for event in events]
 
 
 def _whole(block: Block) -> _Part:

@@ -16,8 +16,9 @@ from services.processor.block_fold import Batch, Hole, Parked, SiteFold
 from shared.domain.errors import WireError
 from shared.domain.version import CORE_VERSION
 from shared.wire.batches import EventsBatch, Verdict, encode_batch
-from shared.wire.blocks import Block, decode_block, peek_block
+from shared.wire.blocks import Block, open_block, peek_block
 from shared.wire.cloud import range_id
+from shared.wire.sections import Told
 from shared.wire.signing import PublicKey
 from shared.wire.site_state import SiteState, decode_site_state, encode_site_state
 
@@ -117,7 +118,7 @@ class Seats:
             key = self._keys.get((head.site, head.key_id))
             if key is None:
                 return Outcome(Kind.PARKED, needs=KEY + head.key_id)
-            block = decode_block(given.data, key)
+            block = open_block(given.data, key)
             fold = self._fold(given.site)
             if isinstance(fold, Parked):
                 return Outcome(Kind.PARKED, needs=RULES + fold.version)
@@ -188,6 +189,9 @@ def _dead(fault: Exception) -> Outcome:
 
 
 def _record(block: Block, step: Batch, offset: int) -> bytes:
+    """The events of a whole block as they stand in it, packed or not."""
+    events, is_equal = step.events, step.verdict is Verdict.EQUAL
+    carried = events.section if isinstance(events, Told) else None
     return encode_batch(
         EventsBatch(
             block.site,
@@ -199,6 +203,7 @@ def _record(block: Block, step: Batch, offset: int) -> bytes:
             block.core_version,
             offset,
             block.head_hash.hex(),
-            tuple([event.data for event in step.events]),
-        )
+            () if carried is not None and is_equal else tuple([event.data for event in events]),
+        ),
+        carried,
     )

@@ -55,13 +55,21 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
             "block",
             cloud.BLOCK,
             blocks.Header,
-            "a newline, 64 bytes of Ed25519 signature over the header line, then link by link inputs and events, each"
-            " behind its length (u32, big-endian), then room and state of each room that `states` names",
+            "a newline, 64 bytes of Ed25519 signature over the header line, then the inputs of all links and room and"
+            " state of each room that `states` names, then the events of all links, each behind its length (u32,"
+            " big-endian); with `packed` either part is a frame of Zstandard",
             "Consecutive links of a site's chain with their inputs and events, signed by the site.",
         ),
     ),
     registry.EVENTS.name: (
-        Record("batch", cloud.BATCH, batches.BatchRecord, "", "The events of one block, compared and marked."),
+        Record(
+            "batch",
+            cloud.BATCH,
+            batches.BatchHeader,
+            "a newline, then the events (JSON), each behind its length (u32, big-endian); with `packed` a frame of"
+            " Zstandard",
+            "The events of one block, compared and marked.",
+        ),
     ),
     registry.LIVE.name: (
         Record(

@@ -2,8 +2,10 @@
 
     header      one line of JSON: whose block it is, its place in the chain, the hash of each link, how many records
     signature   64 bytes, Ed25519 over the header line
-    records     link by link its inputs, then its events, each record behind its length (u32, big-endian)
-    states      whole room states, when the block carries them: valid before its first input
+    inputs      of all links, each behind its length (u32, big-endian), then whole room states, when the block carries
+                them: valid before its first input
+    events      of all links, each behind its length: a section that the fleet's log takes as it stands
+
 
 The signature covers every byte: the records of a link are the bytes that its hash is made of (shared.wire.linking),
 and that hash stands in the signed header. So each record is hashed once, for the chain and the signature together.
@@ -14,13 +16,12 @@ blocks is for the reader to see: ``prev_hash`` of the next is ``head_hash`` of t
 one that the site declared is in its chain. Of an interval that the site has folded, one link with what was kept may
 go up (``folded``): its records are bound by their own hash, as the links within are gone.
 Refuses (WireError): anything else, at decoding and, so that nothing wrong is ever signed, at encoding; (BadSignature).
-Limits: MAX_BLOCK_BYTES; the uplink cuts at 64 frames, 256 KiB or 50 ms of the log, but never within a link, and a link
-is a group commit: at most one record of 16 MiB beside 256 KiB.
+Limits: MAX_BLOCK_BYTES unpacked; how large the uplink makes them is services.uplink.cutting's, but never within a link,
+and a link is a group commit: at most one record of 16 MiB beside 256 KiB.
 """
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from itertools import groupby, pairwise
@@ -29,19 +30,19 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from shared.domain.errors import WireError
-from shared.wire.inputs import KINDS, Count
+from shared.wire.inputs import KINDS, NUMBER_MAX, Count
 from shared.wire.linking import behind_lengths, kept_hash, link_hash, states_hash, states_parts
 from shared.wire.rows import EventBytes, InputRow
+from shared.wire.sections import LENGTH_BYTES, SECTION_BYTES_MAX, Section, Told, pack_up, take, unpack
 from shared.wire.signing import ID_DIGITS, SIGNATURE_BYTES, PublicKey, SigningKey
 from shared.wire.versions import Form
 
-MAX_BLOCK_BYTES: Final = 24 << 20
-"""Largest record (16 MiB), its link's other inputs and the events of all: room for half as much again."""
+MAX_BLOCK_BYTES: Final = SECTION_BYTES_MAX
 HEADER_BYTES_MAX: Final = 4 << 20
 """Each run of events takes some 15 bytes: room for one behind every input of the largest block of Ticks."""
-_PACK_LEVEL = 1
-_LENGTH_BYTES = 4
 
+Sections = Sequence[bytes | memoryview]
+"""Of each link the bytes that its two roots are the hashes of."""
 Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 LogId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$")]
 """Sites make 32 hexadecimal digits: what goes into names of records, headers and databases has a bound."""
@@ -67,7 +68,7 @@ class Block:
     core_version: int
     """By which the site derived the events."""
     inputs: tuple[InputRow, ...]
-    events: tuple[EventBytes, ...]
+    events: Sequence[EventBytes]
     folded: bool = False
     states: dict[str, bytes] = field(default_factory=dict)
     """By room; with it a reader that lacks what came before begins here."""
@@ -110,16 +111,18 @@ class Header(msgspec.Struct):
     prev: Hash
     core_version: Count
     key: Annotated[str, msgspec.Meta(min_length=ID_DIGITS, max_length=ID_DIGITS)]
-    links: Annotated[list[tuple[Count, Count, Count, Hash]], msgspec.Meta(min_length=1)]
-    """(last site_seq, count of inputs, count of events, hash) of each link."""
+    links: Annotated[list[tuple[Count, Count, Count, Count, Hash]], msgspec.Meta(min_length=1)]
+    """(last site_seq, count of inputs, count of events, bytes of the events with their lengths, hash) of each link."""
     inputs: list[tuple[Count, Count]]
     """Runs of (first site_seq, count)."""
     events: list[tuple[Count, Count, Count]]
     """Runs of (site_seq, first ordinal, count)."""
     size: Count
-    """Bytes of records and states, not compressed."""
+    """Bytes of inputs and states, not compressed."""
+    part: Count
+    """Bytes that inputs and states take in the block; behind them are the events."""
     packed: bool = False
-    """The records and states are compressed (zlib)."""
+    """Either part is compressed (Zstandard)."""
     kept: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
     """Of a folded interval: the hash over what was kept."""
     states: list[str] = []
@@ -130,8 +133,7 @@ class Header(msgspec.Struct):
 FORM: Final = Form("block", Header)
 _encode = msgspec.json.Encoder().encode
 _input_row = partial(tuple.__new__, InputRow)
-_event_bytes = partial(tuple.__new__, EventBytes)
-"""As InputRow._make, three times as fast: a block has some 600 of them."""
+"""As InputRow._make, three times as fast."""
 _KIND_AT = slice(9, 12)
 _BEGINS = b'{"kind":"'
 _KINDS = {kind[:3].encode(): kind for kind in KINDS.values()}
@@ -141,7 +143,9 @@ def encode_block(block: Block, key: SigningKey, *, pack: bool = False) -> bytes:
     """The signed bytes; raises WireError for a block that ``decode_block`` would refuse. ``pack`` compresses."""
     counts, sections = _sections(block)
     states = block.states
-    body = b"".join([*sections, behind_lengths(states_parts(states))] if states else sections)
+    body = b"".join([*sections[::2], behind_lengths(states_parts(states))])
+    told = b"".join(sections[1::2])
+    parts = (pack_up(body), pack_up(told)) if pack else (body, told)
     head = Header(
         FORM.version,
         block.site,
@@ -156,16 +160,18 @@ def encode_block(block: Block, key: SigningKey, *, pack: bool = False) -> bytes:
         _input_runs(block.inputs),
         _event_runs(block.events),
         len(body),
+        len(parts[0]),
         packed=pack,
         kept=_kept(sections).hex() if block.folded else "",
         states=sorted(states),
         states_hash=states_hash(states).hex() if states else "",
     )
     header = _encode(head) + b"\n"
-    data = b"".join([header, key.sign(header), zlib.compress(body, _PACK_LEVEL) if pack else body])
-    if len(header) > HEADER_BYTES_MAX or len(data) > MAX_BLOCK_BYTES or len(body) > MAX_BLOCK_BYTES:
-        raise WireError(f"block {_place(block)} has {len(data)} bytes, at most {MAX_BLOCK_BYTES} are sent")
-    _check(head, block.inputs, block.events, sections, block.states)
+    data = b"".join([header, key.sign(header), *parts])
+    size = len(body) + len(told)
+    if len(header) > HEADER_BYTES_MAX or len(data) > MAX_BLOCK_BYTES or size > MAX_BLOCK_BYTES:
+        raise WireError(f"block {_place(block)} has {max(len(data), size)} bytes, at most {MAX_BLOCK_BYTES} are sent")
+    _check(head, block.inputs, sections, block.states)
     return data
 
 
@@ -189,7 +195,7 @@ def _head_of(head: Header) -> BlockHead:
         head.first_seq,
         head.last_seq,
         bytes.fromhex(head.prev),
-        bytes.fromhex(head.links[-1][3]),
+        bytes.fromhex(head.links[-1][-1]),
         head.core_version,
         sum(link[1] for link in head.links),
         sum(link[2] for link in head.links),
@@ -202,22 +208,42 @@ def _head_of(head: Header) -> BlockHead:
 
 def decode_block(data: bytes, public_key: PublicKey) -> Block:
     """The block, signed by this key and whole; raises WireError, BadSignature."""
+    block = open_block(data, public_key)
+    return replace(block, events=tuple(block.events))
+
+
+def open_block(data: bytes, public_key: PublicKey) -> Block:
+    """The same, but its events are one piece yet (shared.wire.sections.Told), which raises when it is no records.
+
+    Every byte of theirs is what the chain says.
+    """
     end = _header_end(data)
     records = end + SIGNATURE_BYTES
     public_key.check(data[:end], data[end:records])
-    head = _header(data, end)
-    body = _unpacked(head, data, records)
-    cut, sections = _Cut(body), list[bytes]()
-    taken, made = list[bytes](), list[bytes]()
-    for _, inputs, events, _ in head.links:
-        sections += (cut.take(inputs, taken), cut.take(events, made))
-    parts = list[bytes]()
-    cut.take(2 * len(head.states), parts)
-    cut.done()
+    return _opened(_header(data, end), data, records)
+
+
+def _opened(head: Header, data: bytes, start: int) -> Block:
+    end = start + head.part
+    if end > len(data):
+        raise WireError("block: the inputs end behind the last byte")
+    body = data[start:end]
+    body = unpack(body, head.size) if head.packed else body
+    if len(body) != head.size:
+        raise WireError(f"block: {len(body)} bytes of records, the header says {head.size}")
+    count = sum(events for _, _, events, _, _ in head.links)
+    told = Told(Section(count, sum(size for _, _, _, size, _ in head.links), head.packed, data[end:]), head.events)
+    taken, parts, sections = list[bytes](), list[bytes](), list[bytes | memoryview]()
+    at, told_at, events_of = 0, 0, memoryview(told.body)
+    for _, inputs, _, size, _ in head.links:
+        begin, at = at, take(body, at, inputs, taken)
+        sections += (body[begin:at], events_of[told_at : told_at + size])
+        told_at += size
+    if take(body, at, 2 * len(head.states), parts) != len(body):
+        raise WireError("block: bytes behind the last record")
     states = _states(head.states, parts)
     rows = tuple(map(_input_row, zip(_input_seqs(head, len(taken)), map(_kind, taken), taken, strict=True)))
-    found = tuple(map(_event_bytes, zip(*_event_places(head, len(made)), made, strict=True)))
-    _check(head, rows, found, sections, states)
+    _check(head, rows, sections, states)
     return Block(
         head.site,
         head.epoch,
@@ -225,10 +251,10 @@ def decode_block(data: bytes, public_key: PublicKey) -> Block:
         head.first_seq,
         head.last_seq,
         bytes.fromhex(head.prev),
-        tuple(BlockLink(last, bytes.fromhex(digest)) for last, _, _, digest in head.links),
+        tuple(BlockLink(last, bytes.fromhex(digest)) for last, _, _, _, digest in head.links),
         head.core_version,
         rows,
-        found,
+        told,
         bool(head.kept),
         states,
     )
@@ -245,51 +271,11 @@ def _header_end(data: bytes) -> int:
 
 def _header(data: bytes, end: int) -> Header:
     head = FORM.read(data[: end - 1])
-    counted = sum(inputs + events for _, inputs, events, _ in head.links) + 2 * len(head.states)
-    if head.size > MAX_BLOCK_BYTES or counted * _LENGTH_BYTES > head.size:
-        raise WireError(f"block: {counted} records in {head.size} bytes")
+    inputs, events, size = (sum(numbers) for numbers in list(zip(*head.links, strict=True))[1:4])
+    inputs += 2 * len(head.states)
+    if size + head.size > MAX_BLOCK_BYTES or inputs * LENGTH_BYTES > head.size or events * LENGTH_BYTES > size:
+        raise WireError(f"block: {inputs + events} records in {size + head.size} bytes")
     return head
-
-
-def _unpacked(head: Header, data: bytes, start: int) -> bytes:
-    body = data[start:]
-    if head.packed:
-        stream = zlib.decompressobj()
-        try:
-            body = stream.decompress(body, head.size + 1)
-        except zlib.error as fault:
-            raise WireError(f"block: the records do not unpack: {fault}") from fault
-        if not stream.eof or stream.unused_data:
-            raise WireError("block: the packed records are cut short, or longer than the header says")
-    if len(body) != head.size:
-        raise WireError(f"block: {len(body)} bytes of records, the header says {head.size}")
-    return body
-
-
-class _Cut:
-    """Takes records off the bytes, from the front."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._at = 0
-
-    def take(self, count: int, into: list[bytes]) -> bytes:
-        """Puts the next records into the list; the bytes that they stood in, with their lengths."""
-        body = self._body
-        begin = at = self._at
-        length = int.from_bytes
-        for _ in range(count):
-            start = at + _LENGTH_BYTES
-            at = start + length(body[at:start])
-            into.append(body[start:at])
-        if at > len(body):
-            raise WireError("block: a record ends behind the last byte")
-        self._at = at
-        return body[begin:at]
-
-    def done(self) -> None:
-        if self._at != len(self._body):
-            raise WireError(f"block: {len(self._body) - self._at} bytes behind the last record")
 
 
 def _kind(record: bytes) -> str:
@@ -305,11 +291,24 @@ def _input_seqs(head: Header, count: int) -> list[int]:
     return [seq for first, size in head.inputs for seq in range(first, first + size)]
 
 
-def _event_places(head: Header, count: int) -> tuple[list[int], list[int]]:
-    if sum(size for _, _, size in head.events) != count:
+def _first_told(head: Header) -> list[int]:
+    """Of each link the site_seq of its first event, NUMBER_MAX when it has none."""
+    firsts = list[int]()
+    runs, seq, left = iter(head.events), 0, 0
+    for _, _, events, _, _ in head.links:
+        first = NUMBER_MAX
+        while events:
+            if not left:
+                seq, _, left = next(runs, (0, 0, 0))
+                if not left:
+                    raise WireError("block: the runs of events are not as many as the links say")
+            first = min(first, seq)
+            taken = min(events, left)
+            events, left = events - taken, left - taken
+        firsts.append(first)
+    if left or next(runs, None) is not None:
         raise WireError("block: the runs of events are not as many as the links say")
-    seqs = [seq for seq, _, size in head.events for _ in range(size)]
-    return seqs, [ordinal for _, first, size in head.events for ordinal in range(first, first + size)]
+    return firsts
 
 
 def _input_runs(rows: Sequence[InputRow]) -> list[tuple[int, int]]:
@@ -333,9 +332,9 @@ def _states(rooms: list[str], parts: list[bytes]) -> dict[str, bytes]:
     return dict(zip(rooms, parts[1::2], strict=True))
 
 
-def _sections(block: Block) -> tuple[list[tuple[int, int]], list[bytes]]:
-    """(count of inputs, count of events) of each link, and what its two roots are hashed from."""
-    counts, sections = list[tuple[int, int]](), list[bytes]()
+def _sections(block: Block) -> tuple[list[tuple[int, int, int]], list[bytes]]:
+    """(count of inputs, count and bytes of events) of each link, and what its two roots are hashed from."""
+    counts, sections = list[tuple[int, int, int]](), list[bytes]()
     inputs, events = iter(block.inputs), iter(block.events)
     row, made = next(inputs, None), next(events, None)
     for last, _ in block.links:
@@ -346,20 +345,14 @@ def _sections(block: Block) -> tuple[list[tuple[int, int]], list[bytes]]:
         while made is not None and made.site_seq <= last:
             told.append(made.data)
             made = next(events, None)
-        counts.append((len(taken), len(told)))
         sections += (behind_lengths(taken), behind_lengths(told))
+        counts.append((len(taken), len(told), len(sections[-1])))
     if row is not None or made is not None:
         raise WireError(f"block {_place(block)}: records behind the last link")
     return counts, sections
 
 
-def _check(
-    head: Header,
-    rows: Sequence[InputRow],
-    made: Sequence[EventBytes],
-    sections: list[bytes],
-    states: dict[str, bytes],
-) -> None:
+def _check(head: Header, rows: Sequence[InputRow], sections: Sections, states: dict[str, bytes]) -> None:
     """That numbers rise, and that every hash is that of its bytes; raises WireError."""
     if any(a + size > b for (a, size), (b, _) in pairwise(head.inputs)) or any(
         (seq, first + size) > after[:2] for (seq, first, size), after in pairwise(head.events)
@@ -369,26 +362,27 @@ def _check(
         raise WireError("block: a Start that is not its first input")
     if head.last_seq != head.links[-1][0] or (states and states_hash(states).hex() != head.states_hash):
         raise WireError("block: its end or its states are not those that the header names")
+    first_told = _first_told(head)
     if head.kept:
         if len(head.links) != 1 or _kept(sections).hex() != head.kept:
             raise WireError("block: what was kept of a folded interval is not what the header names")
         return
-    digest, at, told = bytes.fromhex(head.prev), 0, 0
-    for number, (last, inputs, events, expected) in enumerate(head.links):
-        mine, of_mine = rows[at : at + inputs], made[told : told + events]
-        if not mine or mine[-1][0] != last:
+    digest, at = bytes.fromhex(head.prev), 0
+    for number, (last, inputs, _, _, expected) in enumerate(head.links):
+        end = at + inputs
+        if not inputs or rows[end - 1][0] != last:
             raise WireError(f"block: link {number} does not end with its last input {last}")
-        first = min(mine[0][0], of_mine[0][0]) if of_mine else mine[0][0]
+        first = min(rows[at][0], first_told[number])
         if number == 0 and first != head.first_seq:
             raise WireError(f"block: begins with {first}, the header says {head.first_seq}")
         roots = (sha256(part).digest() for part in sections[2 * number : 2 * number + 2])
         digest = link_hash(digest, first, last, *roots, count=inputs)
         if digest.hex() != expected:
             raise WireError(f"block: the chain breaks at the link that ends with {last}")
-        at, told = at + inputs, told + events
+        at = end
 
 
-def _kept(sections: list[bytes]) -> bytes:
+def _kept(sections: Sections) -> bytes:
     return kept_hash(*(sha256(part).digest() for part in sections[:2]))
 
 

@@ -11,7 +11,7 @@ from shared.wire.events import stamp
 Headers = tuple[tuple[str, bytes], ...]
 
 BLOCK: Final = ("ampward.inputs.block.v1", "application/vnd.ampward.block")
-BATCH: Final = ("ampward.events.batch.v1", "application/json")
+BATCH: Final = ("ampward.events.batch.v1", "application/vnd.ampward.batch")
 STATE: Final = ("ampward.state.site.v1", "application/vnd.ampward.state")
 RULESET: Final = ("ampward.ruleset.v1", "application/json")
 ORDER: Final = ("ampward.order.v1", "application/json")

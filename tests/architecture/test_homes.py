@@ -33,6 +33,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "typer": ("services/site/command/",),
     "uvicorn": ("services/gateway/", "services/site/"),
     "yaml": (),
+    "zstandard": ("shared/wire/sections.py",),
 }
 """Where a library may be imported; tests may import all of them."""
 

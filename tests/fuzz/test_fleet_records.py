@@ -17,7 +17,7 @@ from tests.wire.fleet_samples import SAMPLES, Sample
 
 BLOCK = SAMPLES[0].data
 _DEEP = b'{"v":1,"links":' + b"[" * 5000 + b"\n" + bytes(SIGNATURE_BYTES)
-_BOMB = b'{"v":1,"inputs":[[1,9007199254740991]],"links":[[1,9007199254740991,0,""]]}\n' + bytes(SIGNATURE_BYTES)
+_BOMB = b'{"v":1,"inputs":[[1,9007199254740991]],"links":[[1,9007199254740991,0,0,""]]}\n' + bytes(SIGNATURE_BYTES)
 
 
 def _signed_anew(data: bytes) -> bytes:

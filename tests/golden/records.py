@@ -26,7 +26,7 @@ def from_the_next_program(name: str, data: bytes) -> bytes:
     if name == "live":
         line = _newer(data.partition(b"\n")[0])
         return line + b"\n" + KEY.sign(SIGNED + line)
-    if name in ("dead_letter", "state"):
+    if name in ("batch", "dead_letter", "state"):
         header = data.partition(b"\n")[0]
         return _newer(header) + data[len(header) :]
     return _newer(data)

@@ -23,16 +23,16 @@ MUTANTS = (
     ),
     Mutant(
         "packed records are unpacked without a bound",
-        "shared/wire/blocks.py",
-        "stream.decompress(body, head.size + 1)",
-        "stream.decompress(body)",
+        "shared/wire/sections.py",
+        "        if announced != size:\n",
+        "        if not announced:\n",
         f"{BLOCKS}::test_what_is_no_block_is_refused_with_its_reason",
     ),
     Mutant(
         "a header may promise any number of records",
         "shared/wire/blocks.py",
-        "if head.size > MAX_BLOCK_BYTES or counted * _LENGTH_BYTES > head.size:",
-        "if head.size > MAX_BLOCK_BYTES:",
+        " or inputs * LENGTH_BYTES > head.size or events * LENGTH_BYTES > size:",
+        ":",
         f"{BLOCKS}::test_what_is_no_block_is_refused_with_its_reason",
     ),
     Mutant(
@@ -41,6 +41,13 @@ MUTANTS = (
         "if not 1 <= version <= self.version + 1:",
         "if not 1 <= version <= self.version:",
         "tests/golden/test_records.py::test_a_kept_record_means_what_it_meant",
+    ),
+    Mutant(
+        "events are equal when they are as many",
+        "shared/wire/sections.py",
+        "len(made) == len(self) and behind_lengths(made) == self.body",
+        "len(made) == len(self)",
+        f"{BLOCKS}::test_events_are_compared_and_handed_on_as_one_piece",
     ),
     Mutant(
         "a site's events go into a batch unseen",

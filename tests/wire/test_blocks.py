@@ -1,19 +1,29 @@
 """Blocks as bytes: the same both ways, signed, and a verdict for everything that is no block."""
 
 import json
-import zlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import BadSignature, WireError
 from shared.log.chain import GENESIS, kept_root, states_hash
 from shared.log.port import EventRow
-from shared.wire.blocks import MAX_BLOCK_BYTES, Block, BlockLink, check_head, decode_block, encode_block, peek_block
+from shared.wire.blocks import (
+    MAX_BLOCK_BYTES,
+    Block,
+    BlockLink,
+    check_head,
+    decode_block,
+    encode_block,
+    open_block,
+    peek_block,
+)
 from shared.wire.linking import behind_lengths
+from shared.wire.sections import Told, pack_up
 from tests.contract.rows import frames, start, tick
 from tests.wire.chained import BLOCK, GROUPS, KEY, OTHER_KEY, block_of
 
@@ -40,10 +50,11 @@ def test_the_form_is_fixed() -> None:
     """A header line, 64 bytes of signature, the records behind their lengths."""
     block = block_of([tick(7)], b"\x01" * 32)
     header, _, rest = encode_block(block, KEY).partition(b"\n")
+    size = str(len(block.inputs[0].data) + 4).encode()
     assert header == (
         b'{"v":1,"site":"s","epoch":1,"log_id":"' + b"a" * 32 + b'","first_seq":7,"last_seq":7,"prev":"' + b"01" * 32
-        + b'","core_version":1,"key":"' + KEY.id.encode() + b'","links":[[7,1,0,"' + block.head_hash.hex().encode()
-        + b'"]],"inputs":[[7,1]],"events":[],"size":' + str(len(block.inputs[0].data) + 4).encode()
+        + b'","core_version":1,"key":"' + KEY.id.encode() + b'","links":[[7,1,0,0,"' + block.head_hash.hex().encode()
+        + b'"]],"inputs":[[7,1]],"events":[],"size":' + size + b',"part":' + size
         + b',"packed":false,"kept":"","states":[],"states_hash":""}'
     )  # fmt: skip
     KEY.public.check(header + b"\n", rest[:64])
@@ -81,6 +92,31 @@ def test_blocks_follow_one_another_by_the_chain() -> None:
     assert digest == BLOCK.head_hash
 
 
+@pytest.mark.parametrize("pack", [False, True])
+def test_events_are_compared_and_handed_on_as_one_piece(pack: bool) -> None:
+    """They are what they are made of, byte for byte, and nothing else; taken apart when somebody wants one."""
+    told = open_block(encode_block(BLOCK, KEY, pack=pack), KEY.public).events
+    made = [event.data for event in BLOCK.events]
+    assert isinstance(told, Told)
+    assert told.are(made)
+    assert not told.are(made[:-1])
+    assert not told.are([*made[:-1], made[-1] + b" "])
+    assert not told.are([b"".join(made)])
+    assert told.section.records() == made
+    assert told == BLOCK.events
+
+
+def test_a_block_whose_events_are_no_records_is_refused() -> None:
+    """The chain may bind what nobody can read: it is refused when it is taken apart."""
+    told = open_block(DATA, KEY.public).events
+    assert isinstance(told, Told)
+    for wrong in (told.section._replace(number=4), told.section._replace(number=6)):
+        with pytest.raises(WireError, match="behind the last"):
+            wrong.records()
+    with pytest.raises(WireError, match="runs of events"):
+        Told(told.section, [(2, 0, 4)]).all()
+
+
 def test_what_was_kept_of_a_folded_interval_is_bound_by_its_hash() -> None:
     """It is the hash that a Report in the log names; a changed record is refused."""
     data = encode_block(FOLDED, KEY)
@@ -107,8 +143,10 @@ def test_another_sites_key_is_refused() -> None:
 
 _HEAD: dict[str, Any] = json.loads(DATA.partition(b"\n")[0])
 _BODY = DATA.partition(b"\n")[2][64:]
-_LINKS: list[list[object]] = _HEAD["links"]
+_LINKS: list[list[Any]] = _HEAD["links"]
 _EVENTS: list[list[int]] = _HEAD["events"]
+_MORE = [*_LINKS[3][:3], _LINKS[3][3] + 1, _LINKS[3][4]]
+_PART = _HEAD["part"]
 
 
 def signed(body: bytes = _BODY, **changes: object) -> bytes:
@@ -138,10 +176,13 @@ def test_fields_that_a_newer_program_added_are_skipped() -> None:
         (signed(first_seq=2), "begins with 1, the header says 2"),
         (signed(last_seq=11), "its end"),
         (signed(prev="01" * 32), "chain breaks at the link that ends with 1"),
-        (signed(links=[*_LINKS[:3], [*_LINKS[3][:3], "00" * 32]]), "chain breaks at the link that ends with 10"),
-        (signed(links=[[1, 0, 0, _LINKS[0][3]], [4, 4, 3, _LINKS[1][3]], *_LINKS[2:]]), "link 0 does not end"),
-        (signed(links=[[7, 7, 5, _LINKS[3][3]]], inputs=[[1, 7]], last_seq=7), "begins with b'{\"type"),
-        (signed(links=[[1, 1 << 40, 0, _LINKS[0][3]]]), "records in"),
+        (signed(links=[*_LINKS[:3], [*_LINKS[3][:4], "00" * 32]]), "chain breaks at the link that ends with 10"),
+        (signed(links=[[1, 0, 0, 0, _LINKS[0][4]], [4, 4, *_LINKS[1][2:]], *_LINKS[2:]]), "link 0 does not end"),
+        (signed(_BODY.replace(b'{"kind":"tick"', b'{"sort":"tick"')), "begins with b'{\"sort"),
+        (signed(links=[[1, 1 << 40, 0, 0, _LINKS[0][4]]]), "records in"),
+        (signed(links=[[1, 1, 1 << 40, 0, _LINKS[0][4]]]), "records in"),
+        (signed(links=[*_LINKS[:3], [*_LINKS[3][:3], _LINKS[3][3] - 1, _LINKS[3][4]]]), "the header says"),
+        (signed(links=[_LINKS[0], [*_LINKS[1][:3], _LINKS[1][3] - 1, _LINKS[1][4]], _LINKS[2], _MORE]), "chain breaks"),
         (signed(inputs=[[1, 5], [9, 1]]), "runs of inputs"),
         (signed(inputs=[[1, 1 << 52]]), "runs of inputs"),
         (signed(inputs=[[9, 2], [1, 5]]), "do not rise"),
@@ -151,12 +192,14 @@ def test_fields_that_a_newer_program_added_are_skipped() -> None:
         (signed(size=1 << 40), "records in"),
         (signed(size=3000), "the header says 3000"),
         (signed(packed=True), "do not unpack"),
-        (signed(zlib.compress(bytes(64 << 20)), packed=True), "longer than the header"),
+        (signed(zstandard.compress(bytes(64 << 20)), packed=True), "the packed records have"),
+        (signed(pack_up(_BODY[:_PART])[:-1], packed=True, part=len(pack_up(_BODY[:_PART])) - 1), "do not unpack"),
+        (signed(part=_HEAD["part"] + (1 << 20)), "end behind the last byte"),
         (signed(states=["r1"]), "behind the last byte"),
         (signed(kept="00" * 32), "folded interval"),
         (DATA + b"\x00", "bytes of records, the header says"),
         (DATA[:-1], "bytes of records, the header says"),
-        (signed(b"\xff" * _HEAD["size"]), "behind the last byte"),
+        (signed(b"\xff" * len(_BODY)), "behind the last byte"),
     ],
 )
 def test_what_is_no_block_is_refused_with_its_reason(data: bytes, says: str) -> None:

@@ -13,6 +13,7 @@ Promises: the same blocks give the same parts, whatever their cut and repeats.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -38,7 +39,7 @@ class Part(NamedTuple):
     """What is taken of a block."""
 
     inputs: tuple[InputRow, ...]
-    events: tuple[EventBytes, ...]
+    events: Sequence[EventBytes]
     begins: Place | None = None
     """Where it begins, when it does not follow what was taken before."""
     reason: str = ""

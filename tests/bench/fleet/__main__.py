@@ -14,15 +14,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from shared.bus.registry import EVENTS, Shape, Topic
+from shared.log.kafka.reader import Reader
+from shared.log.kafka.records import Place, Record
 from shared.log.kafka.topics import set_up
 from shared.wire.batches import decode_batch
 from tests.bench.__main__ import machine
-from tests.bench.fleet import load, sites, stream, takeover, usual
+from tests.bench.fleet import hops, load, sites, stream, takeover, usual
 from tests.bench.rooms import KINDS
 from tests.bench.site import MODULES
 from tests.fleet.centre import Centre
@@ -36,6 +38,7 @@ FRAMES = 500
 PARTITIONS = 4
 BUSY, CALM = 0.04, 0.001
 WITHIN_S = 600
+LOOK_S = 0.25
 STREAM_MS = 250.0
 """From a frame at a site to its alarm on an operator's stream."""
 CORES = 2
@@ -64,25 +67,36 @@ def peer_built() -> Iterator[str]:
 
 
 async def ours(broker: KafkaBroker, frames: int, changing: float) -> float:
-    """Readings a second of one processor."""
+    """Readings a second of one processor. What it tells is read when it is through: nobody reads a peer's either."""
     async with Centre(broker, partitions=PARTITIONS, hands=CORES) as centre:
-        count = await load.fill_centre(centre, frames, changing)
-        centre.start()
-        last: dict[str, int] = {}
-        stamps: list[int] = []
-        seen, inputs = 0, 0
+        wanted = await load.fill_centre(centre, frames, changing)
+        count = frames * load.SITES
+        began = hops.cpu_s(broker.pid)
+        processor = centre.start()
         async with asyncio.timeout(WITHIN_S), centre.reader(EVENTS) as reader:
-            while len(last) < load.SITES or min(last.values()) < frames:
-                for record in await reader.take():
-                    batch = decode_batch(record.value or b"")
-                    assert batch.verdict.value == "equal", batch.verdict
-                    last[batch.site] = batch.last_seq
-                    stamps.append(record.at_ms)
-                    seen += len(batch.events)
-                    inputs += batch.last_seq - batch.first_seq + 1
+            places = [Place(centre.prefix + EVENTS.name, number) for number in range(PARTITIONS)]
+            while sum((await reader.ends(places)).values()) < wanted:
+                await asyncio.sleep(LOOK_S)
+            spent = {"broker": hops.cpu_s(broker.pid) - began, **hops.cpu_of_family(processor.pid)}
+            batches = [(record.at_ms, decode_batch(record.value or b"")) async for record in _records(reader, wanted)]
+        assert {batch.verdict.value for _, batch in batches} == {"equal"}
+        assert len({batch.site for _, batch in batches if batch.last_seq >= frames}) == load.SITES
+        stamps = [at_ms for at_ms, _ in batches]
         seconds = (max(stamps) - min(stamps)) / 1000
-        say(f"  ours at {changing:.1%}: {count} frames, {seen / count:.1f} events a frame, {seconds:.1f} s")
+        told = sum(len(batch.events) for _, batch in batches)
+        say(f"  ours at {changing:.1%}: {count} frames, {told / count:.1f} events a frame, {seconds:.1f} s")
+        words = ", ".join(f"{name} {1e6 * each / count:.1f}" for name, each in spent.items())
+        say(f"  processor time a frame with start, us: {words}; together {1e6 * sum(spent.values()) / count:.1f}")
         return READINGS * count / seconds
+
+
+async def _records(reader: Reader, count: int) -> AsyncIterator[Record]:
+    """So many of them."""
+    seen = 0
+    while seen < count:
+        for record in await reader.take():
+            seen += 1
+            yield record
 
 
 async def streams(broker: KafkaBroker, jars: str, packing: str, frames: int, changing: float) -> float:

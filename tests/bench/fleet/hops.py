@@ -90,6 +90,13 @@ def cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
+def cpu_of_family(pid: int) -> dict[str, float]:
+    """Processor time of a worker and of the processes that fold for it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    found = {"worker": cpu_s(pid)}
+    return found | {f"hand {number}": cpu_s(int(child)) for number, child in enumerate(children, 1)}
+
+
 def cpu_line(before: Mapping[str, float], after: Mapping[str, float], frames: int) -> str:
     """What each kind of process took a frame."""
     spent = {name: (after[name] - before[name]) / frames * 1e6 for name in before}

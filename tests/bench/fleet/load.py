@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from services.processor.runner import Runner
+from services.uplink.cutting import FRAMES_MAX
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place
 from shared.log.memory import MemoryLog
@@ -25,7 +26,6 @@ from tests.services.processor.recorded import Link, block_from, bodies, links_of
 SITES = 40
 GROUP = 20
 """Frames in a commit: 50 ms of 400 a second."""
-BLOCK_FRAMES = 60
 SCANS_IN_BLOCK = 10
 CHANNELS = ("voltage", "resistance", "temperature", "level")
 
@@ -50,7 +50,7 @@ def _cut(links: list[Link]) -> Iterator[list[Link]]:
     yield links[:1]
     part: list[Link] = []
     for each in links[1:]:
-        if part and sum(len(link[2]) for link in part) + len(each[2]) > BLOCK_FRAMES:
+        if part and sum(len(link[2]) for link in part) + len(each[2]) > FRAMES_MAX:
             yield part
             part = []
         part.append(each)
@@ -58,7 +58,10 @@ def _cut(links: list[Link]) -> Iterator[list[Link]]:
 
 
 async def fill_centre(centre: Centre, count: int, changing: float) -> int:
-    """Our blocks of all sites, in turns, registered and with their rule set; how many frames there are."""
+    """Our blocks of all sites, in turns, as an uplink cuts a backlog; registered and with their rule set.
+
+    How many of them have events, of which the processor makes a record each.
+    """
     log = recorded_log(count, changing)
     names = list(log.log_ids())
     parts = list(_cut(list(links_of(log))))
@@ -67,7 +70,7 @@ async def fill_centre(centre: Centre, count: int, changing: float) -> int:
     for part in parts:
         for site in site_names():
             await centre.send(site, [encode_block(block_from(part, site=site, names=names), KEY, pack=True)])
-    return count * SITES
+    return SITES * sum(any(made for _, _, _, made in part) for part in parts)
 
 
 def _words(count: int, changing: float) -> Iterator["np.ndarray[tuple[int, int], np.dtype[np.int64]]"]:

@@ -1,0 +1,145 @@
+"""Records behind their lengths (u32, big-endian), one after another: as they are hashed, and as they travel.
+
+A section goes from a site's block into the fleet's log as it came, packed or not: who hands it on need not take it
+apart. Packed is one frame of Zstandard that says its size, so nobody unpacks more than was announced.
+
+Promises: what was packed unpacks to the same. Refuses (WireError): frames of another size than announced, cut short or
+longer, records that do not fill the bytes exactly. Limits: SECTION_BYTES_MAX unpacked.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, overload
+
+import zstandard
+
+from shared.domain.errors import WireError
+from shared.wire.linking import behind_lengths
+from shared.wire.rows import EventBytes
+
+SECTION_BYTES_MAX: Final = 24 << 20
+"""Largest record (16 MiB), its link's other inputs and the events of all: room for half as much again."""
+LENGTH_BYTES: Final = 4
+_LEVEL: Final = 1
+"""The quickest: events are so alike that more would gain little."""
+_compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+_decompress = zstandard.ZstdDecompressor().decompress
+
+
+class Section(NamedTuple):
+    """Records as they stand somewhere."""
+
+    number: int
+    """How many."""
+    size: int
+    """Bytes with their lengths, unpacked."""
+    packed: bool
+    data: bytes
+
+    def unpacked(self) -> bytes:
+        """The records behind their lengths; raises WireError."""
+        return unpack(self.data, self.size) if self.packed else _sized(self.data, self.size)
+
+    def records(self) -> list[bytes]:
+        """Raises WireError."""
+        return cut(self.unpacked(), self.number)
+
+
+def section_of(records: Sequence[bytes], *, pack: bool = False) -> Section:
+    """The records as one section."""
+    body = behind_lengths(records)
+    return Section(len(records), len(body), pack, pack_up(body) if pack else body)
+
+
+def pack_up(body: bytes) -> bytes:
+    """One frame with its size in it; of nothing, nothing."""
+    return _compress(body) if body else b""
+
+
+def unpack(data: bytes, size: int) -> bytes:
+    """What was packed, ``size`` bytes of it; raises WireError."""
+    if size > SECTION_BYTES_MAX:
+        raise WireError(f"{size} bytes of records, at most {SECTION_BYTES_MAX} are unpacked")
+    if not size and not data:
+        return b""
+    try:
+        announced = zstandard.frame_content_size(data)
+        if announced != size:
+            raise WireError(f"the packed records have {announced} bytes, the header says {size}")
+        return _sized(_decompress(data, max_output_size=size, allow_extra_data=False), size)
+    except (zstandard.ZstdError, ValueError) as fault:
+        raise WireError(f"the records do not unpack: {fault}") from fault
+
+
+def _sized(body: bytes, size: int) -> bytes:
+    if len(body) != size:
+        raise WireError(f"{len(body)} bytes of records, the header says {size}")
+    return body
+
+
+def cut(body: bytes, count: int) -> list[bytes]:
+    """So many records, which fill the bytes; raises WireError."""
+    found: list[bytes] = []
+    at = take(body, 0, count, found)
+    if at != len(body):
+        raise WireError(f"{len(body) - at} bytes behind the last record")
+    return found
+
+
+def take(body: bytes, at: int, count: int, into: list[bytes]) -> int:
+    """Put so many records from ``at`` on into the list; where the next one begins. Raises WireError."""
+    length = int.from_bytes
+    for _ in range(count):
+        start = at + LENGTH_BYTES
+        at = start + length(body[at:start])
+        into.append(body[start:at])
+    if at > len(body):
+        raise WireError("a record ends behind the last byte")
+    return at
+
+
+class Told(Sequence[EventBytes]):
+    """Events of a block that nobody has taken apart yet: (site_seq, first ordinal, count) of runs of them, and bytes.
+
+    What it is asked for as a sequence it takes apart then, and raises WireError when that cannot be done.
+    """
+
+    __slots__ = ("_all", "_runs", "body", "section")
+
+    def __init__(self, section: Section, runs: Sequence[tuple[int, int, int]]) -> None:
+        """Raises WireError for bytes that do not unpack."""
+        self.section = section
+        self.body = section.unpacked()
+        self._runs = runs
+        self._all: tuple[EventBytes, ...] | None = None
+
+    def are(self, made: Sequence[bytes]) -> bool:
+        """Whether they are these, byte for byte."""
+        return len(made) == len(self) and behind_lengths(made) == self.body
+
+    def all(self) -> tuple[EventBytes, ...]:
+        """Raises WireError."""
+        if self._all is None:
+            places = [(seq, ordinal) for seq, first, size in self._runs for ordinal in range(first, first + size)]
+            records = cut(self.body, self.section.number)
+            if len(places) != len(records):
+                raise WireError("the runs of events are not as many as the links say")
+            self._all = tuple(EventBytes(*place, data) for place, data in zip(places, records, strict=True))
+        return self._all
+
+    def __len__(self) -> int:
+        return self.section.number
+
+    @overload
+    def __getitem__(self, at: int) -> EventBytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[EventBytes, ...]: ...
+    def __getitem__(self, at: Any) -> Any:
+        return self.all()[at]
+
+    def __iter__(self) -> Iterator[EventBytes]:
+        return iter(self.all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self.all() == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # As a list has none.
