@@ -20,6 +20,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -104,6 +105,8 @@ class Session(threading.Thread):
         self._waiting: deque[_Waiting] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
+        self._is_over = False
+        """As told, also before there is a loop."""
         self._speak = "5"
         self._log = logger()
         self._changes = Changes()
@@ -118,12 +121,14 @@ class Session(threading.Thread):
 
     def end(self) -> None:
         """Say good-bye; the broker keeps what is not acknowledged."""
+        self._is_over = True
         self._call(self._over.set)
         self.join(END_S)
 
     def _call(self, act: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(act)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # The loop has ended before who calls: the writer must not end by that.
+                self._loop.call_soon_threadsafe(act)
 
     # The session's thread
 
@@ -132,6 +137,8 @@ class Session(threading.Thread):
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._is_over:
+            self._over.set()
         tries = 0
         while not self._over.is_set():
             began = self._loop.time()
