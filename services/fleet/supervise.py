@@ -9,6 +9,7 @@ Exit 0 for a clean end, 3 when it cannot start.
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -34,6 +35,7 @@ from shared.runtime.fleet_service import run_service
 from shared.runtime.metrics import Tally
 from shared.runtime.postgres import TROUBLE, close, connect, migrate
 from shared.runtime.probes import Probes, serving_probes
+from shared.runtime.tracing import open_spans
 from shared.wire.signing import read_signing_key
 from shared.wire.signs import Expiry
 
@@ -138,8 +140,8 @@ def main(plan: FleetPlan) -> int:
 
     async def work(stop: asyncio.Event, tell: Tell) -> None:
         clock = SystemClock()
-        setting, url = setting_of(plan), plan.postgres_url()
-
+        url, spans = plan.postgres_url(), open_spans(SERVICE, os.environ, tell)
+        setting = replace(setting_of(plan), spans=spans)
         tally, pulse = Tally(tell), Pulse()
         probes = Probes(SERVICE, pulse.ready, pulse.work.why, tally.samples)
         tell = tally.tell
@@ -148,6 +150,9 @@ def main(plan: FleetPlan) -> int:
         patterns = plan.supervisor.certificates
         signs = signing(setting.access, SERVICE, clock.wall_ms, prefix=plan.prefix, expires=lambda: expiries(patterns))
         async with serving_probes(plan.health, probes, tell), signs:
-            await serve(setting, url, stop, tell, pulse)
+            try:
+                await serve(setting, url, stop, tell, pulse)
+            finally:
+                await asyncio.to_thread(spans.close)
 
     return run_service(SERVICE, work)

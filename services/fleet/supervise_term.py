@@ -32,6 +32,7 @@ from shared.log.kafka.records import Tell
 from shared.log.sequencer import Anchor, Minted, Moment, Sequencer
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
+from shared.runtime.tracing import OFF, Spans, by_input, root
 from shared.wire.blocks import decode_block, encode_block, peek_block
 from shared.wire.inputs import TEXT_MAX, RuleSet
 from shared.wire.live import LiveAnswer
@@ -60,6 +61,8 @@ class Setting:
     limits: Limits = field(default_factory=Limits)
     ask_who: Callable[[], Who | None] = lambda: None
     """Who we are by now, None when that cannot be said: `ampward renew _fleet` gives new keys while we run."""
+    spans: Spans = OFF
+    """Of what stands in its log."""
 
 
 class Renewed(AmpwardError):
@@ -268,6 +271,9 @@ class Term:
         anchor = Anchor(last.tick_ms, last.at_ms, now.mono_ms, now.boot)
         data = encode_block(made.block, self._setting.who.key, pack=True)
         await self.log.commit(made, data, plan, anchor, self._done)
+        if self._setting.spans.is_on:
+            for cause, caused in by_input(made.events):
+                self._setting.spans.tell(root(cause, caused, self._clock.wall_ms()))
         for event in made.events:
             self._words.info("told", type=event.type, subject=event.subject, state=event.state, reason=event.reason)
         if made.events:

@@ -224,15 +224,17 @@ class Engine:
         return None if card is None else card.watches[output].coil
 
     def _see(self, frame: Frame) -> None:
-        """A frame from the collector: decide first, then everything else."""
+        """A frame from the collector: decide first, then everything else. It is kept before the Reports of what it led
+        to, so that in the log too nothing stands before its cause."""
         self.pulse.beat(frame.device)
-        self.control.see(frame)
-        self._unheard.discard(frame.device)
-        card = self.cards.get(DeviceId(frame.device))
-        if card is not None:
-            card.see(frame)
-        self._world.step(BEFORE_KEEPING)
-        self._world.outbox.add(frame, self._world.clock.monotonic_ms() - frame.age_ms)
+        with self._world.teller.held():
+            self.control.see(frame)
+            self._unheard.discard(frame.device)
+            card = self.cards.get(DeviceId(frame.device))
+            if card is not None:
+                card.see(frame)
+            self._world.step(BEFORE_KEEPING)
+            self._world.outbox.add(frame, self._world.clock.monotonic_ms() - frame.age_ms)
         self._world.notify()
 
     async def _tick(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from shared.domain.events import Event, EventType
-from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input, input_of
+from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input, input_of, root
 
 OUTPUTS_MAX: Final = 1_000
 _SETTLED: Final = {EventType.OUTPUT_CONFIRMED: "", EventType.OUTPUT_FAILED: "not confirmed"}
@@ -27,8 +27,7 @@ class SiteTraces:
             return
         now_ms = self._wall_ms()
         for cause, caused in by_input(events):
-            attributes = {"events": " ".join(dict.fromkeys(event.type for event in caused)), "room": caused[0].room}
-            self._spans.tell(Span(Stage.DECIDE, cause, caused[0].at_ms, now_ms, attributes=attributes))
+            self._spans.tell(root(cause, caused, now_ms))
             for event in caused:
                 self._follow(event)
 

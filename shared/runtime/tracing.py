@@ -1,6 +1,6 @@
 """Traces from a frame to the relay, the screen and the message, by OpenTelemetry. Off unless it is asked for.
 
-    decide    the site: from the frame's acceptance to its events       the root; all others hang on it
+    decide    the site, for _fleet the supervisor: from the frame's acceptance to its events      the root of all others
     relay     the site: from a demand to what confirmed or failed it
     compare   the processor: from the block's place in Kafka to its events' hand-over
     show      a gateway: from the frame's acceptance to the operators' stream, by lane
@@ -15,7 +15,7 @@ address is told. Limits: the library's queue of 2,048 spans and its batches.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from importlib.metadata import version
@@ -112,6 +112,12 @@ def by_input(events: Iterable[Event]) -> Iterator[tuple[InputId, list[Event]]]:
         if event.type.startswith(TRACED):
             found.setdefault(input_of(event), []).append(event)
     yield from found.items()
+
+
+def root(of: InputId, caused: Sequence[Event], now_ms: int) -> Span:
+    """What all others of an input hang on, told by who has decided it; ``caused`` are its traced events."""
+    attributes = {"events": " ".join(dict.fromkeys(event.type for event in caused)), "room": caused[0].room}
+    return Span(Stage.DECIDE, of, caused[0].at_ms, now_ms, attributes=attributes)
 
 
 def open_spans(

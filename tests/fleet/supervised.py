@@ -26,6 +26,7 @@ from shared.wire.signs import Expiry, Sign, encode_sign
 from tests.fleet.centre import KEY, Centre
 from tests.fleet.database import new_database
 from tests.fleet.lanes import PATIENCE_S, Told
+from tests.runtime.test_tracing import Kept
 from tests.testkit.fleet import KafkaBroker, Postgres
 
 FLEET_KEY = SigningKey(bytes(range(32, 64)))
@@ -45,6 +46,7 @@ class Supervised:
     url: str
     limits: Limits = SHORT
     told: Told = field(default_factory=Told)
+    spans: Kept = field(default_factory=Kept)
     renewed: Who | None = None
     """What the supervisor's folder holds since a renewal."""
     _signing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Supervised:
         """A supervisor in this process."""
         who = Who(FLEET_KEY, self.partition, self.centre.prefix)
         ask = lambda: self.renewed  # noqa: E731
-        setting = Setting(self.centre.access, self.centre.partitions, who, services, self.limits, ask)
+        setting = Setting(self.centre.access, self.centre.partitions, who, services, self.limits, ask, self.spans)
         stop = asyncio.Event()
         task = asyncio.create_task(serve(setting, self.url, stop, self.told))
         self._terms.append((task, stop))

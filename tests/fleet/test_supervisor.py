@@ -15,6 +15,7 @@ from services.fleet.supervise_term import SITES_S
 from services.processor.block_fold import Batch, SiteFold
 from shared.bus.registry import DEADLETTER, SITES
 from shared.domain.inputs import What
+from shared.runtime.tracing import Stage, input_of
 from shared.wire.batches import Verdict
 from shared.wire.blocks import decode_block
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
@@ -46,6 +47,7 @@ async def test_a_site_that_falls_silent_is_an_alarm_until_it_is_heard_again(flee
     events = await fleet.until(("raised", "north/site/site_lost"))
     (raised,) = [event for event in events if event.type.endswith("raised.v1")]
     assert (raised.severity, raised.state) == ("alarm", "B")
+    assert (Stage.DECIDE, input_of(raised)) in [(span.stage, span.input) for span in fleet.spans.told]
     await fleet.command(What.ACK, "_fleet/north/site/site_lost", occurrence=raised.occurrence)
     await fleet.until(("acked", "north/site/site_lost"))
     fleet.resume("north")

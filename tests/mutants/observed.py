@@ -88,6 +88,13 @@ MUTANTS = (
         f"{TRACING}::test_the_relay_hangs_on_the_frame_that_demanded_it",
     ),
     Mutant(
+        "guard's own trip stands in the log before the frame that it comes of",
+        "services/guard/engine.py",
+        "        with self._world.teller.held():\n",
+        "        if frame.device:\n",
+        "tests/services/guard/test_engine.py::test_a_frame_is_kept_before_the_reports_of_what_it_led_to",
+    ),
+    Mutant(
         "a message's trace names the person",
         "services/notifier/post.py",
         '"channel": message.lane.channel,\n',
@@ -128,6 +135,13 @@ MUTANTS = (
         "            kpi if kpi.begin_ms >= begin else",
         "            kpi if kpi.begin_ms >= 0 else",
         "tests/services/processor/test_figures.py::test_the_present_window_is_what_dashboards_show",
+    ),
+    Mutant(
+        "what is shown of _fleet hangs on nothing",
+        "services/fleet/supervise_term.py",
+        "        if self._setting.spans.is_on:\n",
+        "        if not made.events:\n",
+        "tests/fleet/test_supervisor.py::test_a_site_that_falls_silent_is_an_alarm_until_it_is_heard_again",
     ),
     Mutant(
         "a compared block is a trace of its own",

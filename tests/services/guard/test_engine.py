@@ -1,7 +1,7 @@
 """One plan at work in one loop: a line that hangs silences what depends on it, and is opened anew."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -46,9 +46,18 @@ class Bench:
         self.buses: list[HangingBus] = []
         data = encode_site(site())
         self.plan = make_plan(plan_hash(data), data)
-        self.world = World(
-            "boot", SystemClock(), Outbox(), Teller(self.reports.append), lambda: None, self._open, Record()
-        )
+        self.world = World("boot", SystemClock(), Outbox(), Teller(self._tell), lambda: None, self._open, Record())
+
+    def _tell(self, report: Report) -> None:
+        self.reports.append(report)
+        self.world.outbox.add(report, self.world.clock.monotonic_ms())
+
+    def kept(self) -> Iterator[Frame | Report]:
+        """What waits for the site, in its order."""
+        n = 0
+        while (one := self.world.outbox.next_after(n)) is not None:
+            n = one.n
+            yield one.body
 
     def _open(self, _plan: BusPlan) -> Line:
         self.buses.append(HangingBus(self._answer))
@@ -92,6 +101,24 @@ async def test_a_line_that_hangs_silences_its_modules_and_is_opened_anew(monkeyp
     assert len(bench.plant.writes) == written
     assert later.control.outputs[FAN].found is True
     await later.stop_safe()
+
+
+async def test_a_frame_is_kept_before_the_reports_of_what_it_led_to() -> None:
+    """So the log has the crossing before guard's own trip, and a relay's cause in it is the frame."""
+    bench = Bench()
+    engine = Engine(bench.plan, bench.world)
+    await engine.start()
+    await until(engine.has_begun, "begun")
+    bench.plant.gas = 12
+    await until(lambda: any("gas_1" in report.detail for report in bench.reports), "the trip")
+    await engine.stop()
+    crossing, tripped = -1, -1
+    for place, body in enumerate(bench.kept()):
+        if isinstance(body, Report):
+            tripped = place if tripped < 0 and "gas_1" in body.detail else tripped
+        elif crossing < 0 and any(block.words == b"\x00\x0c" for block in body.blocks):
+            crossing = place
+    assert 0 <= crossing < tripped
 
 
 async def test_a_clean_stop_leaves_on_what_gas_demands() -> None:
