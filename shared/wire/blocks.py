@@ -33,7 +33,7 @@ from shared.domain.errors import WireError
 from shared.wire.inputs import KINDS, NUMBER_MAX, Count
 from shared.wire.linking import behind_lengths, kept_hash, link_hash, states_hash, states_parts
 from shared.wire.rows import EventBytes, InputRow
-from shared.wire.sections import LENGTH_BYTES, SECTION_BYTES_MAX, Section, Told, pack_up, take, unpack
+from shared.wire.sections import LENGTH_BYTES, SECTION_BYTES_MAX, Section, Told, check_count, pack_up, take, unpack
 from shared.wire.signing import ID_DIGITS, SIGNATURE_BYTES, PublicKey, SigningKey
 from shared.wire.versions import Form
 
@@ -272,9 +272,10 @@ def _header_end(data: bytes) -> int:
 def _header(data: bytes, end: int) -> Header:
     head = FORM.read(data[: end - 1])
     inputs, events, size = (sum(numbers) for numbers in list(zip(*head.links, strict=True))[1:4])
-    inputs += 2 * len(head.states)
-    if size + head.size > MAX_BLOCK_BYTES or inputs * LENGTH_BYTES > head.size or events * LENGTH_BYTES > size:
+    if size + head.size > MAX_BLOCK_BYTES:
         raise WireError(f"block: {inputs + events} records in {size + head.size} bytes")
+    check_count(inputs, head.size - 2 * len(head.states) * LENGTH_BYTES)
+    check_count(events, size)
     return head
 
 

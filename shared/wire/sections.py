@@ -4,7 +4,7 @@ A section goes from a site's block into the fleet's log as it came, packed or no
 apart. Packed is one frame of Zstandard that says its size, so nobody unpacks more than was announced.
 
 Promises: what was packed unpacks to the same. Refuses (WireError): frames of another size than announced, cut short or
-longer, records that do not fill the bytes exactly. Limits: SECTION_BYTES_MAX unpacked.
+longer, records that do not fill the bytes exactly. Limits: SECTION_BYTES_MAX unpacked, RECORD_BYTES_MIN a record.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,8 @@ from shared.wire.rows import EventBytes
 SECTION_BYTES_MAX: Final = 24 << 20
 """Largest record (16 MiB), its link's other inputs and the events of all: room for half as much again."""
 LENGTH_BYTES: Final = 4
+RECORD_BYTES_MIN: Final = 32
+"""No input and no event is as short (a Tick has 80 bytes): some packed bytes are not to become millions of them."""
 _LEVEL: Final = 1
 """The quickest: events are so alike that more would gain little."""
 _compress = zstandard.ZstdCompressor(level=_LEVEL).compress
@@ -76,8 +78,15 @@ def _sized(body: bytes, size: int) -> bytes:
     return body
 
 
+def check_count(count: int, size: int) -> None:
+    """Whether so many records can be in so many bytes; raises WireError."""
+    if count * (LENGTH_BYTES + RECORD_BYTES_MIN) > size:
+        raise WireError(f"{count} records in {size} bytes")
+
+
 def cut(body: bytes, count: int) -> list[bytes]:
     """So many records, which fill the bytes; raises WireError."""
+    check_count(count, len(body))
     found: list[bytes] = []
     at = take(body, 0, count, found)
     if at != len(body):

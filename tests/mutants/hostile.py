@@ -56,4 +56,11 @@ MUTANTS = (
         "        if listening:\n            await self._keep",
         f"{HOSTED}::test_the_door_closes_with_the_process_that_answered",
     ),
+    Mutant(
+        "some packed bytes become millions of records",
+        "shared/wire/sections.py",
+        "if count * (LENGTH_BYTES + RECORD_BYTES_MIN) > size:",
+        "if count * LENGTH_BYTES > size:",
+        "tests/wire/test_blocks.py::test_what_is_no_block_is_refused_with_its_reason",
+    ),
 )

@@ -190,6 +190,7 @@ def test_fields_that_a_newer_program_added_are_skipped() -> None:
         (signed(events=[[2, 0, 1 << 52]]), "runs of events"),
         (signed(events=[[2, 1, 1], [2, 0, 1], *_EVENTS[1:]]), "do not rise"),
         (signed(size=1 << 40), "records in"),
+        (signed(links=[[1, 1, 100, 3000, _LINKS[0][4]]]), "100 records in 3000 bytes"),
         (signed(size=3000), "the header says 3000"),
         (signed(packed=True), "do not unpack"),
         (signed(zstandard.compress(bytes(64 << 20)), packed=True), "the packed records have"),
