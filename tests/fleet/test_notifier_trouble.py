@@ -1,6 +1,7 @@
 """The centre's notifier while PostgreSQL is away, and while its people change: told late, and never twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from services.notifier.centre import telling as own
-from services.notifier.centre.app import NotifierPlan, serve
+from services.notifier.centre.app import RENEW_S, NotifierPlan, serve
 from services.notifier.ports import Outgoing, Sent
-from shared.bus.registry import DELIVERIES, Shape
+from shared.bus.registry import COMMANDS, DELIVERIES, Shape
 from shared.log.kafka.access import Access
 from shared.runtime.site_file.people import read_people
+from shared.wire.orders import decode_order
 from tests.fleet.lanes import until, until_database_is
 from tests.fleet.telling import PARTITIONS, PATIENCE_S, Telling
 from tests.testkit.fleet import KafkaBroker, Postgres
@@ -57,6 +59,17 @@ async def until_delivered(telling: Telling, count: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while len(await telling.records(DELIVERIES)) < count:
             await asyncio.sleep(0.1)
+
+
+async def until_leases_end(telling: Telling) -> None:
+    """Until the site was not asked for two renewals' time to leave its messages to the centre."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            orders = [decode_order(record.value or b"") for record in await telling.records(COMMANDS)]
+            newest_ms = max(order.sent_at_ms for order in orders)
+            if time.time_ns() // 1_000_000 - newest_ms > 2 * RENEW_S * 1000:
+                return
+            await asyncio.sleep(0.2)
 
 
 @pytest.fixture
@@ -114,8 +127,9 @@ async def test_a_database_that_is_away_delays_messages_and_doubles_none(
 async def test_connections_that_fall_silent_delay_messages_and_lose_none(
     kafka: KafkaBroker, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Packets are dropped, not refused, and the connections of before stay dead: it says so, makes others, and goes on
-    where it stood. Where only answers are lost nobody knows what was sent: that may come twice, and is marked."""
+    """Packets are dropped, not refused, and the connections of before stay dead: it says so, leaves the telling to the
+    site, makes other connections, and goes on where it stood. Where only answers are lost nobody knows what was sent:
+    that may come twice, and is marked."""
     monkeypatch.setattr(own, "UNSIGNED_S", 3.0)
     people, post, told = tmp_path / "people.yaml", Post(), list[str]()
     people.write_text(PEOPLE.replace("WHO", "ben"))
@@ -129,6 +143,7 @@ async def test_connections_that_fall_silent_delay_messages_and_lose_none(
                 await until_delivered(telling, 1)
                 proxy.faults = SILENT
                 await telling.raise_(0, "north", "gas2")
+                await until_leases_end(telling)
                 await until_database_is(health, "PostgreSQL does not answer")
                 assert len(post.taken) == 1
                 proxy.mend()

@@ -105,6 +105,13 @@ MUTANTS = (
         "tests/fleet/test_notifier.py::test_a_record_that_nobody_can_read_goes_to_the_dead_letters",
     ),
     Mutant(
+        "the centre keeps the telling of people while its database hangs",
+        "services/notifier/centre/app.py",
+        "if claims.lives and not under_way",
+        "if not under_way",
+        "tests/fleet/test_notifier_trouble.py::test_connections_that_fall_silent_delay_messages_and_lose_none",
+    ),
+    Mutant(
         "a people's file with faults leaves nobody",
         "services/notifier/centre/people.py",
         "            self._fault = str(fault)\n            return\n",

@@ -112,15 +112,16 @@ class _Outlet:
 
         return send
 
-    async def renew(self, sites: Sites) -> None:
+    async def renew(self, sites: Sites, claims: Claims) -> None:
         """The notify lease of every site that is ours, each two seconds; until cancelled. Nobody waits for one that is
-        not confirmed: the site tells people itself when none arrives."""
+        not confirmed: the site tells people itself when none arrives. So it does while the database hangs: nothing
+        could be told by us then, and what the site has lent to us it gets back in time."""
         topic, number = self._prefix + COMMANDS.name, 0
         under_way: set[asyncio.Future[Any]] = set()
         while True:
             number += 1
             under_way = {sent for sent in under_way if not sent.done()}
-            for seat in sites.ours() if not under_way else ():
+            for seat in sites.ours() if claims.lives and not under_way else ():
                 order = NotifyLease(
                     id=f"{seat.site}/{seat.holds}/{number}", site=seat.site, sent_at_ms=self._clock.wall_ms(),
                     ttl_ms=LEASE_MS, holder=SENDER, epoch=seat.holds, number=number, for_ms=LEASE_MS,
@@ -168,7 +169,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
                 asyncio.create_task(claims.live(), name="signs"),
                 asyncio.create_task(sites.tidy(), name="tidy"),
                 asyncio.create_task(people.follow(), name="people"),
-                asyncio.create_task(outlet.renew(sites), name="leases"),
+                asyncio.create_task(outlet.renew(sites, claims), name="leases"),
                 asyncio.create_task(_read(reader, sites), name="read"),
                 asyncio.create_task(stop.wait(), name="stop"),
             ]

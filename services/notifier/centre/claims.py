@@ -61,6 +61,11 @@ class Claims:
             return
         self.signed_at_s = time.monotonic()
 
+    @property
+    def lives(self) -> bool:
+        """Whether our sites are still ours by the database's word; else they are anybody's."""
+        return time.monotonic() - self.signed_at_s < LIVES_S
+
     async def claim(self, site: str, partition: int) -> int:
         """The site's fence from now on; 0 while somebody else holds it and lives."""
         await self._pool.execute(_LET_GO, site, self.name)
