@@ -3,11 +3,12 @@
     read a block -> bodies of its rule sets confirmed -> bytes granted -> handed over -> acknowledged -> place -> disk
 
 Frames and ticks from which no event follows wait up to ``calm_s`` for others, so that a quiet site does not send a
-block with its header and signature for each of them; whatever else comes goes at once, 50 ms after the block before
+block with its header and signature for each of them; whatever else comes goes at once, 100 ms after the block before
 it, and takes with it what waits.
 
 Promises: a kill at any step loses nothing, because everything behind the place in DIR/uplink.json goes up again; a new
-epoch is on the disk before anything goes up under it. Limits: 8 MiB or 64 blocks handed over and not acknowledged.
+epoch is on the disk before anything goes up under it; a disk that is long in taking the place holds up no alarm.
+Limits: 8 MiB or 64 blocks handed over and not acknowledged.
 """
 
 import asyncio
@@ -31,8 +32,9 @@ BYTES_MAX = 8 << 20
 BLOCKS_MAX = 64
 LOOK_S = 0.1
 """How often the log is asked for its newest number when no bell rings."""
-PACE_S = 0.05
-"""From a block to the next, unless one is full: each costs a signature here, a record there, a look everywhere."""
+PACE_S = 0.1
+"""From a block to the next, unless one is full: each costs a signature here, a record there, a look everywhere. Alarms
+do not wait for it."""
 TROUBLE_S = 1.0
 
 LABELS = (
@@ -132,7 +134,8 @@ class Lane:
             for sent in self._sent:
                 sent.done.cancel()
             self._blocks.close()
-            self._keep(at_once=True)
+            self._keeper.keep(self.place, self._now())
+            self._tell("place", self._keeper.trouble)
 
     async def _begin(self) -> None:
         """Stand where the place is, or where it must be now."""
@@ -143,7 +146,7 @@ class Lane:
 
     async def _send_on(self, centre: Centre) -> None:
         while True:
-            self._settle()
+            await self._settle()
             if self._asked:
                 await self._do_asked()
                 return
@@ -157,6 +160,8 @@ class Lane:
                 continue
             self._step("after read")
             await self._send(centre, found)
+            if self._blocks.is_through:
+                await self._wait_for_more()
 
     async def _send(self, centre: Centre, cut: Cut) -> None:
         for version in cut.rulesets:
@@ -188,24 +193,26 @@ class Lane:
         if turn.why:
             self._log.info("uplink_turns", why=turn.why, epoch=place.epoch, after=place.site_seq)
         self._step("before epoch")
-        while not self._keeper.keep(place, self._now(), at_once=True):
+        while not await finished(self._keeper.keep, place, self._now()):
             self._tell("place", self._keeper.trouble)
             await asyncio.sleep(TROUBLE_S)
         self._tell("place", "")
-        self.place = place
+        self.place = replace(place, orders=self.place.orders)
         self._step("after epoch")
 
-    def _settle(self) -> None:
-        """Take note of what has been acknowledged."""
+    async def _settle(self) -> None:
+        """Take note of what has been acknowledged, on the disk too when that is due."""
         while self._sent and self._sent[0].done.done():
             sent = self._sent.popleft()
             sent.done.result()
             self._acknowledged(sent.cut)
-        self._keep()
+        if self._keeper.is_due(self.place, self._now()):
+            await finished(self._keeper.keep, self.place, self._now())
+        self._tell("place", self._keeper.trouble)
 
     async def _settle_one(self) -> None:
         await asyncio.wait([self._sent[0].done])
-        self._settle()
+        await self._settle()
 
     async def _settle_all(self) -> None:
         while self._sent:
@@ -215,10 +222,6 @@ class Lane:
         self._step("after acknowledgement")
         self._bytes -= len(cut.data)
         self.place = self.place.moved(cut.log_id, cut.last_seq, cut.hash, cut.tick_ms)
-
-    def _keep(self, *, at_once: bool = False) -> None:
-        self._keeper.keep(self.place, self._now(), at_once=at_once)
-        self._tell("place", self._keeper.trouble)
 
     async def _wait_for_more(self) -> None:
         """Until the log has grown, something is asked, or a look at the whole of it is due."""
@@ -241,7 +244,7 @@ class Lane:
         try:
             while self._sent and not bell.done():
                 await asyncio.wait([bell, self._sent[0].done], return_when=asyncio.FIRST_COMPLETED)
-                self._settle()
+                await self._settle()
             await bell
         finally:
             bell.cancel()
@@ -251,7 +254,7 @@ class Lane:
         end = self._now() + seconds
         while self._sent and (left := end - self._now()) > 0:
             await asyncio.wait([self._sent[0].done], timeout=left)
-            self._settle()
+            await self._settle()
         await asyncio.sleep(max(0.0, end - self._now()))
 
     def _tell(self, what: str, trouble: str) -> None:

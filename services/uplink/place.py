@@ -81,7 +81,7 @@ def _decode(data: bytes) -> Place:
 
 
 class Keeper:
-    """Writes the place now and then. One owner."""
+    """Writes the place now and then. One owner, one thread at a time."""
 
     def __init__(self, directory: Path, every_s: float = 1.0, step: Step = no_step) -> None:
         self._directory = directory
@@ -101,12 +101,14 @@ class Keeper:
         self._written = read_place(self._directory)
         return self._written
 
-    def keep(self, place: Place, now_s: float, *, at_once: bool = False) -> bool:
-        """Write it when it is due; True when the file says so now. Never raises for the disk."""
+    def is_due(self, place: Place, now_s: float) -> bool:
+        """Whether it is to be written now, when nothing waits for that."""
+        return place != self._written and now_s - self._written_at >= self._every_s
+
+    def keep(self, place: Place, now_s: float) -> bool:
+        """Write it, unless it is there; True when the file says so now. Blocks; never raises for the disk."""
         if place == self._written:
             return True
-        if not at_once and now_s - self._written_at < self._every_s:
-            return False
         self._written_at = now_s
         self._step("before place")
         try:

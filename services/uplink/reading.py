@@ -75,6 +75,8 @@ class Blocks:
         self._version = self._first_version = ""
         self._core_version = 0
         self._tick_ms = 0
+        self._newest = EVERYTHING
+        """Of the log, at the last look."""
         self._looked_at = -LOOK_S
         self._told: set[str] = set()
         self._calm_from = self._calm_to = -1
@@ -100,6 +102,7 @@ class Blocks:
         self._folder, self._place = found.folder, found.place
         self._inode = _inode(found.folder)
         self._looked_at = -LOOK_S
+        self._newest = EVERYTHING
         self._reader = open_reader(found.folder)
         self._version, self._core_version = "", 0
         self._told.clear()
@@ -122,12 +125,17 @@ class Blocks:
         """The last number that was read."""
         return self._place.site_seq
 
+    @property
+    def is_through(self) -> bool:
+        """All that the present log had at the last ``more`` was read."""
+        return self._place.site_seq >= self._newest and self._folder == self._directory
+
     def more(self) -> tuple[int, bool]:
         """The newest number of the log, and whether what was not read yet has more than frames and ticks of which
         nothing follows, or as many as a block may have; what is damaged is for ``next`` to tell. Looks at each row
         once. Raises LogError."""
         assert self._reader is not None, "begin first"
-        newest = self._reader.last_seq()
+        self._newest = newest = self._reader.last_seq()
         return newest, newest > self._place.site_seq and self._is_urgent(self._reader)
 
     def _is_urgent(self, reader: SqliteReader) -> bool:
@@ -149,7 +157,10 @@ class Blocks:
         if self._cuts is None:
             self._cuts = self._read()
         try:
-            return next(self._cuts)
+            cut = next(self._cuts)
+            if self.is_through:
+                self._cuts = None
+            return cut
         except StopIteration:
             self._cuts = None
             return self._at_end()

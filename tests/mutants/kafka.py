@@ -85,6 +85,13 @@ MUTANTS = (
         "tests/fleet/test_watching.py::test_who_is_cancelled_while_he_waits_for_a_client_does_not_begin_it_anew",
     ),
     Mutant(
+        "who gives a record up cuts the connection short",
+        "shared/log/kafka/producer.py",
+        "            await asyncio.shield(self._making)\n",
+        "            await self._making\n",
+        "tests/fleet/test_connecting.py::test_a_sender_that_gives_up_does_not_begin_its_connection_anew",
+    ),
+    Mutant(
         "offsets are committed by the clock",
         "shared/log/kafka/kept.py",
         "enable_auto_commit=False",

@@ -44,6 +44,20 @@ MUTANTS = (
         f"{LIVE}::test_a_ring_is_enough",
     ),
     Mutant(
+        "alarms wait while the disk takes the place",
+        "services/uplink/lane.py",
+        "            await finished(self._keeper.keep, self.place, self._now())\n",
+        "            self._keeper.keep(self.place, self._now())\n",
+        "tests/services/uplink/test_lane.py::test_a_disk_that_is_long_in_taking_the_place_holds_up_no_alarm",
+    ),
+    Mutant(
+        "alarms wait while the gateway reads a backlog",
+        "services/gateway/centre/follower.py",
+        "                await asyncio.sleep(0)\n",
+        "                pass\n",
+        "tests/services/gateway/test_centre_follower.py::test_a_backlog_holds_up_nobody",
+    ),
+    Mutant(
         "a ring while somebody looks is lost",
         "shared/runtime/bell.py",
         "        if self.rings != rings:\n            return\n",

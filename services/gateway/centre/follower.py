@@ -11,7 +11,7 @@ at once, so that no backlog of blocks stands before an alarm. A record that cann
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from services.gateway.centre.batch import Told, read_batch, read_live
@@ -36,8 +36,12 @@ POINTS_BACK_MS: Final = 360_000
 ORDERS_BACK_MS: Final = 1_200_000
 """Twice the time that a command may take."""
 LOOK_S: Final = 0.5
+TURN_S: Final = 0.005
 BLOCKS: Final = "gateway"
 AT_ONCE: Final = "gateway-at-once"
+GATHER_MS: Final = {BLOCKS: 200, AT_ONCE: 20}
+"""What comes meanwhile is fetched together: a fetch for each record of each site would be most of the work. What blocks
+tell was mostly told at once before, so they may wait longer."""
 
 
 class Wanted(NamedTuple):
@@ -62,7 +66,9 @@ class Follower:
         self._wall_ms = wall_ms
         self._tell = tell
         self._readers: tuple[Reader, ...] = ()
-        self._troubles: dict[str, str] = {}
+        self._fault = ""
+        self._words = ""
+        """What a reader last told of its client."""
         self._live_from_ms = 0
         self._is_following = False
         self.spans: Spans = OFF
@@ -70,8 +76,9 @@ class Follower:
         """From the frame behind an event to now, for what came since the beginning."""
 
     def trouble(self) -> str:
-        """Why nothing is read at present; empty when all is well."""
-        return next(filter(None, self._troubles.values()), "")
+        """Why nothing is read at present; empty when all is well, also while nothing comes."""
+        is_away = any(reader.standing.is_away for reader in self._readers)
+        return self._fault or (f"no broker answers: {self._words}" if is_away else "")
 
     @property
     def standing(self) -> Standing:
@@ -79,13 +86,11 @@ class Follower:
         return together(reader.standing for reader in self._readers) if self._readers else Standing()
 
     def _reading(self, starts: Mapping[Place, int], name: str) -> Reader:
-        """A reader; its trouble is over when it gives records again."""
-
         def on_client(event: str, words: str) -> None:
-            self._troubles[name] = f"{event}: {words}"
+            self._words = f"{event}: {words}"
             self._tell(event, words)
 
-        return Reader(self._wanted.access, starts, name, tell=on_client)
+        return Reader(self._wanted.access, starts, name, gather_ms=GATHER_MS[name], tell=on_client)
 
     def _places(self, topic: str) -> list[Place]:
         return [Place(self._wanted.prefix + topic, p) for p in range(self._wanted.partitions)]
@@ -111,14 +116,16 @@ class Follower:
         self._readers = tuple(
             self._reading({each: starts[each] for each in part}, name) for name, part in parts.items()
         )
-        for reader, (name, part) in zip(self._readers, parts.items(), strict=True):
-            await self._catch_up(reader, {each: ends[each] for each in part}, name)
+        for reader, part in zip(self._readers, parts.values(), strict=True):
+            await self._catch_up(reader, {each: ends[each] for each in part})
 
-    async def _catch_up(self, reader: Reader, ends: Mapping[Place, int], name: str = BLOCKS) -> None:
+    async def _catch_up(self, reader: Reader, ends: Mapping[Place, int]) -> None:
         while any([await reader.passed(each) < end for each, end in ends.items()]):
+            records: Sequence[Record] = ()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
-                    await self._take(reader, name)
+                    records = await reader.take()
+            await self._take(records)
 
     async def follow(self) -> None:
         """Until cancelled; ``begin`` comes first. A fault ends it, and is the trouble from then on."""
@@ -126,24 +133,28 @@ class Follower:
         self._is_following = True
         async with asyncio.TaskGroup() as group:
             for name, reader in zip((BLOCKS, AT_ONCE), self._readers, strict=True):
-                group.create_task(self._follow(reader, name), name=name)
+                group.create_task(self._follow(reader), name=name)
 
-    async def _follow(self, reader: Reader, name: str) -> None:
+    async def _follow(self, reader: Reader) -> None:
         try:
             while True:
-                await self._take(reader, name)
+                await self._take(await reader.take())
         except Exception as fault:
-            self._troubles = {name: f"nothing is read any more: {type(fault).__name__}: {fault}"}
+            self._fault = f"nothing is read any more: {type(fault).__name__}: {fault}"
             self._tell("follower_ended", self.trouble())
             raise
 
     async def close(self) -> None:
         await asyncio.gather(*[reader.close() for reader in self._readers])
 
-    async def _take(self, reader: Reader, name: str) -> None:
-        records = await reader.take()
-        self._troubles[name] = ""
+    async def _take(self, records: Sequence[Record]) -> None:
+        """All of them, with turns for others between: a backlog of blocks must not hold up an alarm."""
+        now = asyncio.get_running_loop().time
+        turn_ends = now() + TURN_S
         for record in records:
+            if now() >= turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = now() + TURN_S
             match record.place.topic.removeprefix(self._wanted.prefix):
                 case EVENTS.name:
                     self._take_batch(record)
@@ -163,7 +174,7 @@ class Follower:
         self._picture.take_batch(batch, events[-1][0].version if events else "", record.at_ms)
 
     def _take_live(self, record: Record) -> None:
-        keys = self._picture.keys(record.key.decode("utf-8", "replace"))
+        keys = self._picture.keys(record.name)
         found = read_live(record, keys, self._tell)
         if found is None:
             return

@@ -36,6 +36,7 @@ from shared.log.kafka.signs import signing
 from shared.log.kafka.topics import check
 from shared.runtime import places
 from shared.runtime.fleet_file import FleetPlan
+from shared.runtime.garbage import settle
 from shared.runtime.logging import configure, logger
 from shared.runtime.probes import serving_probes
 
@@ -151,6 +152,7 @@ def main(plan: FleetPlan, past: Past | None = None, upkeep: Build = untold) -> i
             log.info("gateway_started", http=gateway.address)
             if not is_loopback(gateway.address):
                 log.warning("http_in_clear", http=gateway.address, words=IN_CLEAR)
+            settle()
             await stop.wait()
         return BROKEN if is_broken.is_set() else 0
 

@@ -171,7 +171,9 @@ class Tail:
     def _behind(self, stand: Stand) -> Iterator[tuple[Entry | None, Stand]]:
         """Each entry behind a stand, None for one that he was told already; and the place behind it."""
         here = stand
-        for entry in islice(self._entries, stand.number - self._passed, None):
+        # By index: to walk there from the oldest would cost every reader the whole of memory for each event.
+        for index in range(stand.number - self._passed, len(self._entries)):
+            entry = self._entries[index]
             p = entry.partition
             at_block, at_live = (entry.at, entry.twin) if entry.lane is Lane.BLOCKS else (entry.twin, entry.at)
             is_told = 0 <= at_block < here.blocks[p] or here.low[p] <= at_live < here.live[p]

@@ -32,6 +32,8 @@ POLL_MS: Final = 1000
 PARTITION_BYTES: Final = 4 << 20
 """Of one partition a fetch; a larger record still comes, alone."""
 FETCH_BYTES: Final = 32 << 20
+FETCH_WAIT_MS: Final = 250
+"""The longest that a broker waits for a record before it answers; the first one ends it."""
 TROUBLE: Final = (KafkaError, TimeoutError, OSError, IllegalStateError)
 
 
@@ -219,6 +221,7 @@ class Kept:
 
     def _new(self) -> AIOKafkaConsumer:
         hush()
+        options = {"fetch_max_wait_ms": FETCH_WAIT_MS, **self._options}
         return AIOKafkaConsumer(
             **self._access.options(),
             enable_auto_commit=False,
@@ -227,9 +230,8 @@ class Kept:
             request_timeout_ms=REQUEST_MS,
             max_partition_fetch_bytes=PARTITION_BYTES,
             fetch_max_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=250,
             check_crcs=True,
-            **self._options,
+            **options,
         )
 
 

@@ -27,7 +27,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from shared.bus.registry import RECORD_BYTES_MAX
+from shared.bus.registry import LARGEST_BYTES_MAX
 from shared.log.kafka.access import Access
 from shared.log.kafka.records import (
     REQUEST_MS,
@@ -97,7 +97,8 @@ class Producer:
         self._lanes: dict[Place, deque[_Waiting]] = {}
         self._tasks: dict[Place, Task[None]] = {}
         self._client: AIOKafkaProducer | None = None
-        self._connecting = asyncio.Lock()
+        self._making: Task[None] | None = None
+        self._is_starting = False
         self._condition = ""
         self.rebuilt = 0
         """How many clients were thrown away."""
@@ -116,8 +117,8 @@ class Producer:
         told: Future[Sent] = asyncio.get_running_loop().create_future()
         told.add_done_callback(_seen)
         waiting = _Waiting(key, value, headers, told)
-        if waiting.size > RECORD_BYTES_MAX:
-            raise RecordRefused(f"{place.topic}: {waiting.size} bytes, at most {RECORD_BYTES_MAX} are sent")
+        if waiting.size > LARGEST_BYTES_MAX:
+            raise RecordRefused(f"{place.topic}: {waiting.size} bytes, at most {LARGEST_BYTES_MAX} are sent")
         while self._bytes and self._bytes + waiting.size > self._bytes_max:
             self._room.clear()
             await self._room.wait()
@@ -152,6 +153,11 @@ class Producer:
         await asyncio.gather(*tasks, return_exceptions=True)
         for place in list(self._lanes):
             self._give_up(place, Unconfirmed(f"{place.topic}: the sender was closed"))
+        if self._making is not None and not self._making.done():
+            if self._is_starting:
+                await asyncio.wait([self._making], timeout=CLOSE_S)
+            self._making.cancel()
+            await asyncio.wait([self._making])
         if self._client is not None:
             client, self._client = self._client, None
             await _end(client)
@@ -241,22 +247,32 @@ class Producer:
         return int(told.offset), -1 if told.timestamp is None else int(told.timestamp)
 
     async def _connected(self) -> AIOKafkaProducer:
-        async with self._connecting:
-            while self._client is None:
-                client = self._new_client()
-                try:
-                    async with asyncio.timeout(CONNECT_S):
-                        await client.start()
-                except (KafkaError, TimeoutError, OSError) as fault:
-                    self._say("kafka_unreachable", f"{self._access.bootstrap}: {type(fault).__name__}: {fault}")
-                    await _end(client)
-                    await asyncio.sleep(PAUSE_S)
-                except asyncio.CancelledError:
-                    await _end(client)
-                    raise
-                else:
-                    self._client = client
-            return self._client
+        """The client of now. Who waits may be cancelled, or give up: connecting goes on. A client that is cancelled
+        half-way leaves its connection open, and one whose every attempt is cut short would never be made."""
+        while (client := self._client) is None:
+            if self._making is None or self._making.done():
+                self._making = asyncio.create_task(self._make(), name="kafka connecting")
+            await asyncio.shield(self._making)
+        return client
+
+    async def _make(self) -> None:
+        while self._client is None:
+            client = self._new_client()
+            try:
+                self._is_starting = True
+                async with asyncio.timeout(CONNECT_S):
+                    await client.start()
+            except (KafkaError, TimeoutError, OSError) as fault:
+                self._is_starting = False
+                self._say("kafka_unreachable", f"{self._access.bootstrap}: {type(fault).__name__}: {fault}")
+                await _end(client)
+                await asyncio.sleep(PAUSE_S)
+            except BaseException:
+                await _end(client)
+                raise
+            else:
+                self._client = client
+        self._is_starting = False
 
     def _new_client(self) -> AIOKafkaProducer:
         hush()
@@ -267,7 +283,7 @@ class Producer:
             acks="all",
             compression_type=None,
             max_batch_size=BATCH_BYTES + (64 << 10),
-            max_request_size=RECORD_BYTES_MAX,
+            max_request_size=LARGEST_BYTES_MAX,
             request_timeout_ms=REQUEST_MS,
             linger_ms=0,
         )

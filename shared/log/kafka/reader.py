@@ -8,11 +8,13 @@ For who keeps its own position (a ledger, a cursor, a restored state) or wants e
 Promises: the records of a partition come in their order, none left out, each once for one reader, also over broker
 restarts and rebuilt clients (shared.log.kafka.kept). Offsets need not be dense. When records that were still to be read
 are gone by retention, reading goes on with the oldest that is there, and that is said (``tell``).
+``gather_ms`` is for who is in no hurry: so long the broker waits for a MiB of records before it answers. A record at a
+time costs the broker and the reader a request each.
 Limits: ``take`` gives at most ``records_max`` records; the client holds 32 MiB a broker ahead.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -24,6 +26,7 @@ from shared.log.kafka.watching import STUCK_S, WATCH_S, Standing
 BEGINNING: Final = 0
 """The offset to give for everything that is there."""
 RECORDS_MAX: Final = 500
+GATHER_BYTES: Final = 1 << 20
 
 
 class Reader:
@@ -35,6 +38,7 @@ class Reader:
         places: Mapping[Place, int],
         name: str,
         *,
+        gather_ms: int = 0,
         tell: Tell = silent,
         watch_s: float = WATCH_S,
         stuck_s: float = STUCK_S,
@@ -43,7 +47,10 @@ class Reader:
         self._tell = tell
         self._client: AIOKafkaConsumer | None = None
         self._is_taking = False
-        self._kept = Kept(access, self, {"client_id": name}, tell=tell, watch_s=watch_s, stuck_s=stuck_s)
+        options: dict[str, Any] = {"client_id": name}
+        if gather_ms:
+            options |= {"fetch_max_wait_ms": gather_ms, "fetch_min_bytes": GATHER_BYTES}
+        self._kept = Kept(access, self, options, tell=tell, watch_s=watch_s, stuck_s=stuck_s)
 
     async def __aenter__(self) -> Self:
         return self

@@ -78,8 +78,11 @@ async def measure(broker: KafkaBroker, say: Say, seconds: float = SECONDS) -> di
                 await asyncio.sleep(SETTLE_S)
                 watched = {"site": sites, "uplink": uplinks, "gateway": [gateway]}
                 before = _cpu_s(watched, centre)
-                rates = await asyncio.gather(*[asyncio.to_thread(_run, site) for site in sites])
-                used = hops.cpu_line(before, _cpu_s(watched, centre), int(RATE * seconds))
+                ran = await asyncio.gather(*[asyncio.to_thread(_run, site) for site in sites])
+                handing_s = sum(busy_s for _, busy_s in ran)
+                after = _cpu_s(watched, centre) | {"handing in": handing_s}
+                after["site"] -= handing_s
+                used = hops.cpu_line(before | {"handing in": 0.0}, after, int(RATE * seconds))
                 await asyncio.sleep(SETTLE_S / 2)
                 for task in listening:
                     task.cancel()
@@ -89,7 +92,7 @@ async def measure(broker: KafkaBroker, say: Say, seconds: float = SECONDS) -> di
     late_ms = sorted(way.heard_at_ms - way.handed_at_ms for way in ways)
     p50, p99 = (hops.at_part(late_ms, part) for part in (0.5, 0.99))
     words = f"{len(late_ms)} alarm events at {OPERATORS} operators, {sum(each.twice for each in heard)} twice"
-    say(f"  {sum(rates):.0f} frames/s of {SITES} sites, {words}")
+    say(f"  {sum(rate for rate, _ in ran):.0f} frames/s of {SITES} sites, {words}")
     say(f"  frame to stream: p50 {p50:.0f}, p99 {p99:.0f}, longest {late_ms[-1]:.0f} ms")
     for line in (*hops.lines([way for way in ways if way.heard_at_ms >= way.told.taken_at_ms], len(ways)), used):
         say(line)
@@ -146,12 +149,13 @@ def _line(process: "Running") -> str:
     return process.stdout.readline()
 
 
-def _run(site: "Running") -> float:
-    """Let it begin; frames a second when it is through."""
+def _run(site: "Running") -> tuple[float, float]:
+    """Let it begin; frames a second when it is through, and the processor time of handing them in."""
     assert site.stdin is not None
     site.stdin.write("go\n")
     site.stdin.flush()
-    return float(_line(site))
+    rate, busy_s = map(float, _line(site).split())
+    return rate, busy_s
 
 
 async def _listen(address: str, heard: Heard) -> None:

@@ -43,14 +43,14 @@ def test_a_file_that_is_no_place_counts_as_none(tmp_path: Path, text: str) -> No
     assert read_place(tmp_path) is None
 
 
-def test_the_place_is_written_once_a_second(tmp_path: Path) -> None:
-    """And at once when it must be."""
+def test_the_place_is_due_once_a_second(tmp_path: Path) -> None:
+    """When it is another; it is written at any time."""
     keeper = Keeper(tmp_path)
     assert keeper.keep(PLACE, 10.0)
     later = replace(PLACE, site_seq=42)
-    assert not keeper.keep(later, 10.5)
+    assert [keeper.is_due(*each) for each in ((later, 10.5), (PLACE, 11.0), (later, 11.0))] == [False, False, True]
     assert read_place(tmp_path) == PLACE
-    assert keeper.keep(later, 10.6, at_once=True)
+    assert keeper.keep(later, 10.6)
     assert read_place(tmp_path) == later
 
 

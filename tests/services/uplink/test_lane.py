@@ -1,12 +1,14 @@
 """A site's log goes up in blocks: nothing lost, in order, over lost links and restarts."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from services.uplink import place as place_module
 from services.uplink.fake import FakeFleet
 from services.uplink.lane import Again
-from services.uplink.place import Place, read_place
+from services.uplink.place import Place, read_place, write_place
 from services.uplink.port import CentreLost
 from shared.domain.inputs import What
 from shared.log import sqlite
@@ -207,3 +209,20 @@ def test_a_frame_is_the_fleets_only_after_the_window() -> None:
     assert place.kept_since(29 * hour) == 51
     assert place.kept_since(23 * hour) == 0
     assert place.moved("l", 21, bytes(32), 29 * hour).kept_since(29 * hour) == 0, "what is asked for again is kept anew"
+
+
+def test_a_disk_that_is_long_in_taking_the_place_holds_up_no_alarm(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written beside the event loop, in which the live lane has its turn."""
+    threads: list[str] = []
+
+    def write(folder: Path, place: Place) -> None:
+        threads.append(threading.current_thread().name)
+        write_place(folder, place)
+
+    monkeypatch.setattr(place_module, "write_place", write)
+    live(site, 30)
+    drain(tmp_path, FakeFleet(), step=lambda _label: None)
+    assert len(threads) > 1
+    assert threading.main_thread().name not in threads[:-1], "but for the last one, when all is over"
