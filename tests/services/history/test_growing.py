@@ -13,7 +13,9 @@ from services.history.database import HistoryDamaged, NoHistory
 from services.history.growing import Growing
 from services.history.keeper import Keeper
 from services.history.kinds import Kind
+from services.history.queries import chosen
 from services.history.rebuild import rebuild
+from services.history.rolls import HOUR_MS
 from services.processor import keeping, runner
 from shared.devices.plan import LogLimits
 from shared.log import sqlite
@@ -75,6 +77,23 @@ def test_raw_readings_come_from_the_log(lived: tuple[Path, Life]) -> None:
     with ask(folder) as queries:
         rows = queries.trend(POINT, *(life.readings[0][0], life.readings[-1][0] + 1), Step.RAW).rows
     assert [(row.at_ms, row.last) for row in rows] == life.readings
+
+
+@pytest.mark.parametrize(
+    ("begin_ms", "end_ms", "step"),
+    [
+        (100, 100 + 15 * MINUTE_MS, Step.RAW),
+        (100, 101 + 15 * MINUTE_MS, Step.MINUTE),
+        (0, 50, Step.MINUTE),
+        (0, 51, Step.RAW),
+        (2 * HOUR_MS, 2 * HOUR_MS + 1, Step.MINUTE),
+        (0, 48 * HOUR_MS, Step.MINUTE),
+        (0, 48 * HOUR_MS + 1, Step.HOUR),
+    ],
+)
+def test_auto_is_readings_for_a_short_time_in_which_there_are_some(begin_ms: int, end_ms: int, step: Step) -> None:
+    """They are kept for less long than minutes are: what is older is told in minutes, and not as empty."""
+    assert chosen(Step.AUTO, begin_ms, end_ms, (50, 2 * HOUR_MS)) is step
 
 
 def test_late_readings_are_uncertain(tmp_path: Path) -> None:
