@@ -46,7 +46,7 @@ MUTANTS = (
         "services/bridge/session.py",
         "        if is_new:\n            self._owner.take(body, self._n)\n",
         "        if is_new:\n            self._acknowledge(self._n)\n            self._owner.take(body, self._n)\n",
-        "tests/fleet/test_bridge.py::test_a_death_between_the_disk_and_puback_loses_and_doubles_nothing",
+        f"{SESSION}::test_what_was_not_safe_comes_again_and_is_handed_on_once",
     ),
     Mutant(
         "a bridge begins a second log of a site",
