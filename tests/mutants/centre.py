@@ -6,6 +6,7 @@ COMMANDS = "tests/fleet/test_gateway_commands.py"
 TAIL = "tests/services/gateway/test_centre_tail.py"
 PAST = "tests/services/gateway/test_past_sites.py"
 STOCK = "tests/services/gateway/test_centre_stock.py"
+BATCH = "tests/services/gateway/test_centre_batch.py"
 
 MUTANTS = (
     Mutant(
@@ -65,5 +66,19 @@ MUTANTS = (
         "at_ms = state.at_ms or written_at_ms",
         "at_ms = written_at_ms",
         f"{STOCK}::test_what_a_backlog_says_is_as_of_its_newest_record",
+    ),
+    Mutant(
+        "a site tells of another's rooms",
+        "services/gateway/centre/batch.py",
+        'event.site != site), "")',
+        'not event.site), "")',
+        f"{BATCH}::test_an_event_of_another_site_is_refused_and_told",
+    ),
+    Mutant(
+        "what one site showed is shown as another's",
+        "services/gateway/centre/batch.py",
+        "        if live.site.encode() != record.key:\n",
+        "        if not record.key:\n",
+        f"{BATCH}::test_a_record_under_another_sites_key_is_refused",
     ),
 )
