@@ -19,10 +19,13 @@ class Nobody:
 class Ended:
     """A loop that has ended just now."""
 
+    asked = 0
+
     def is_closed(self) -> bool:
         return False
 
     def call_soon_threadsafe(self, _act: object) -> None:
+        self.asked += 1
         raise RuntimeError("Event loop is closed")
 
 
@@ -37,6 +40,7 @@ def test_what_is_safe_behind_the_end_harms_nobody() -> None:
     ended: Any = Ended()
     session._loop = ended
     session.safe(7)
+    assert ended.asked == 1
 
 
 def test_an_end_before_the_loop_is_there_is_an_end() -> None:
