@@ -12,6 +12,7 @@ import sys
 from services.gateway.centre.service import GatewayPlan, serving
 from shared.bus.registry import Shape
 from shared.log.kafka.access import Access
+from shared.runtime.garbage import settle
 
 
 def tell(event: str, words: str) -> None:
@@ -25,6 +26,7 @@ async def main(bootstrap: str, prefix: str, partitions: int, token: str) -> None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     plan = GatewayPlan(Access(bootstrap), Shape(partitions=partitions), token, "127.0.0.1:0", prefix)
     async with serving(plan, tell) as served:
+        settle()
         print(served.address, flush=True)
         await stop.wait()
 
