@@ -77,8 +77,7 @@ def _lived(depot: Depot, site: Site, smtp: SmtpServer, sink: HttpSink, draw: ran
         depot.h2(25)
         time.sleep(draw.uniform(0.2, 2.0))
         _kill(depot, site, under_way)
-        depot.h2(1)
-        time.sleep(1.0)
+        _fall(depot, site)
     smtp.plan, sink.plan = None, None
     raised = _raised(site)
     wait_for(
@@ -104,6 +103,11 @@ def _raise(depot: Depot, site: Site) -> None:
     before = len(_raised(site))
     depot.h2(25)
     wait_for("the alarm", lambda: len(_raised(site)) > before)
+    _fall(depot, site)
+
+
+def _fall(depot: Depot, site: Site) -> None:
+    """Gas low until the alarm's condition has ended: what rises again before that is the same alarm."""
     depot.h2(1)
     wait_for("its end", lambda: site.alarms()["h2_alarm"]["condition"] != "true")
 
