@@ -20,6 +20,7 @@ from tests.testkit.prometheus import prometheus, rules, shown, watched
 ROOT = Path(__file__).parents[2]
 SITES = {"/north", "/south"}
 ALARM = "ampward.alarm.raised.v1"
+GOOD, BAD = "rules: {disk_low: {off_delay: 2min}}\n", "rules: {disk_low: {off_delay: 2}}\n"
 WITHIN_S = 120.0
 
 
@@ -60,6 +61,24 @@ def sees(stream: Running, rule: str) -> bool:
     return raised == SITES
 
 
+def pushed_in_waves(here: Path, folder: Path) -> None:
+    """A file with a fault is refused by a site and goes no further; one without is taken by both."""
+    file = here / "rules.yaml"
+    push = f".venv/bin/ampward fleet push {file.name} --sites"
+    file.write_text(BAD)
+    refused = run(f"{push} north", here)
+    assert (refused.returncode, "disk_low.off_delay" in refused.stdout) == (1, True), refused.stdout + refused.stderr
+    held = run(f"{push} south --wave 2", here)
+    assert (held.returncode, "north (refused)" in held.stderr) == (3, True), held.stdout + held.stderr
+    assert "refused" in run(".venv/bin/ampward fleet drift", here).stdout
+    file.write_text(GOOD)
+    for words in ("north", "south --wave 2"):
+        taken = run(f"{push} {words}", here)
+        assert taken.returncode == 0, taken.stdout + taken.stderr
+    assert run(".venv/bin/ampward fleet drift", here).returncode == 0
+    assert {(folder / "demo" / site / "site" / file.name).read_text() for site in ("north", "south")} == {GOOD}
+
+
 async def answer(url_file: str) -> int:
     connection = await asyncpg.connect(Path(url_file).read_text().strip())
     try:
@@ -70,9 +89,9 @@ async def answer(url_file: str) -> int:
 
 @pytest.mark.timeout(900)
 async def test_the_fleet_of_the_readme_shows_both_sites_in_one_stream(tmp_path: Path) -> None:
-    """Alarms of both sites, each event once; an ack at the centre is the site's; people are told; what a
-    real Prometheus gets of it leaves no expression of rules and dashboards empty. What dies comes back,
-    a second start is refused, and Ctrl-C leaves nothing."""
+    """Alarms of both sites, each event once; an ack at the centre is the site's; people are told; what a real
+    Prometheus gets of it leaves no expression of rules and dashboards empty; a file is pushed in waves. What dies comes
+    back, a second start is refused, and Ctrl-C leaves nothing."""
     start, follow, ack = commands()
     here = checkout(tmp_path)
     folder = here / "data" / "fleet"
@@ -96,6 +115,7 @@ async def test_the_fleet_of_the_readme_shows_both_sites_in_one_stream(tmp_path: 
         with prometheus(tmp_path / "prometheus", folder / "prometheus" / "targets.json") as asked:
             asked.see({**rules("recording.yml", "record"), **watched(), **shown()})
 
+        pushed_in_waves(here, folder)
         first = record()
         assert stat.S_IMODE((folder / "fleet.json").stat().st_mode) == 0o600
         assert "as stated" in run(".venv/bin/ampward fleet topics", here).stdout
