@@ -74,6 +74,7 @@ MUTANTS = (
         "shared/runtime/site_file/site_checks.py",
         "            if device.bus in buses and buses[device.bus].mqtt:\n",
         "            if False:\n",
-        "tests/runtime/site_file/test_bad_files.py",
+        "tests/runtime/site_file/test_bad_files.py::"
+        "test_a_bad_file_is_refused_with_its_fault_at_its_place[hosted-with-an-output]",
     ),
 )
