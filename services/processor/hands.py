@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
-from zlib import crc32
 
 from services.processor.seats import Given, Outcome, Seats
 from shared.domain.errors import AmpwardError
@@ -84,11 +83,14 @@ _states = answer_decoder(list[bytes])
 
 
 class _Hand:
-    """One process; one call at a time."""
+    """One process; it answers calls in their order, the next ones wait in its socket."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
-        self._lock = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        self._hearing = asyncio.Lock()
+        """Both are given in the order in which they were asked for."""
+        self.sites: set[str] = set()
 
     async def connect(self, line: socket.socket) -> None:
         self._reader, self._writer = await asyncio.open_connection(sock=line, limit=HELD_BYTES)
@@ -98,14 +100,15 @@ class _Hand:
         return await asyncio.shield(asyncio.create_task(self._ask(call, decoder)))
 
     async def _ask(self, call: Call, decoder: Any) -> Any:
-        async with self._lock:
-            try:
+        try:
+            async with self._asking:
                 self._writer.write(encode_call(call))
                 await self._writer.drain()
+            async with self._hearing:
                 (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
                 return decoder.decode(await self._reader.readexactly(size))
-            except (OSError, EOFError) as fault:
-                raise HandLost(f"process {self._process.pid} that folds has ended") from fault
+        except (OSError, EOFError) as fault:
+            raise HandLost(f"process {self._process.pid} that folds has ended") from fault
 
     async def close(self) -> None:
         self._writer.close()
@@ -117,6 +120,7 @@ class Hands:
 
     def __init__(self, hands: Sequence[_Hand]) -> None:
         self._hands = hands
+        self._of_site: dict[str, _Hand] = {}
 
     @classmethod
     async def start(cls, count: int) -> "Hands":
@@ -134,7 +138,12 @@ class Hands:
         return cls(hands)
 
     def _of(self, site: str) -> _Hand:
-        return self._hands[crc32(site.encode()) % len(self._hands)]
+        """The same one until the site is dropped: one that had the fewest."""
+        hand = self._of_site.get(site)
+        if hand is None:
+            hand = self._of_site[site] = min(self._hands, key=lambda each: len(each.sites))
+            hand.sites.add(site)
+        return hand
 
     async def learn(self, needs: str, site: str, value: bytes) -> None:
         await self._of(site).ask(Learn(needs, site, value), _nothing)
@@ -144,7 +153,10 @@ class Hands:
         return said
 
     async def drop(self, site: str) -> None:
-        await self._of(site).ask(Drop(site), _nothing)
+        hand = self._of_site.pop(site, None)
+        if hand is not None:
+            hand.sites.discard(site)
+            await hand.ask(Drop(site), _nothing)
 
     async def take(self, given: Sequence[Given]) -> list[Outcome]:
         def calls(part: list[Given]) -> Call:

@@ -176,19 +176,26 @@ class Worker:
     # Records
 
     async def take(self, records: Sequence[Record]) -> None:
-        """The next records of the engine, in the order of each partition."""
-        for place in dict.fromkeys(record.place for record in records):
-            partition = self._partitions.get(place)
-            if partition is None or partition.ready is None:
-                continue
-            await asyncio.wait([partition.ready])
-            if partition.ready.cancelled():
-                continue
-            partition.ready.result()
-            async with self._lock:
-                if self._partitions.get(place) is partition:
-                    await self._take_part(partition, [record for record in records if record.place == place])
+        """The next records of the engine, in the order of each partition; partitions side by side."""
+        parts: dict[Place, list[Record]] = {}
+        for record in records:
+            parts.setdefault(record.place, []).append(record)
+        partitions = [partition for place in parts if (partition := await self._ready(place)) is not None]
+        async with self._lock:
+            ours = [each for each in partitions if self._partitions.get(each.place) is each]
+            await asyncio.gather(*(self._take_part(each, parts[each.place]) for each in ours))
         await self.tend()
+
+    async def _ready(self, place: Place) -> Partition | None:
+        """The partition when its states are read; None when it is not ours."""
+        partition = self._partitions.get(place)
+        if partition is None or partition.ready is None:
+            return None
+        await asyncio.wait([partition.ready])
+        if partition.ready.cancelled():
+            return None
+        partition.ready.result()
+        return partition
 
     async def _take_part(self, partition: Partition, records: list[Record]) -> None:
         if partition.next < 0:
