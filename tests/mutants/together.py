@@ -75,7 +75,7 @@ MUTANTS = (
         "shared/wire/inputs.py",
         "(header.log_id, header.device, header.boot, header.blocks) != same",
         "(header.log_id, header.device, same[2], header.blocks) != same",
-        f"{TOGETHER}::test_a_battery_room_taken_together_is_the_same",
+        "tests/wire/test_inputs.py::test_a_run_ends_before_what_does_not_go_on_with_it",
     ),
     Mutant(
         "an absent value of a run is taken for nought",

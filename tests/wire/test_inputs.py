@@ -10,7 +10,7 @@ from shared.domain.errors import WireError
 from shared.domain.inputs import Command, Report, Resync, Start, Tick, Undecodable, What
 from shared.domain.plan import Severity
 from shared.domain.units import NoData
-from shared.wire.inputs import RuleSet, WireBody, decode_input, encode_input, frame_fault
+from shared.wire.inputs import RuleSet, WireBody, decode_input, decode_run, encode_input, frame_fault
 
 FRAME = Frame(
     device="gas1",
@@ -55,6 +55,49 @@ def test_the_form_is_fixed() -> None:
         b'"device_seq":7,"sampled_at_ms":1767225600000,"age_ms":12,"synced":true,"outcome":0,"detail":"",'
         b'"blocks":[["holding",0,2],["discrete",8,9]]}\n\x00\x0a\xff\xff\x01\x01'
     )
+
+
+def _record(number: int, frame: Frame = FRAME, log_id: str = "l", more: int = 0) -> bytes:
+    """The frame as the next but so many of one device, each 80 ms after the one before."""
+    seq = frame.device_seq + number + more
+    return encode_input(log_id, 1 + number, 80 * number, 90 * number, frame._replace(device_seq=seq, age_ms=number))
+
+
+def test_frames_of_one_device_are_read_as_columns() -> None:
+    """Times and ages a frame each, the words of all one behind the other."""
+    run = decode_run([_record(number) for number in range(3)])
+    assert run is not None
+    assert run[:5] == ("gas1", "b1", "l", 1, 7)
+    assert (run.ticks, run.stamps, run.ages) == ([0, 80, 160], [0, 90, 180], [0, 1, 2])
+    assert run.layout == tuple(block[:3] for block in FRAME.blocks)
+    assert run.words == 3 * b"".join(block.words for block in FRAME.blocks)
+    assert decode_run([encode_input("l", 1, 2, 3, Tick("r1"))]) is None
+    assert decode_run([]) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _record(2, FRAME._replace(boot="b2")),
+        _record(2, FRAME._replace(device="gas2")),
+        _record(2, FRAME._replace(outcome=NoData.TIMEOUT, blocks=())),
+        _record(2, FRAME._replace(blocks=FRAME.blocks[:1])),
+        _record(2, FRAME._replace(blocks=(Block(Table.HOLDING, 1, 2, b"\x00\x0a\xff\xff"), FRAME.blocks[1]))),
+        _record(2, log_id="m"),
+        _record(2, more=1),
+        _record(3, more=-1),
+        _record(2).replace(b'"tick_ms":160', b'"tick_ms":79'),
+        _record(2).replace(b'"v":1', b'"v":2'),
+        _record(2) + b"\x00",
+        encode_input("l", 3, 160, 180, Tick("r1")),
+        b"",
+    ],
+)
+def test_a_run_ends_before_what_does_not_go_on_with_it(other: bytes) -> None:
+    """Another boot, device, log, layout or form, no values, a hole, a time that falls: taken by themselves."""
+    run = decode_run([_record(0), _record(1), other, _record(3)])
+    assert run is not None
+    assert run.frames == 2
 
 
 def test_fields_that_a_newer_program_added_are_skipped() -> None:
