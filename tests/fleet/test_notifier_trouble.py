@@ -61,6 +61,13 @@ async def until_delivered(telling: Telling, count: int) -> None:
             await asyncio.sleep(0.1)
 
 
+async def until_leased(telling: Telling) -> None:
+    """Until the site was asked to leave its messages to the centre."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await telling.records(COMMANDS):
+            await asyncio.sleep(0.1)
+
+
 async def until_leases_end(telling: Telling) -> None:
     """Until the site was not asked for two renewals' time to leave its messages to the centre."""
     async with asyncio.timeout(PATIENCE_S):
@@ -141,9 +148,10 @@ async def test_connections_that_fall_silent_delay_messages_and_lose_none(
                 await telling.raise_(0, "north", "gas1")
                 await post.has("ben")
                 await until_delivered(telling, 1)
+                await until_leased(telling)
                 proxy.faults = SILENT
-                await telling.raise_(0, "north", "gas2")
                 await until_leases_end(telling)
+                await telling.raise_(0, "north", "gas2")
                 await until_database_is(health, "PostgreSQL does not answer")
                 assert len(post.taken) == 1
                 proxy.mend()

@@ -109,7 +109,7 @@ MUTANTS = (
         "services/notifier/centre/app.py",
         "if claims.lives and not under_way",
         "if not under_way",
-        "tests/fleet/test_notifier_trouble.py::test_connections_that_fall_silent_delay_messages_and_lose_none",
+        "tests/services/notifier/test_asking_for_leases.py",
     ),
     Mutant(
         "a people's file with faults leaves nobody",

@@ -83,7 +83,7 @@ class NotifierPlan:
     statement_s: float = STATEMENT_S
 
 
-class _Outlet:
+class Outlet:
     """Records that this service sends."""
 
     def __init__(self, producer: Producer, prefix: str, clock: Clock, log: Any) -> None:
@@ -155,7 +155,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
     make = plan.channels or (lambda setting: make_channels(setting, clock))
     await claims.sign()
     async with Producer(plan.access, SENDER, tell=tell) as producer:
-        outlet = _Outlet(producer, plan.prefix, clock, log)
+        outlet = Outlet(producer, plan.prefix, clock, log)
         months = Months(pool, SCHEMA, MONTHLY)
         parts = Parts(pool, months, claims, clock, people.of, make, SENDER, outlet.tell, plan.step,
                       telling.counts)  # fmt: skip
