@@ -35,10 +35,9 @@ class Gate:
         try:
             await mine
         except CancelledError:
-            if mine.done() and not mine.cancelled():
+            # A turn that was given up stays in the queue, and is passed over when it comes up.
+            if not mine.cancelled():
                 self._pass_on()
-            else:
-                queue.remove(mine)
             raise
 
     def _pass_on(self) -> None:

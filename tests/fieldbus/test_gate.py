@@ -49,3 +49,22 @@ async def test_an_error_inside_gives_the_line_back() -> None:
     async with asyncio.timeout(60), gate.turn():
         held = True
     assert held
+
+
+async def test_holder_and_waiter_may_be_cancelled_together() -> None:
+    """An engine that stops cancels all at once: each ends by that alone, and the line is free afterwards."""
+    gate = Gate()
+
+    async def use() -> None:
+        async with gate.turn():
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(use()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * 3
+    async with asyncio.timeout(60), gate.turn():
+        held = True
+    assert held

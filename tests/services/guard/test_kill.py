@@ -34,7 +34,7 @@ def test_a_guard_killed_at_any_step_leaves_the_fan_running(
     if label == MID_CHANGE:
         peer.change(site(plant.address, room(limit_1=15_000)))
     plant.gas = 12
-    assert guard.wait(within_s=60) == -signal.SIGKILL
+    assert guard.wait(within_s=60) == -signal.SIGKILL, guard.output
     until_coil(plant, FAN_COIL, on=True, within_s=60)
     start_guard(None)
     again = start_peer()

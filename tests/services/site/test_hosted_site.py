@@ -1,6 +1,7 @@
 """The two processes of a hosted site: when one may be told of a new file, and what the other learns of an end."""
 
 import asyncio
+import functools
 import signal
 import sys
 from pathlib import Path
@@ -44,7 +45,8 @@ async def test_a_process_that_is_starting_is_not_told_of_a_new_file(tmp_path: Pa
     """HUP would end it before it listens, and the file would never be taken; after its first sign it is told."""
     site = _site(tmp_path)
     (tmp_path / "given" / "site.yaml").write_text("version: 1\n")
-    process = await asyncio.create_subprocess_exec("sleep", "600")
+    heard = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    process = await asyncio.create_subprocess_exec("sleep", "600", preexec_fn=heard)
     watching = asyncio.create_task(site._watch(process, asyncio.Future(), is_site=True))
     await asyncio.wait([watching], timeout=3 * hosted_site.LOOK_S)
     assert process.returncode is None
