@@ -88,7 +88,12 @@ def _process(folder: Path, listening: socket.socket, stack: ExitStack) -> Proces
     stack.callback(os.close, alive_read)
     stack.callback(os.close, alive_write)
     options = argparse.Namespace(
-        data=folder, source=folder / "site.yaml", http_fd=listening.detach(), alive_fd=alive_write, mqtt=""
+        data=folder,
+        source=folder / "site.yaml",
+        http_fd=listening.detach(),
+        alive_fd=alive_write,
+        mqtt="",
+        hosted=False,
     )
     threading.Thread(target=_drain, args=(alive_read,), daemon=True).start()
     process = Process(options, Signals(), stack)
