@@ -16,7 +16,7 @@ from services.site import mqtt_publisher
 from services.site.mqtt_publisher import DeviceItem, MqttPublisher
 from shared.bus import outbox
 from shared.bus.address import BrokerAddress, Credentials
-from shared.bus.mqtt import Connection, Incoming, connect
+from shared.bus.mqtt import Connection, Incoming, Message, connect
 from shared.devices.plan import MqttPlan
 from tests.bus.brokers import Certificates, Mosquitto
 from tests.bus.publishing import FakeFeed, frame
@@ -225,8 +225,11 @@ async def test_a_killed_broker_costs_nothing(
     await second.close()
 
 
-async def test_a_restart_goes_on_where_the_broker_was(broker: Mosquitto, views: FakeViews, feed: FakeFeed) -> None:
+async def test_a_restart_goes_on_where_the_broker_was(
+    broker: Mosquitto, views: FakeViews, feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The kept positions are those of the last acknowledgement: after a clean end nothing comes twice."""
+    monkeypatch.setattr(mqtt_publisher, "DRAIN_S", 25.0)
     ear = await Ear.open(broker)
     for number in range(1, 51):
         views.add(event(number))
@@ -285,13 +288,24 @@ async def test_mosquitto_sub_sees_json_by_tls_and_password(tmp_path: Path, views
     secure = MqttPlan(str(address), "site", str(tmp_path / "secret"), certs.ca)
     command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "--cafile", certs.ca, "-u", "site"]
     listener = await asyncio.create_subprocess_exec(
-        *command, "-P", "s3cret", "-C", "20", "-t", "ampward/v1/demo/events", stdout=asyncio.subprocess.PIPE
+        *command,
+        "-P",
+        "s3cret",
+        "-C",
+        "21",
+        "-t",
+        "ampward/v1/demo/events",
+        "-t",
+        "ready",
+        stdout=asyncio.subprocess.PIPE,
     )
+    assert listener.stdout is not None
     try:
         async with publishing(secure, views, feed), asyncio.timeout(60):
             ready = await connect(address, Credentials("site", "s3cret", certs.ca), client_id="ready")
+            await (await ready.send(Message("ready", b"ready", retain=True)))
             await ready.close()
-            await asyncio.sleep(0.5)
+            assert await listener.stdout.readline() == b"ready\n", "it has subscribed to everything"
             for number in range(1, 21):
                 views.add(event(number))
             output, _ = await listener.communicate()

@@ -13,7 +13,7 @@ import pytest
 
 from shared.runtime.places import memory_folder
 from tests.e2e.depot import FAN, Depot, children, events, guard_pid, kill, open_depot, site_pid, types
-from tests.e2e.foreign import Site, ampward, running, wait_for
+from tests.e2e.foreign import AMPWARD, PATIENCE_S, Site, ampward, running, wait_for
 from tests.testkit.disk import read_only, small_disk
 from tests.testkit.process import is_alive
 
@@ -277,13 +277,11 @@ def test_a_read_only_folder_does_not_prevent_a_start(tmp_path: Path) -> None:
                 assert process.poll() is None
             finally:
                 process.terminate()
-                assert process.wait(20) == 0
+                assert process.wait(PATIENCE_S) == 0
             left = memory_folder(depot.data)
             assert not left.exists(), f"a clean stop left {sorted(left.iterdir())} in memory"
 
 
 def run_command(depot: Depot) -> tuple[str, ...]:
-    from tests.e2e import foreign
-
     arguments = ("--data", str(depot.data), "--http", "127.0.0.1:0", "--no-view")
-    return (foreign.AMPWARD, "run", str(depot.site_file), *arguments)
+    return (AMPWARD, "run", str(depot.site_file), *arguments)

@@ -216,6 +216,7 @@ async def test_a_head_that_does_not_end_is_408(
         assert (await answered(reader))[0] == 408
     trickle.cancel()
     writer.close()
+    monkeypatch.undo()
     assert (await client.get("/healthz")).status_code == 200
 
 

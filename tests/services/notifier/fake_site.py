@@ -27,6 +27,8 @@ class FakeSite:
         """The reader's place is no longer known."""
         self.place: Cursor | None = None
         """Behind which the reader has last asked."""
+        self.looks = 0
+        """How often the reader has read to the end and looked what is due."""
         self._grown = asyncio.Event()
 
     def put(self, *events: Event, undurable: bool = False) -> None:
@@ -80,6 +82,7 @@ class FakeSite:
         return ""
 
     def is_behind(self) -> bool:
+        self.looks += 1
         return False
 
     async def head(self) -> tuple[Cursor | None, tuple[OpenAlarm, ...]]:

@@ -17,16 +17,16 @@ from shared.runtime.clocks import SystemClock
 from tests.services.notifier.fake_site import FakeSite
 from tests.services.notifier.lines import BERLIN, World, route, setting
 from tests.services.notifier.samples import ANNA, BEN
-from tests.services.notifier.test_service import until
+from tests.services.notifier.test_service import looked, until
 from tests.testkit.smtp_server import SmtpServer
 
 EIGHT = 8 * 60
 WHOLE_WEEK = tuple(range(7))
-BEFORE_MS = 1_500
+BEFORE_MS = 60_000
 
 
 class MovedClock(SystemClock):
-    """The machine's, with another time of the day."""
+    """The machine's, with another time of the day, which passes when it is told to."""
 
     def __init__(self, minute: int, before_ms: int) -> None:
         super().__init__()
@@ -37,6 +37,10 @@ class MovedClock(SystemClock):
 
     def wall_ms(self) -> int:
         return super().wall_ms() + self._moved
+
+    def forward(self) -> None:
+        """The minute that was waited for has come."""
+        self._moved += BEFORE_MS
 
 
 @pytest.fixture
@@ -65,18 +69,19 @@ def said(smtp: SmtpServer) -> list[tuple[tuple[str, ...], str]]:
 
 
 async def test_the_daily_test_reaches_everybody_when_its_minute_comes(tmp_path: Path, smtp: SmtpServer) -> None:
-    """Nobody is told a second before eight; at eight each gets one mail, and a restart sends none again."""
+    """Nobody is told a minute before eight; at eight each gets one mail, and a restart sends none again."""
     clock = MovedClock(EIGHT, BEFORE_MS)
     site = FakeSite(setting(route("anna", "ben"), daily_test=(DailyTest(EIGHT),)))
     async with running(tmp_path, site, smtp, clock) as notifier:
         await until(lambda: notifier.picture.misc.tested)
         assert said(smtp) == []
+        clock.forward()
         await until(lambda: len(smtp.mails) == 2)
     assert sorted(recipients for recipients, _ in said(smtp)) == [("anna@example.org",), ("ben@example.org",)]
     assert all("TEST" in subject for _, subject in said(smtp))
     async with running(tmp_path, site, smtp, clock) as notifier:
         await until(lambda: notifier.picture.misc.tested)
-        await asyncio.sleep(BEFORE_MS / 1000)
+        await looked(site)
     assert len(smtp.mails) == 2
 
 
@@ -93,6 +98,7 @@ async def test_quiet_hours_hold_back_until_they_end(tmp_path: Path, smtp: SmtpSe
         await until(lambda: smtp.mails)
         await until(lambda: sum(map(len, notifier.picture.held.values())) == 2)
         assert ["KRITISCH" in subject for _, subject in said(smtp)] == [True]
+        clock.forward()
         await until(lambda: len(smtp.mails) == 2)
         assert not notifier.picture.held
     body = smtp.mails[1].message.get_content()
@@ -109,10 +115,10 @@ async def test_quiet_hours_begin(tmp_path: Path, smtp: SmtpServer) -> None:
     async with running(tmp_path, site, smtp, clock) as notifier:
         site.put(world.event("raised", "r1/fan/fan_fail", "alarm"))
         await until(lambda: len(smtp.mails) == 1)
-        await asyncio.sleep(BEFORE_MS / 1000)
+        clock.forward()
         world.now_ms = BEFORE_MS
         site.put(world.event("raised", "r2/bat1/2S4/jar_temp_warning", room="r2"))
         await until(lambda: [len(items) for items in notifier.picture.held.values()] == [1])
-        await asyncio.sleep(BEFORE_MS / 1000)
+        await looked(site)
         assert list(notifier.picture.held) == ["ben/email"]
     assert [recipients for recipients, _ in said(smtp)] == [("anna@example.org",)]

@@ -32,6 +32,12 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def looked(site: FakeSite) -> None:
+    """Wait until a whole look has been taken that began after this."""
+    before = site.looks
+    await until(lambda: site.looks >= before + 2)
+
+
 class Box:
     """A site with one notifier, whose channels are fakes."""
 
@@ -137,7 +143,7 @@ async def test_a_refused_recipient_is_not_tried_again(box: Box) -> None:
     async with box.running():
         box.site.put(box.world.event("raised", GAS, "critical"))
         await until(lambda: box.site.told(ReportKind.DELIVERY_FAILING))
-        await asyncio.sleep(0.1)
+        await looked(box.site)
     assert len(box.email.tried) == 1
     assert box.rows() == [("refused", 1, "email")]
     assert box.site.told(ReportKind.DELIVERY_FAILING) == ["email pulse anna: 550 no such user"]
@@ -164,7 +170,7 @@ async def test_without_a_ledger_only_what_is_open_is_told(box: Box) -> None:
     async with box.running():
         await until(lambda: box.email.sent)
         box.site.put(box.world.event("returned", "r1/p3/rule"))
-        await asyncio.sleep(0.1)
+        await looked(box.site)
     (summary,) = box.email.sent
     assert summary.subject.startswith("ÜBERSICHT: 2 Alarme, 2 offen")
     assert "Sicherung" not in summary.text
@@ -194,7 +200,7 @@ async def test_a_young_site_that_has_told_somebody_is_not_read_from_its_beginnin
 async def test_a_backlog_of_old_events_is_one_summary(box: Box) -> None:
     """After two hours without the notifier: one message, and what comes now on its own."""
     async with box.running():
-        await asyncio.sleep(0.05)
+        await until(lambda: box.site.looks)
     old = [box.world.event("raised", f"r1/p{number}/rule") for number in range(700)]
     box.site.put(*(event._replace(at_ms=event.at_ms - 7_200_000, tick_ms=-7_200_000) for event in old))
     async with box.running():

@@ -91,11 +91,15 @@ async def test_nothing_is_acknowledged_before_events_and_state_are_confirmed() -
     assert topics.acknowledged == []
     topics.now, topics.confirms = SAVE_S, False
     tending = asyncio.create_task(worker.take(topics.inputs[10:12]))
-    await asyncio.sleep(0.05)
+    while not topics.waiting:
+        await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
     assert STATE.name not in topics.sent, "the state waits for the events"
-    for each in topics.waiting:
-        each.set_result(None)
     while STATE.name not in topics.sent:
+        for each in topics.waiting:
+            if not each.done():
+                each.set_result(None)
         await asyncio.sleep(0)
     assert topics.acknowledged == []
     topics.waiting[-1].set_result(None)

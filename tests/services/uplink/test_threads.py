@@ -1,7 +1,7 @@
 """Work in a thread is over when who asked for it is."""
 
 import asyncio
-import time
+import threading
 
 import pytest
 
@@ -11,16 +11,18 @@ from services.uplink.threads import finished
 async def test_who_is_cancelled_ends_after_the_work() -> None:
     """Also when it is cancelled twice."""
     over: list[bool] = []
+    go = threading.Event()
 
     def work() -> None:
-        time.sleep(0.3)
-        over.append(True)
+        over.append(go.wait(60))
 
     task = asyncio.create_task(finished(work))
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        task.cancel()
     await asyncio.sleep(0.05)
-    task.cancel()
-    await asyncio.sleep(0.05)
-    task.cancel()
+    assert not task.done()
+    go.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert over == [True]
