@@ -13,7 +13,9 @@ twice. A reader's cursor is a place in the old log and stays there: nothing in t
 begins with its first record, and no cursor can point beyond what is there.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from services.processor.fold import Fold
 from services.processor.repeats import place
@@ -22,6 +24,7 @@ from services.processor.verify import verify_log
 from shared.domain import core
 from shared.domain.errors import LogDamaged
 from shared.domain.inputs import Report, ReportKind, Resync, Start
+from shared.domain.state import RoomState
 from shared.log.chain import GENESIS
 from shared.log.port import Reading
 from shared.log.sequencer import Anchor
@@ -36,6 +39,8 @@ CLOCK_POSITION = "clock"
 """The position under which each group keeps where the log's time stood."""
 GUARD_POSITION = "guard"
 """The position under which the site keeps how far the log holds what guard sent, by guard's own numbers."""
+KNOWN_POSITION = "guard-known"
+"""The position under which the site keeps what it has to tell the next guard (services.site.explaining)."""
 NOTIFIER_POSITION = "notifier"
 """The position under which the site keeps how far the log holds what the notifier reported, by its ledger's numbers."""
 
@@ -57,6 +62,14 @@ class Found:
     """Bodies that are needed although the log they came from may be gone."""
     positions: dict[str, bytes]
     """What a new log takes over from the damaged one; empty when the log goes on."""
+
+
+class Recovered(Protocol):
+    """Sees the states and positions as the log last knew them; gives the positions to be kept with the Start."""
+
+    def __call__(
+        self, states: Mapping[str, RoomState], position: Callable[[str], bytes | None], *, clean: bool
+    ) -> Mapping[str, bytes]: ...
 
 
 def look(opened: Opened) -> Found:
@@ -88,8 +101,8 @@ def look(opened: Opened) -> Found:
 def _taken_over(reading: Reading) -> dict[str, bytes]:
     """The positions that mean the same in another log; one that is not what was written is left behind."""
     kept = reading.positions().items()
-    by_number = (GUARD_POSITION, NOTIFIER_POSITION)
-    return {name: value for name, value in kept if name in by_number or name.startswith(place(""))}
+    as_they_are = (GUARD_POSITION, KNOWN_POSITION, NOTIFIER_POSITION)
+    return {name: value for name, value in kept if name in as_they_are or name.startswith(place(""))}
 
 
 def _anchor(reading: Reading, restored: Restored) -> Anchor:
@@ -105,6 +118,17 @@ def start_body(found: Found, log_id: str, boot: str) -> Start:
     known = bool(restored.fold.states) or found.damage is None
     clean = restored.clean and found.damage is None
     return Start(log_id, restored.log_id if known else "", found.start_after, clean, boot)
+
+
+def kept_with(
+    start: Start, found: Found, position: Callable[[str], bytes | None], on_recovered: Recovered | None
+) -> dict[str, bytes]:
+    """The positions of the first group. ``position`` reads the log that goes on."""
+    kept = dict(found.positions)
+    if on_recovered is not None:
+        read = position if found.damage is None else kept.get
+        kept |= on_recovered(found.restored.fold.states, read, clean=start.clean)
+    return kept
 
 
 def damage_report(found: Found, subject: str, aside: str) -> Report:

@@ -97,8 +97,8 @@ class Runner:
     def _version_of(decision: DecisionPlan) -> str:
         return str(decision_version(encode_decision(decision)))
 
-    def open(self, boot: str, on_recovered: Callable[[Mapping[str, RoomState]], None] | None = None) -> Committed:
-        """Restores the state and writes the Start. ``on_recovered`` sees the states as the log last knew them."""
+    def open(self, boot: str, on_recovered: opening.Recovered | None = None) -> Committed:
+        """Restores the state and writes the Start."""
         opened = self._store.open()
         found = opening.look(opened)
         self._bodies = {**found.rulesets, **self._bodies}
@@ -114,13 +114,12 @@ class Runner:
         self.log_id = self._new_id()
         fold = opening.fold_for(found)
         fold.rulesets = self._ruleset
-        if on_recovered is not None:
-            on_recovered(found.restored.fold.states)
         start = opening.start_body(found, self.log_id, boot)
         bodies = opening.first_bodies(found, start, self.version, self._first_reports(found))
         self._taker = Taker(fold, self._mint, self._rebuild)
         self._since_snapshot = found.restored.since_snapshot
-        first = self._append(bodies, found.positions, rulesets=self._bodies_for(bodies))
+        kept = opening.kept_with(start, found, self._journal.position, on_recovered)
+        first = self._append(bodies, kept, rulesets=self._bodies_for(bodies))
         self._store.take_ballast()
         self._write_head()
         tick = self._sequencer.tick_ms

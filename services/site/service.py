@@ -9,20 +9,20 @@ Promises: an ack follows a durable commit (while the log is undurable guard's ow
 follows a commit of either kind; a command's answer is there before who waits for it wakes.
 """
 
-import json
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from services.gateway.views import IdReused, Upkeep
+from services.processor.opening import GUARD_POSITION, KNOWN_POSITION
 from services.processor.runner import Committed, Runner
 from services.site import shown as shown_parts
 from services.site.answers import Answers, Decided
 from services.site.backup.mark import RestoredMark
 from services.site.counts import Counts
+from services.site.explaining import Explaining, Held
 from services.site.guard_link import GuardLink, Source
 from services.site.log_time import LogTime
 from services.site.loss_mark import Life, LossMark, lost, not_known
@@ -42,7 +42,7 @@ from shared.domain.state import RoomState
 from shared.runtime.clocks import Clock
 from shared.runtime.undurable_events import Handing
 from shared.wire.events import encode_event
-from shared.wire.guardlink import Explain, Explained, Hello
+from shared.wire.guardlink import Explain, Hello
 from shared.wire.inputs import report
 
 if TYPE_CHECKING:
@@ -51,40 +51,8 @@ if TYPE_CHECKING:
 LEASE_S = 1.0
 SHOW_S = 0.5
 KEEP_S = 1.0
-GUARD_POSITION = "guard"
 NEVER_MS = 10 * 365 * 86_400_000
 """A folder without any history: no guard was here for longer than any watchdog, so what is on is the power-up state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """How far the log holds what guard sent, and when guard was last heard; a position of the log."""
-
-    boot: str = ""
-    n: int = 0
-    at_ms: int = 0
-
-    def to_bytes(self) -> bytes:
-        return json.dumps([self.boot, self.n, self.at_ms]).encode()
-
-    @staticmethod
-    def from_bytes(data: bytes | None) -> "Held":
-        return Held(*json.loads(data)) if data else Held()
-
-
-def explain(states: Mapping[str, RoomState]) -> tuple[Explained, ...]:
-    """What these states say of each output, for a guard that found it on."""
-    return tuple(
-        Explained(view.id, view.on, at_limit)
-        for state in states.values()
-        for at_limit in (shown_parts.gas_at_limit(state),)
-        for view in core.outputs(state)
-    )
-
-
-def after_clean_stop(past: tuple[Explained, ...], safe_on: Collection[str]) -> tuple[Explained, ...]:
-    """The same when the log ended with a clean stop: that was a demand for every output's safe value."""
-    return tuple(Explained(said.output, said.demanded or said.output in safe_on, said.gas_at_limit) for said in past)
 
 
 def _ended(first: Committed, how: str) -> bool:
@@ -133,10 +101,7 @@ class Service:
         self._acked = 0
         self._is_fresh = False
         self._last_log_id = ""
-        self._past: tuple[Explained, ...] | None = None
-        """As the log last knew the outputs before this process began; None once guard was told."""
-        self._safe_on: frozenset[str] = frozenset()
-        """Outputs that a stop before this process began left on."""
+        self._explaining = Explaining()
         self._kept: dict[str, bytes] = {}
         self._keeping = threading.Lock()
         self._kept_at = 0.0
@@ -147,12 +112,9 @@ class Service:
     def open(self, boot: str) -> None:
         """Restore the state, write the Start, begin to write. Raises what Runner.open does."""
         first = self.runner.open(boot, self._remember)
-        if self._past is not None and _ended(first, "clean stop"):
-            self._past = after_clean_stop(self._past, self._safe_on)
         head = self.runner.head
         self.durable_seq = first.first_seq - 1
         self.tail.begin(self.runner.log_id, first.first_seq - 1 if first.first_seq else head.site_seq)
-        self._held = Held.from_bytes(self.runner.position(GUARD_POSITION))
         self._acked = self._held.n
         self._is_fresh = first.first_seq == 1
         told = [self._tell_losses(first), self._tell_restored()]
@@ -162,10 +124,13 @@ class Service:
                 self._after(committed)
         self.writer.start()
 
-    def _remember(self, states: Mapping[str, RoomState]) -> None:
-        self._past = explain(states)
-        self._safe_on = frozenset(one.id for state in states.values() for one in state.plan.outputs if one.safe_on)
+    def _remember(
+        self, states: Mapping[str, RoomState], position: Callable[[str], bytes | None], *, clean: bool
+    ) -> dict[str, bytes]:
         self._last_log_id = next((state.log_id for state in states.values()), "")
+        self._held = Held.from_bytes(position(GUARD_POSITION))
+        kept = position(KNOWN_POSITION)
+        return {KNOWN_POSITION: self._explaining.recover(states, self._held, kept, after_clean_stop=clean)}
 
     def _tell_losses(self, first: Committed) -> Committed | None:
         """What an undurable life before this one has decided upon and the log does not have."""
@@ -207,10 +172,7 @@ class Service:
 
     def joined(self, hello: Hello) -> None:
         """Guard is there: tell it what the log knows, and give it a lease at once."""
-        held = self._held
-        away_ms = max(0, hello.started_at_ms - held.at_ms) if held.at_ms else NEVER_MS if self._is_fresh else -1
-        is_new = held.boot != hello.boot
-        self.writer.call(lambda: self._greet_in_writer(away_ms, is_new=is_new))
+        self.writer.call(lambda: self._greet_in_writer(hello))
 
     # Any thread
 
@@ -248,7 +210,10 @@ class Service:
         return upkeep(self.runner.states, now_ms, now_ms)
 
     def _offer_in_writer(self, item: Item) -> bool:
-        return self.runner.offer((item.body if item.source is None else self._timed(item.body, item.source),))
+        if item.source is None:
+            return self.runner.offer((item.body,))
+        self._explaining.taking(item.source.boot, self._held, self.runner.states)
+        return self.runner.offer((self._timed(item.body, item.source),))
 
     def _timed(self, body: InputBody, source: Source) -> InputBody:
         """While the log goes through a pause its time is that of what comes, and so is a frame's age."""
@@ -358,10 +323,12 @@ class Service:
         self.counts.alive_at = monotonic()
         self._alive()
 
-    def _greet_in_writer(self, away_ms: int, *, is_new: bool) -> None:
+    def _greet_in_writer(self, hello: Hello) -> None:
         """A guard process that is new to the log asks what it may have found on."""
         self._leased_at = 0.0
-        past, self._past = self._past, None
-        if is_new and self._link is not None:
-            self._link.explain(Explain(away_ms, past if past is not None else explain(self.runner.states)))
+        known = self._explaining.told(hello.boot, self._held, self.runner.states)
+        if known is not None and self._link is not None:
+            never_ms = NEVER_MS if self._is_fresh else -1
+            away_ms = max(0, hello.started_at_ms - known.heard_at_ms) if known.heard_at_ms else never_ms
+            self._link.explain(Explain(away_ms, known.outputs))
         self._lease()

@@ -139,4 +139,18 @@ MUTANTS = (
         "self.acked_n = max(self.acked_n, n)",
         f"{T_OUTBOX}::test_what_is_neither_acked_nor_too_old_is_there",
     ),
+    Mutant(
+        "the Start of a process that died explains what guard found on",
+        "services/site/explaining.py",
+        "before is not None and before.is_of(held)",
+        "before is not None and not before.is_of(held)",
+        "tests/services/site/test_explaining.py::test_a_process_that_dies_before_it_heard_guard_leaves_the_word_to_the_next",
+    ),
+    Mutant(
+        "a guard whose link broke is told the states since",
+        "services/site/explaining.py",
+        "return self._known if self._boot in (None, boot) else",
+        "return self._known if self._boot is None else",
+        "tests/services/site/test_explaining.py::test_a_guard_whose_link_broke_is_told_the_same_again",
+    ),
 )
