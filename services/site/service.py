@@ -246,7 +246,7 @@ class Service:
                 self.counts.frame(item.body, self._clock.wall_ms())
             elif isinstance(item.body, Command):
                 decided = self._decided(item.body, committed)
-                if item.answer is not None and not item.answer.cancelled():
+                if item.answer is not None and item.answer.set_running_or_notify_cancel():
                     item.answer.set_result(decided)
 
     def _decided(self, command: Command, committed: Committed) -> Decided:

@@ -1,12 +1,17 @@
 """Commands by id: the same answer to the same question, over restarts too."""
 
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from services.gateway.views import CommandState
 from services.processor.repeats import Answer, content, decode_answer, encode_answer
 from services.site.answers import KEPT_MAX, Answers, stored_answer
+from services.site.writer import Item
 from shared.domain.events import Event, EventType
 from shared.domain.inputs import Command, What
+from tests.services.processor.plant import decision
+from tests.services.site.test_explaining import Box
 
 
 def command(number: int, reason: str = "seen") -> Command:
@@ -116,3 +121,21 @@ def test_the_oldest_answers_go() -> None:
         answers.settle(command(number), Answer(b"", accepted=True))
     assert answers.get("c9") is None
     assert answers.get("c10") is not None
+
+
+class Leaving(Future[Any]):
+    """Whoever waits for it gives up in the moment in which he is asked whether he still does."""
+
+    def cancelled(self) -> bool:
+        was = super().cancelled()
+        self.cancel()
+        return was
+
+
+def test_who_gives_up_waiting_just_when_the_answer_comes_leaves_the_writer_alone(tmp_path: Path) -> None:
+    """The site process would end with its writer."""
+    with Box(tmp_path, decision()).life() as (service, _):
+        service.writer.put(Item(command(1), answer=Leaving()))
+        service.writer.call(lambda: None).result(60)
+        assert service.writer.is_alive()
+        assert service.answers.get("c1") is not None
