@@ -1,7 +1,7 @@
 """Acts of upkeep on a real site, to their end: maintenance that runs out, a new gas head; and a killed process."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,18 @@ def depot(tmp_path: Path) -> Iterator[Depot]:
         yield made
 
 
-def act(site: Site, number: int, **body: str) -> dict[str, Any]:
-    """What became of a command."""
+def nothing() -> None:
+    """Happens while a command is decided."""
+
+
+def act(site: Site, number: int, meanwhile: Callable[[], None] = nothing, **body: str) -> dict[str, Any]:
+    """What became of a command; ``meanwhile`` happens as soon as the site has taken it."""
     record = json.loads((site.data / "run.json").read_text())
     headers = {"Authorization": f"Bearer {(site.data / 'token').read_text().strip()}"}
     url = f"http://{record['http']}/api/v1/commands"
     answer = web().post(url, json={"id": f"c{number}", **body}, headers=headers)
     assert answer.status_code in (202, 409), answer.text
+    meanwhile()
 
     def look() -> dict[str, Any]:
         found: dict[str, Any] = web().get(f"{url}/c{number}", headers=headers).json()
@@ -51,10 +56,8 @@ def test_a_short_maintenance_ends_by_itself(depot: Depot) -> None:
     """Nobody ends it: its time does, and what it hid is announced then."""
     with running(depot.site_file, depot.data) as site:
         depot.settle()
-        assert (
-            act(site, 1, what="maintenance", subject="depot/r1", reason="work", **{"for": "4s"})["state"] == "accepted"
-        )
-        depot.h2(15)
+        work = {"what": "maintenance", "subject": "depot/r1", "reason": "work", "for": "4s"}
+        assert act(site, 1, lambda: depot.h2(15), **work)["state"] == "accepted"
         wait_for("the pre-alarm", lambda: "raised" in told(site, PREALARM))
         wait_for("the end of maintenance", lambda: "reannounced" in told(site, PREALARM))
         assert told(site, PREALARM) == ["suppressed", "raised", "unsuppressed", "reannounced"]
