@@ -22,13 +22,14 @@ def sink() -> Iterator[HttpSink]:
 
 @asynccontextmanager
 async def _beating(
-    url: str, alive: Callable[[], bool], allow: tuple[str, ...] = ("127.0.0.0/8",)
+    url: str, alive: Callable[[], bool], allow: tuple[str, ...] = ("127.0.0.0/8",), timeout_s: float = 60.0
 ) -> AsyncIterator[list[str]]:
     """A heartbeat that runs; what it told."""
     told: list[str] = []
     stop = asyncio.Event()
     plan = HeartbeatPlan(url, EVERY_MS, allow)
-    task = asyncio.create_task(heartbeat.run(plan, stop, alive, clock=SystemClock(), told=told.append, timeout_s=1.0))
+    beating = heartbeat.run(plan, stop, alive, clock=SystemClock(), told=told.append, timeout_s=timeout_s)
+    task = asyncio.create_task(beating)
     try:
         yield told
     finally:
@@ -79,7 +80,7 @@ async def test_trouble_is_told_once_and_its_end_too(sink: HttpSink) -> None:
 async def test_a_hanging_outsider_holds_nothing_up(sink: HttpSink) -> None:
     """A beat ends in its time and the next one is tried."""
     sink.manner = Answer(hang_at="answer")
-    async with _beating(sink.url, lambda: True) as told:
+    async with _beating(sink.url, lambda: True, timeout_s=1.0) as told:
         await _until(lambda: sink.connections >= 2)
     assert told == [f"the heartbeat's 127.0.0.1:{sink.port} gave no answer within 1 s"]
 
