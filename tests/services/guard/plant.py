@@ -1,13 +1,14 @@
 """A gas head and a relay module on a real Modbus TCP port, in a thread: set the gas, move coils behind guard's back.
 
 The relay module has a watchdog of its own: when it was not asked anything for its time, its coils stand at their safe
-values. As a program (``python -m tests.services.guard.plant``) it is the bench's device: see tests/bench/trip.py.
+values. Its time is that of its thread: while this process gets no processor the module, which would have one of its
+own, does not take it for silence. As a program (``python -m tests.services.guard.plant``) it is the bench's device: see tests/bench/trip.py.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from shared.fieldbus.device_side import Answer, Request, TcpServer
 from tests.services.actuator.plans import AIRFLOW_ADDRESS, GAS_UNIT, RELAY_UNIT, WATCHDOG_ADDRESS
 
 SAFE = {0: True, 1: False, 2: True, 3: False}
+TICK_S = 0.02
 ILLEGAL_ADDRESS = 2
 
 
@@ -34,7 +36,8 @@ class Plant:
     silent: set[int] = field(default_factory=set)
     """Units that answer nothing."""
     asked_at: float = 0.0
-    """Last request to the relay module."""
+    """Last request to the relay module, by ``now``."""
+    now: Callable[[], float] = time.monotonic
     requests: int = 0
     refused: set[Table] = field(default_factory=set)
     """Tables of the relay module that answer a read with an exception."""
@@ -46,7 +49,7 @@ class Plant:
 
     def fall(self) -> None:
         """The module's watchdog."""
-        if self.watchdog_ms and self.asked_at and time.monotonic() - self.asked_at > self.watchdog_ms / 1000:
+        if self.watchdog_ms and self.asked_at and self.now() - self.asked_at > self.watchdog_ms / 1000:
             self.stored.update(SAFE)
 
     def coil(self, address: int) -> bool:
@@ -73,7 +76,7 @@ class Plant:
             if request.unit != RELAY_UNIT:
                 return Answer(silent=True)
             self.fall()
-            self.asked_at = time.monotonic()
+            self.asked_at = self.now()
             return self._relay(request)
 
     def _relay(self, request: Request) -> Answer:
@@ -99,6 +102,24 @@ class Plant:
         return f"127.0.0.1:{self.port}"
 
 
+class _OwnTime:
+    """Goes on only as far as its loop does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._now = 1.0
+        self._looked_at = loop.time()
+
+    def tick(self) -> None:
+        now = self._loop.time()
+        self._now += min(now - self._looked_at, 3 * TICK_S)
+        self._looked_at = now
+        self._loop.call_later(TICK_S, self.tick)
+
+    def now(self) -> float:
+        return self._now
+
+
 @contextmanager
 def running(plant: Plant) -> Iterator[Plant]:
     """Serve the plant on a free loopback port until the end of the block."""
@@ -106,6 +127,9 @@ def running(plant: Plant) -> Iterator[Plant]:
     server = TcpServer(plant.answer)
     thread = threading.Thread(target=loop.run_forever, name="plant", daemon=True)
     thread.start()
+    own = _OwnTime(loop)
+    plant.now = own.now
+    loop.call_soon_threadsafe(own.tick)
     try:
         plant.port = asyncio.run_coroutine_threadsafe(server.open("127.0.0.1", 0), loop).result(5)
         yield plant
