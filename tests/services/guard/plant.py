@@ -2,7 +2,8 @@
 
 The relay module has a watchdog of its own: when it was not asked anything for its time, its coils stand at their safe
 values. Its time is that of its thread: while this process gets no processor the module, which would have one of its
-own, does not take it for silence. As a program (``python -m tests.services.guard.plant``) it is the bench's device: see tests/bench/trip.py.
+own, does not take it for silence. As a program (``python -m tests.services.guard.plant``) it is the bench's device: see
+tests/bench/trip.py.
 """
 
 import asyncio
