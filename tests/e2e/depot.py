@@ -37,8 +37,8 @@ devices:
 rooms:
   r1:
     volume_m3: 50
-    gas: [{{h2: gas1.h2, warm_up: 1s}}]
-    fan: [{{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s,
+    gas: [{{h2: gas1.h2, warm_up: 500ms}}]
+    fan: [{{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 1s,
             wiring: fan_on_when_deenergised}}]
 {room}
 rules: {{h2_prealarm: {{limit: {limit}, off_delay: 500ms}}, h2_alarm: {{off_delay: 500ms}}}}
@@ -86,7 +86,7 @@ class Depot:
 
     def settle(self) -> None:
         """Past power-up: three good samples came, nothing is demanded."""
-        wait_for("the start-up demand to run the fan", lambda: self.fan() == 1)
+        wait_for("the start-up demand to run the fan", lambda: (FAN, 1) in self.io.seen)
         wait_for("the start-up demand to end", lambda: self.fan() == 0)
 
     def close(self) -> None:

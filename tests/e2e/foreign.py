@@ -58,6 +58,8 @@ class ForeignDevice:
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline().split()[1])
         self.coils: dict[int, int] = {}
+        self.seen: set[tuple[int, int]] = set()
+        """Every coil with every value that masters ever wrote to it: what was may be over before anybody looks."""
         self.registers: dict[int, int] = {}
         self.silences_ms: list[int] = []
         """After which its watchdog has fallen."""
@@ -71,6 +73,7 @@ class ForeignDevice:
             table, address, value = line.split()
             if table == "coil":
                 self.coils[int(address)] = int(value)
+                self.seen.add((int(address), int(value)))
                 if self._on_coil is not None:
                     self._on_coil(self, int(address), int(value))
             elif table == "watchdog":
