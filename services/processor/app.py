@@ -100,6 +100,9 @@ class _Beside:
         key = self._known.key(site, needs.removeprefix(KEY))
         return None if key is None else key.raw
 
+    def is_registered(self, site: str) -> bool:
+        return self._known.is_registered(site)
+
 
 class Acks:
     """services.processor.worker.Engine: Faust's events in the order in which they came, until they are done with."""

@@ -25,6 +25,10 @@ class Broker(Protocol):
         """The body or key that a parked site waits for."""
         ...
 
+    def is_registered(self, site: str) -> bool:
+        """Whether there is, or was, a site of this name."""
+        ...
+
 
 class Engine(Protocol):
     def acknowledge(self, place: Place, below: int) -> None:
@@ -79,5 +83,7 @@ class Partition:
     first: int = -1
     """The first offset that the engine gave us, and the next that it should give; -1 before."""
     next: int = -1
+    passed: int = -1
+    """Behind the last record that was passed by because nobody had registered its site; -1 before there was one."""
     pending: "list[asyncio.Future[Any]]" = field(default_factory=list)
     ready: "asyncio.Task[None] | None" = None

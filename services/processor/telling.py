@@ -69,6 +69,7 @@ class Telling:
         yield Sample(metrics.EVENTS, counts.events)
         yield Sample(metrics.HOLES, counts.asked)
         yield Sample(metrics.DEADLETTERS, counts.dead)
+        yield Sample(metrics.NOT_REGISTERED, worker.strangers.number)
         yield Sample(metrics.BLOCK_AGE, worker.ages)
         yield Sample(metrics.SITES_OWNED, len(sites))
         yield Sample(metrics.SITES_PARKED, sum(1 for site in sites if site.needs))

@@ -28,6 +28,7 @@ from services.processor.seats import Given, Kind, Outcome
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, STATE
 from shared.domain.errors import AmpwardError, WireError
 from shared.log.kafka.records import Headers, Place, Record, Tell
+from shared.log.kafka.strangers import Strangers
 from shared.runtime.metrics import Ages
 from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
 from shared.wire import cloud
@@ -80,6 +81,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self.counts = Counts()
+        self.strangers = Strangers(tell, now)
         self.ages = Ages()
         """From the broker's acceptance of a block to its events' hand-over."""
         self.generation = -1
@@ -170,7 +172,7 @@ class Worker:
                 partition.sites[name] = kept
             else:
                 await self._seats.drop(name)
-        for name in [name for name in partition.stored if parked[name]]:
+        for name in [name for name in partition.stored if parked[name] and self._broker.is_registered(name)]:
             (await self._site(partition, name)).needs = parked[name]
 
     # Records
@@ -213,6 +215,10 @@ class Worker:
             partition.next = record.offset + 1
         todo: list[tuple[Site, Record]] = []
         for record in wanted:
+            if not self._broker.is_registered(record.name):
+                self.strangers.note(record)
+                partition.passed = record.offset + 1
+                continue
             site = await self._site(partition, record.name)
             if not site.needs and site.catching is None and record.offset >= site.offset:
                 todo.append((site, record))
@@ -229,7 +235,8 @@ class Worker:
             elif stored is not None:
                 site.offset, site.site_seq = stored[0]
                 site.unseen = site.offset
-            else:  # An engine that was shared out anew before we took anything may go on behind its first blocks.
+            else:  # An engine that was shared out anew before we took anything may go on behind its first blocks, and
+                # those that came before it was registered were passed by.
                 site.unseen = 0
         return site
 
@@ -277,7 +284,7 @@ class Worker:
             self._count(repeats=1)
         elif outcome.kind is Kind.BATCH:
             await self._publish(partition, site, record, outcome)
-        elif 0 <= site.unseen < partition.first and site.catching is None:
+        elif 0 <= site.unseen < max(partition.first, partition.passed) and site.catching is None:
             site.offset = site.unseen
             self._catch_up(partition, site)
         elif not is_on_the_way:
@@ -326,14 +333,9 @@ class Worker:
         site.asked_at, site.ask_pause = now, min(2 * site.ask_pause, ASK_S_MAX)
         sent_at, name = self._wall_ms(), f"{site.name}-{site.epoch}-{from_seq}-{self._wall_ms()}"
         order = Resend(
-            id=name,
-            site=site.name,
-            sent_at_ms=sent_at,
-            ttl_ms=ASK_TTL_MS,
-            from_seq=from_seq,
-            epoch=site.epoch,
+            id=name, site=site.name, sent_at_ms=sent_at, ttl_ms=ASK_TTL_MS, from_seq=from_seq, epoch=site.epoch,
             state=state,
-        )
+        )  # fmt: skip
         self._tell("site_asked_to_resend", f"{site.name} from {from_seq}, {'with' if state else 'without'} its state")
         headers = cloud.headers(cloud.ORDER, site=site.name, id=name, at_ms=sent_at)
         await self._send(partition, COMMANDS.name, site.name, encode_order(order), headers)

@@ -56,6 +56,7 @@ INPUTS = "ampward_inputs_decided_total"
 EVENTS = "ampward_events_derived_total"
 HOLES = "ampward_holes_total"
 BLOCKS_STORED = "ampward_history_blocks_total"
+NOT_REGISTERED = "ampward_records_not_registered_total"
 BLOCK_AGE = "ampward_block_age_seconds"
 SITES_OWNED = "ampward_sites_owned"
 SITES_PARKED = "ampward_sites_parked"
@@ -135,6 +136,7 @@ METRICS: Final[Mapping[str, Described]] = {
     INPUTS: Described(Kind.COUNTER, "Inputs that were decided again."),
     EVENTS: Described(Kind.COUNTER, "Events that came of them."),
     HOLES: Described(Kind.COUNTER, "Times that a site was asked to send again."),
+    NOT_REGISTERED: Described(Kind.COUNTER, "Records under names that nobody has registered as a site, passed by."),
     BLOCK_AGE: Described(Kind.AGES, "From the broker's acceptance of a block to its events' hand-over."),
     WINDOW_ALARMS: Described(
         Kind.GAUGE, "Alarms that the site announced in the present window of ten minutes.", ("site", "severity")

@@ -21,11 +21,14 @@ from services.history.centre.writing import partitions_of
 from services.history.readings import Wanted
 from services.site.fleet_past import FleetPast
 from services.site.past import SitePast
+from shared.log.chain import link
 from shared.log.kafka.records import Place, Record
 from shared.log.steps import Step, no_step
 from shared.log.store import open_reader
 from shared.runtime.postgres import Pool, migrate
-from shared.wire.blocks import Block, encode_block
+from shared.wire.blocks import Block, BlockLink, encode_block
+from shared.wire.events import decode_event, encode_event
+from shared.wire.rows import EventBytes
 from shared.wire.signing import PublicKey
 from tests.fleet.centre import KEY
 from tests.services.history.life import JAR, MINUTE_MS, POINT, Life, an_hour_and_a_half, grow
@@ -53,7 +56,29 @@ class Lived:
 
     def named(self, site: str) -> list[Block]:
         """The same blocks as another site's."""
-        return [replace(block, site=site) for block in self.blocks]
+        return renamed(self.blocks, site)
+
+
+def renamed(blocks: Sequence[Block], site: str) -> list[Block]:
+    """Blocks that follow each other, and their events, as another site's; chained anew."""
+    return [*_renamed(blocks, site)]
+
+
+def _renamed(blocks: Sequence[Block], site: str) -> Iterator[Block]:
+    head = blocks[0].prev_hash
+    for block in blocks:
+        told = [(event, decode_event(event.data)._replace(site=site)) for event in block.events]
+        events = tuple(EventBytes(old.site_seq, old.ordinal, encode_event(new)) for old, new in told)
+        links: list[BlockLink] = []
+        before, begun = head, 0
+        for last_seq, _ in block.links:
+            inputs, made = (
+                [row for row in rows if begun < row.site_seq <= last_seq] for rows in (block.inputs, events)
+            )
+            links.append(BlockLink(last_seq, link(links[-1].hash if links else before, inputs, made).hash))
+            begun = last_seq
+        head = links[-1].hash
+        yield replace(block, site=site, prev_hash=before, links=tuple(links), events=events)
 
 
 def live(folder: Path, story: Callable[[Life], None] = an_hour_and_a_half) -> Lived:
@@ -67,7 +92,7 @@ def live(folder: Path, story: Callable[[Life], None] = an_hour_and_a_half) -> Li
     grow(folder)
     log = open_reader(folder)
     try:
-        return Lived(folder, life, begin_ms, blocks_of(log, site="north"), bodies(log))
+        return Lived(folder, life, begin_ms, renamed(blocks_of(log, site="north"), "north"), bodies(log))
     finally:
         log.close()
 
@@ -82,7 +107,10 @@ class Knowing:
         return self.rules.get(version)
 
     def key(self, site: str, key_id: str) -> PublicKey | None:
-        return KEY.public if key_id == KEY.id and site else None
+        return KEY.public if key_id == KEY.id and self.is_registered(site) else None
+
+    def is_registered(self, site: str) -> bool:
+        return not site.startswith("stranger")
 
 
 def records_of(blocks: Sequence[Block], *, first: int = 0, place: Place = INPUTS) -> list[Record]:

@@ -6,13 +6,15 @@ from dataclasses import replace
 from shared.log.chain import link
 from shared.log.kafka.records import Place, Record
 from shared.wire import cloud
-from shared.wire.blocks import Block, BlockLink
+from shared.wire.blocks import Block, BlockLink, encode_block
 from shared.wire.deliveries import Delivery, Outcome, encode_delivery
 from shared.wire.events import decode_event, encode_event
 from shared.wire.rows import EventBytes
+from shared.wire.signing import SigningKey
 from tests.fleet.shelved import Database, Lived, own_past, records_of, told_of
 
 TOLD = Place("ampward.deliveries.v1", 0)
+OTHER = SigningKey(bytes(reversed(range(32))))
 FAR = 1 << 40
 """More than the journal's column of ordinals holds."""
 
@@ -79,3 +81,28 @@ async def test_deliveries_that_no_row_holds_stop_nobody(database: Database) -> N
     assert [record.offset for record, _ in database.buried] == [2, 3, 4]
     assert [row["site_seq"] for row in await database.pool.fetch("SELECT site_seq FROM history.event")] == [1, 5]
     assert await database.pool.fetchval("SELECT next FROM history.place WHERE topic = $1", TOLD.topic) == 6
+
+
+async def test_names_that_nobody_registered_are_waited_for_once_and_leave_nothing(
+    database: Database, lived: Lived
+) -> None:
+    """However many: the site beside them is kept as if they were not there."""
+    records = records_of(lived.blocks)
+    strangers = [record._replace(key=f"stranger{n}".encode()) for n, record in enumerate(records)]
+    mixed = [record for pair in zip(strangers, records, strict=True) for record in pair]
+    await database.put([record._replace(offset=n) for n, record in enumerate(mixed)])
+    assert [event for event, _ in database.told] == ["waits_for", "not_registered"]
+    assert [site for (site,) in await database.pool.fetch("SELECT site FROM history.site")] == ["north"]
+    async with own_past(lived) as own:
+        assert await told_of(database.past().of(frozenset({"north"})), lived) == await told_of(own, lived)
+
+
+async def test_a_site_that_names_keys_which_never_come_is_waited_for_once(database: Database, lived: Lived) -> None:
+    """Else each record of one hostile site would hold everybody's history up by the whole wait."""
+    records = records_of(lived.blocks)
+    strange = [
+        record._replace(value=encode_block(block, OTHER)) for record, block in zip(records, lived.blocks, strict=True)
+    ]
+    await database.put(strange)
+    assert [event for event, _ in database.told].count("waits_for") == 1
+    assert not database.buried

@@ -8,6 +8,27 @@ HOSTED = "tests/services/site/test_hosted_site.py"
 
 MUTANTS = (
     Mutant(
+        "a name that nobody registered is a site in memory and a state for ever",
+        "services/processor/worker.py",
+        "            if not self._broker.is_registered(record.name):\n",
+        "            if not record.name:\n",
+        f"{WORKER}::test_names_that_nobody_registered_cost_a_number_and_a_line",
+    ),
+    Mutant(
+        "blocks that came before their site was registered are asked for again",
+        "services/processor/worker.py",
+        "max(partition.first, partition.passed)",
+        "partition.first",
+        f"{WORKER}::test_blocks_that_came_before_their_site_was_registered_are_read_again",
+    ),
+    Mutant(
+        "each key that never comes is waited for",
+        "services/history/centre/desk.py",
+        "                self._vain[who] = now()\n",
+        "                self._vain[what] = now()\n",
+        "tests/fleet/test_history_refused.py::test_names_that_nobody_registered_are_waited_for_once_and_leave_nothing",
+    ),
+    Mutant(
         "a block that no fold understands ends the process",
         "services/processor/seats.py",
         "except Exception as fault:  # Whatever its site signed",

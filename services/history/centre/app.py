@@ -162,6 +162,7 @@ class _Keeping:
         telling.beat.beat()
         telling.is_begun = telling.is_begun or desk.is_begun
         telling.blocks, telling.left_out, telling.sites = desk.blocks, desk.unreadable, desk.sites
+        telling.not_registered = desk.strangers.number
         telling.taken_ms = max(telling.taken_ms, desk.taken_ms)
 
     async def end(self) -> None:

@@ -10,7 +10,8 @@ Promises: what the database holds is what the records up to its places say, once
 a replica that slept, a hand-over, a commit whose answer was lost. A record that cannot be read is told and passed by;
 blocks are put into the dead letters by the processor, deliveries by this service.
 Limits: a block waits WAIT_S for a key or the body of a rule set that is not there yet; then it is left out, or its
-frames are a hole. BYTES_MAX of records are in hand at a time.
+frames are a hole, and for VAIN_S nothing of this site is waited for again. All names that nobody has registered count
+as one site in this. BYTES_MAX of records are in hand at a time.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ from shared.bus.registry import DELIVERIES
 from shared.domain.errors import WireError
 from shared.domain.ids import is_id
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.strangers import Strangers
 from shared.log.steps import Step
 from shared.runtime.postgres import TROUBLE, Pool, is_refused
 from shared.wire.blocks import Block, decode_block, peek_block
@@ -41,6 +43,8 @@ from shared.wire.inputs import RuleSet, decode_input
 from shared.wire.signing import PublicKey
 
 WAIT_S: Final = 10.0
+VAIN_S: Final = 300.0
+"""A site that names what never comes takes a thirtieth of our time, and no more by naming it often."""
 LOOK_S: Final = 0.1
 BYTES_MAX: Final = 32 << 20
 """Of records that are taken and not stored; one larger record still comes, alone."""
@@ -55,6 +59,8 @@ class Knows(Protocol):
     def body(self, version: str) -> bytes | None: ...
 
     def key(self, site: str, key_id: str) -> PublicKey | None: ...
+
+    def is_registered(self, site: str) -> bool: ...
 
 
 class Desk:
@@ -89,7 +95,9 @@ class Desk:
         self._tellers: dict[tuple[int, str], int] = {}
         self._marks: list[Row] = []
         self._deliveries: list[Row] = []
-        self._hopeless: set[str] = set()
+        self._vain: dict[str, float] = {}
+        """By site, when it was last waited for in vain; "" are all that nobody has registered."""
+        self.strangers = Strangers(tell)
         self._waiting: list[Record] = []
         """Taken since the last flush."""
         self._bytes = 0
@@ -196,11 +204,14 @@ class Desk:
 
     async def _block(self, record: Record) -> None:
         name = record.name
+        if not await self._waited(name, "the registration", lambda: self._known.is_registered(name) or None):
+            self.strangers.note(record)
+            return
         data = record.value or b""
         head = peek_block(data)
         if head.site != name:
             raise WireError(f"a block of {head.site} under the key of {name}")
-        key = await self._waited(f"key {head.key_id} of {name}", lambda: self._known.key(name, head.key_id))
+        key = await self._waited(name, f"key {head.key_id}", lambda: self._known.key(name, head.key_id))
         if key is None:
             raise WireError(f"{name} has no key {head.key_id}")
         block = decode_block(data, key)
@@ -225,19 +236,20 @@ class Desk:
         named = [body.version for body in bodies if isinstance(body, RuleSet)]
         named += [block.states[DECISION].decode("utf-8", "replace")] if DECISION in block.states else []
         for version in filter(None, named):
-            await self._waited(f"rule set {version}", partial(self._known.body, version))
+            await self._waited(block.site, f"rule set {version}", partial(self._known.body, version))
 
-    async def _waited(self, what: str, ask: Callable[[], Any]) -> Any:
+    async def _waited(self, site: str, what: str, ask: Callable[[], Any]) -> Any:
         """What the broker has, or will have in a moment; None for what never came."""
-        found = ask()
-        if found is None and what not in self._hopeless:
-            self._tell("waits_for", what)
-            end = asyncio.get_running_loop().time() + self._wait_s
-            while found is None and asyncio.get_running_loop().time() < end:
+        found, now = ask(), asyncio.get_running_loop().time
+        who = site if self._known.is_registered(site) else ""
+        if found is None and now() - self._vain.get(who, -VAIN_S) >= VAIN_S:
+            self._tell("waits_for", f"{what} of {site}")
+            end = now() + self._wait_s
+            while found is None and now() < end:
                 await asyncio.sleep(LOOK_S)
                 found = ask()
             if found is None:
-                self._hopeless.add(what)
+                self._vain[who] = now()
         return found
 
     # Deliveries

@@ -36,6 +36,7 @@ class Telling:
         """When the broker took the newest record that was stored or is in hand."""
         self.blocks = 0
         self.left_out = 0
+        self.not_registered = 0
         self.sites = 0
 
     def tell(self, event: str, words: str) -> None:
@@ -73,6 +74,7 @@ class Telling:
         yield from metrics.of_kafka(self._standing())
         yield Sample(metrics.BLOCKS_STORED, self.blocks)
         yield Sample(metrics.DEADLETTERS, self.left_out)
+        yield Sample(metrics.NOT_REGISTERED, self.not_registered)
         yield Sample(metrics.SITES_OWNED, self.sites)
 
     def _standing(self) -> Standing:

@@ -35,7 +35,8 @@ class Known:
         self._reader = Reader(access, dict.fromkeys(places, BEGINNING), f"{name}-known", tell=tell)
         self._places = places
         self._bodies: dict[str, bytes] = {}
-        self._keys: dict[tuple[str, str], PublicKey] = {}
+        self._keys: dict[str, dict[str, PublicKey]] = {}
+        """By site, also those that were ended, and id."""
 
     async def begin(self) -> None:
         """Reads what is there."""
@@ -61,7 +62,11 @@ class Known:
 
     def key(self, site: str, key_id: str) -> PublicKey | None:
         """The key of a site by which a block is signed, None as long as it is not there."""
-        return self._keys.get((site, key_id))
+        return self._keys.get(site, {}).get(key_id)
+
+    def is_registered(self, site: str) -> bool:
+        """Whether there is, or was, a site of this name."""
+        return site in self._keys
 
     async def _take(self) -> None:
         for record in await self._reader.take():
@@ -79,5 +84,6 @@ class Known:
             self._bodies[name] = zlib.compress(record.value, _LEVEL)
             return
         registration = decode_registration(record.value)
+        keys = self._keys.setdefault(registration.site, {})
         for key in map(read_public_key, () if registration.ended else registration.keys):
-            self._keys[registration.site, key.id] = key
+            keys[key.id] = key

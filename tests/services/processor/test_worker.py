@@ -10,7 +10,7 @@ from services.processor.hands import OwnSeats
 from services.processor.seats import KEY, RULES
 from services.processor.worker import Worker
 from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE
-from shared.log.kafka.records import Headers, Place, Record
+from shared.log.kafka.records import KEY_BYTES_MAX, Headers, Place, Record
 from shared.runtime.tracing import OFF, Spans, Stage, by_input, open_spans, span_id, trace_id
 from shared.wire.batches import decode_batch
 from shared.wire.blocks import encode_block
@@ -38,6 +38,7 @@ class Topics:
     waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
     now: float = 0.0
+    registered: set[str] = field(default_factory=lambda: {"s"})
 
     async def hand_over(self, place: Place, key: bytes, value: bytes, headers: Headers) -> "asyncio.Future[None]":
         lane = self.sent.setdefault(place.topic, [])
@@ -57,6 +58,9 @@ class Topics:
     def known(self, needs: str, site: str) -> bytes | None:  # noqa: ARG002
         body = recorded(0).ruleset(needs.removeprefix(RULES))
         return SIGNER.public.raw if needs.startswith(KEY) else body
+
+    def is_registered(self, site: str) -> bool:
+        return site in self.registered
 
     def acknowledge(self, place: Place, below: int) -> None:
         assert place == PLACE
@@ -233,12 +237,49 @@ async def test_what_was_compared_hangs_on_the_frame_that_caused_it(monkeypatch: 
         assert {(service, span.name) for service, span in found.spans} == {("ampward-processor", "compare")}
 
 
-async def test_junk_of_any_size_becomes_a_letter_that_its_topic_takes() -> None:
-    """Whoever may write the topic writes what it takes, under whatever key; the workers go on."""
+async def test_names_that_nobody_registered_cost_a_number_and_a_line() -> None:
+    """Each of them would be a site in memory and a state for ever; the site beside them is not delayed."""
     topics = _topics()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
+    data = topics.inputs[0].value
+    strangers = [Record(PLACE, n, f"stranger{n}".encode(), data, (), 0) for n in range(1000)]
+    await worker.take(strangers)
+    await worker.take([record._replace(offset=1000 + record.offset) for record in topics.inputs])
+    assert [site.name for site in worker.sites()] == ["s"]
+    assert [event for event, _ in topics.told] == ["not_registered"]
+    assert (worker.strangers.number, worker.counts.dead) == (1000, 0)
+    topics.now = SAVE_S
+    await worker.tend()
+    assert {record.key for record in topics.sent[STATE.name]} == {b"s"}
+    assert topics.acknowledged == [1000 + len(topics.inputs)]
+    assert topics.events() == stored(recorded(0))
+    await worker.close()
+
+
+async def test_blocks_that_came_before_their_site_was_registered_are_read_again() -> None:
+    """A site may speak a moment before those who read know its name."""
+    topics = _topics()
+    topics.registered.clear()
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
+    await worker.take(topics.inputs[:20])
+    topics.registered.add("s")
+    await worker.take(topics.inputs[20:])
+    while any(site.catching for site in worker.sites()):
+        await asyncio.sleep(0)
+    assert topics.events() == stored(recorded(0))
+    assert worker.counts.asked == 0
+    await worker.close()
+
+
+async def test_junk_of_any_size_becomes_a_letter_that_its_topic_takes() -> None:
+    """Whoever may write the topic writes what it takes, under whatever key; the workers go on."""
+    topics = _topics()
     largest, long = bytes(INPUTS.record_bytes_max), b"s" * (1 << 20)
+    topics.registered.add("s" * KEY_BYTES_MAX)
+    worker = topics.worker()
+    await worker.assign([PLACE], 1)
     await worker.take([Record(PLACE, 0, b"s", largest, (), 0), Record(PLACE, 1, long, b"junk", (), 0)])
     letters = topics.sent[DEADLETTER.name]
     assert [decode_dead_letter(letter.value or b"").data for letter in letters] == [largest, b"junk"]
