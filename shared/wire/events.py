@@ -6,6 +6,7 @@ INTERFACES.md and carries nothing that the event does not.
 Refuses (WireError): missing fields, other types, numbers that no 64 bits hold, bytes that are not JSON.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
@@ -37,6 +38,19 @@ def decode_event(data: bytes) -> Event:
         return Event(*msgspec.structs.astuple(_decoder.decode(data)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise WireError(f"event: {fault}") from fault
+
+
+def own_events(site: str, lines: Iterable[bytes]) -> tuple[Event, ...]:
+    """The events of one record, which speak of its own site alone; raises WireError.
+
+    A site may sign what it likes, and where the centre cannot compare, its own events pass on: whoever shows, keeps or
+    sends them reads them by this.
+    """
+    found = tuple(map(decode_event, lines))
+    foreign = next((event.site for event in found if event.site != site), None)
+    if foreign is not None:
+        raise WireError(f"an event of {foreign} stands among those of {site}")
+    return found
 
 
 def cloud_event(event: Event) -> dict[str, object]:

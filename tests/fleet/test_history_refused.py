@@ -106,3 +106,13 @@ async def test_a_site_that_names_keys_which_never_come_is_waited_for_once(databa
     await database.put(strange)
     assert [event for event, _ in database.told].count("waits_for") == 1
     assert not database.buried
+
+
+async def test_a_block_with_events_of_another_site_is_left_out(database: Database, lived: Lived) -> None:
+    """A site signs and chains what it likes: the journal of another one has none of it."""
+    spoken = [replace(block, site="south") for block in lived.blocks]
+    await database.put(records_of(spoken))
+    assert not await database.pool.fetch("SELECT FROM history.event")
+    assert {words.partition(": ")[2] for event, words in database.told if event == "record_unreadable"} == {
+        "an event of north stands among those of south"
+    }

@@ -69,9 +69,9 @@ MUTANTS = (
     ),
     Mutant(
         "a site tells of another's rooms",
-        "services/gateway/centre/batch.py",
-        'event.site != site), "")',
-        'not event.site), "")',
+        "shared/wire/events.py",
+        "if event.site != site), None)",
+        "if not event.site), None)",
         f"{BATCH}::test_an_event_of_another_site_is_refused_and_told",
     ),
     Mutant(

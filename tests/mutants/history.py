@@ -98,11 +98,11 @@ MUTANTS = (
         "tests/fleet/test_history_rebuild.py::test_what_kafka_has_no_longer_is_kept",
     ),
     Mutant(
-        "people are told of a site by what another one has signed",
-        "services/notifier/centre/sites.py",
-        "    if foreign:\n",
-        "    if foreign and not events:\n",
-        "tests/fleet/test_notifier.py::test_a_record_that_nobody_can_read_goes_to_the_dead_letters",
+        "the history keeps of a site what another one has signed",
+        "services/history/centre/desk.py",
+        "        own_events(name, (event.data for event in block.events))\n",
+        "",
+        "tests/fleet/test_history_refused.py::test_a_block_with_events_of_another_site_is_left_out",
     ),
     Mutant(
         "the centre keeps the telling of people while its database hangs",

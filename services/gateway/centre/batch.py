@@ -1,7 +1,7 @@
 """Records of both lanes as events: what is no event of the record's own site is told and left out.
 
-Where the centre cannot compare, a site's own events pass on: they may speak of that site alone. Who may write to the
-live lane may write for any site: a record is taken when a key that is registered for its site has signed it.
+Who may write to the live lane may write for any site: a record is taken when a key that is registered for its site has
+signed it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from shared.domain.errors import WireError
 from shared.domain.events import Event
 from shared.log.kafka.records import Record, Tell
 from shared.wire.batches import EventsBatch, Verdict, decode_batch
-from shared.wire.events import decode_event
+from shared.wire.events import own_events
 from shared.wire.live import Live, decode_live
 from shared.wire.signing import PublicKey
 
@@ -53,12 +53,8 @@ def read_live(record: Record, keys: Keys, tell: Tell) -> tuple[Live, Told] | Non
         return None
 
 
-def _events(site: str, events: Iterable[bytes], extra: Mapping[str, str]) -> Told:
-    found = tuple((decode_event(data), extra) for data in events)
-    foreign = next((event.site for event, _ in found if event.site != site), "")
-    if foreign:
-        raise WireError(f"an event of {foreign} stands among those of {site}")
-    return found
+def _events(site: str, lines: Iterable[bytes], extra: Mapping[str, str]) -> Told:
+    return tuple((event, extra) for event in own_events(site, lines))
 
 
 def _unreadable(record: Record, fault: WireError, tell: Tell) -> None:

@@ -39,6 +39,7 @@ from shared.log.steps import Step
 from shared.runtime.postgres import TROUBLE, Pool, is_refused
 from shared.wire.blocks import Block, decode_block, peek_block
 from shared.wire.deliveries import decode_delivery
+from shared.wire.events import own_events
 from shared.wire.inputs import RuleSet, decode_input
 from shared.wire.signing import PublicKey
 
@@ -215,6 +216,7 @@ class Desk:
         if key is None:
             raise WireError(f"{name} has no key {head.key_id}")
         block = decode_block(data, key)
+        own_events(name, (event.data for event in block.events))
         shelf = await self._shelf(name, record.place)
         await self._wait_for_rules(block)
         passed = shelf.take(block, record.at_ms)

@@ -23,7 +23,7 @@ from shared.log.kafka.records import Place, Record
 from shared.runtime.logging import logger
 from shared.runtime.postgres import TROUBLE, sure_ms
 from shared.wire.batches import EventsBatch, decode_batch
-from shared.wire.events import decode_event
+from shared.wire.events import own_events
 
 LOOK_S: Final = 0.25
 AGAIN_S: Final = 0.5
@@ -190,13 +190,9 @@ class Sites:
 
 
 def _read(record: Record) -> _Batch:
-    """Raises WireError for what is no batch of a site's own events: a site may sign what it likes."""
+    """Raises WireError for what is no batch of a site's own events."""
     batch = decode_batch(record.value or b"")
-    events = tuple(map(decode_event, batch.events))
-    foreign = next((event.site for event in events if event.site != batch.site), "")
-    if foreign:
-        raise WireError(f"an event of {foreign} stands among those of {batch.site}")
-    return _Batch(record, batch, events)
+    return _Batch(record, batch, own_events(batch.site, batch.events))
 
 
 async def _waited(wait: Callable[[], Awaitable[None]], still: Callable[[], bool]) -> bool:
