@@ -41,6 +41,15 @@ def why(answer: bytes | BusFailure | None) -> NoData:
     return answer.reason if isinstance(answer, BusFailure) else NoData.PRESENT
 
 
+async def too_late(rig: Rig, ask: Callable[[], Awaitable[bytes | BusFailure | None]]) -> None:
+    """Asks until an answer came after its timeout; where this process stood still an answer may have overtaken it."""
+    for _ in range(20):
+        rig.slave.answers = [Answer(delay_s=LATE_S)]
+        if why(await ask()) is NoData.TIMEOUT:
+            return
+    raise AssertionError("every answer came in time")
+
+
 class BusContract:
     """The tests; a subclass brings the fixture ``rig``."""
 
@@ -99,8 +108,7 @@ class BusContract:
 
     async def test_a_late_answer_is_never_taken_for_the_next(self, rig: Rig) -> None:
         """The answer to registers 10 that comes after its timeout is not what registers 20 are said to hold."""
-        rig.slave.answers = [Answer(delay_s=LATE_S)]
-        assert why(await rig.line.reader.read(1, Table.HOLDING, 10, 2)) is NoData.TIMEOUT
+        await too_late(rig, lambda: rig.line.reader.read(1, Table.HOLDING, 10, 2))
         rig.slave.answers = [Answer(delay_s=0.1)]
         after = await rig.line.reader.read(1, Table.HOLDING, 20, 2)
         assert after == b"\x00\x14\x00\x15" or why(after) in (NoData.MALFORMED, NoData.TIMEOUT)
@@ -108,8 +116,8 @@ class BusContract:
 
     async def test_a_late_echo_is_never_taken_for_the_next_write(self, rig: Rig) -> None:
         """A coil write whose echo never comes is not confirmed by the echo of the write before it."""
-        rig.slave.answers = [Answer(delay_s=LATE_S), Answer(silent=True)]
-        assert why(await rig.line.writer.write_coil(1, 1, True)) is NoData.TIMEOUT  # noqa: FBT003
+        await too_late(rig, lambda: rig.line.writer.write_coil(1, 1, True))  # noqa: FBT003
+        rig.slave.answers = [Answer(silent=True)]
         assert why(await rig.line.writer.write_coil(1, 2, True)) is not NoData.PRESENT  # noqa: FBT003
 
     async def test_a_pulled_plug_is_told_and_mended(self, rig: Rig) -> None:
