@@ -54,6 +54,20 @@ MUTANTS = (
         f"{TAIL}::test_every_place_of_one_replica_is_one_of_all_others",
     ),
     Mutant(
+        "an alarm of now waits for the backlog of another site",
+        "services/gateway/centre/tail.py",
+        "if self.number - stand.number > limit else ()",
+        "if stand.number < 0 else ()",
+        f"{TAIL}::test_what_is_shown_now_does_not_wait_for_a_backlog",
+    ),
+    Mutant(
+        "what the blocks had first and the live lane again is lost to who is ahead in that lane",
+        "services/gateway/centre/tail.py",
+        "                self._show(entry, known)\n",
+        "",
+        f"{TAIL}::test_what_the_blocks_had_first_is_told_once",
+    ),
+    Mutant(
         "a silent site's values are shown as good",
         "services/gateway/centre/picture.py",
         "        return self._wall_ms() - site.heard_at_ms > SILENT_MS\n",

@@ -53,9 +53,16 @@ MUTANTS = (
     Mutant(
         "alarms wait while the gateway reads a backlog",
         "services/gateway/centre/follower.py",
-        "                await asyncio.sleep(0)\n",
+        "                await _let_others_work(OTHERS_S if topic == EVENTS.name else 0.0)\n",
         "                pass\n",
         "tests/services/gateway/test_centre_follower.py::test_a_backlog_holds_up_nobody",
+    ),
+    Mutant(
+        "who reads blocks takes every second turn from streams",
+        "services/gateway/centre/follower.py",
+        "at - before < IDLE_S or at - began >= at_most_s",
+        "at >= before",
+        "tests/services/gateway/test_centre_follower.py::test_who_reads_blocks_leaves_streams_their_time",
     ),
     Mutant(
         "a ring while somebody looks is lost",

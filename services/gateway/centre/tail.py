@@ -7,6 +7,8 @@ A reader is given an entry unless he stands behind it in its own lane, or behind
 told first needs no entry of the live lane. So every place that a reader may stand at, by whichever replica, leads to
 the same: nothing of ampward.events.v1 behind it is left out, and what is in memory is not told twice. A batch that a
 worker published again is known by its numbers.
+Who is more than a page behind is told first, by half of each page, what the live lane has for him: an alarm of now does
+not wait for the backlog of another site that stands before it in the row.
 Limits: ENTRIES_MAX entries, about 20 MiB; UNSETTLED_MAX ids of live events that left memory before their block came.
 """
 
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.gateway.centre.stands import NOBODY, Stand, farthest, place
 from services.gateway.views import EventItem
@@ -46,6 +48,22 @@ class Entry:
     """Its place in the other lane, -1 as long as it did not come there."""
 
 
+class Shown(NamedTuple):
+    """What the live lane has of an event that is in memory."""
+
+    number: int
+    """Of the row as it came."""
+    at: int
+    after: int
+    entry: Entry
+    """Of the live lane, or of the blocks where these had it first."""
+
+    def stands_before(self, blocks: tuple[int, ...]) -> bool:
+        """Whether who was told the blocks up to here was told it by them."""
+        entry = self.entry
+        return 0 <= (entry.at if entry.lane is Lane.BLOCKS else entry.twin) < blocks[entry.partition]
+
+
 class Tail:
     """One event loop. ``run`` names this replica's row; the places are where each lane's reading began."""
 
@@ -55,6 +73,7 @@ class Tail:
         self._begin = (list(blocks), list(live))
         self._next = (list(blocks), list(live))
         self._entries: deque[Entry] = deque()
+        self._shown: tuple[deque[Shown], ...] = tuple(deque() for _ in live)
         self._passed = 0
         """So many entries left memory."""
         self._by_id: dict[str, Entry] = {}
@@ -94,6 +113,8 @@ class Tail:
             entry = Entry(lane, partition, place(offset, index), after, event, extra)
             if self._is_repeat(entry):
                 continue
+            if lane is Lane.LIVE:
+                self._show(entry, entry)
             self._entries.append(entry)
             self._next[lane][partition] = after
         self._trim()
@@ -110,6 +131,7 @@ class Tail:
         if entry.lane is Lane.LIVE:
             if known is not None and known.lane is Lane.BLOCKS and known.twin < 0:
                 known.twin = entry.at
+                self._show(entry, known)
             if known is not None or is_settled or event.id in self._unsettled:
                 return True
         elif is_settled or (known is not None and known.lane is Lane.BLOCKS):
@@ -121,6 +143,9 @@ class Tail:
             entry.twin = self._unsettled.pop(event.id, -1)
         self._by_id[event.id] = entry
         return False
+
+    def _show(self, live: Entry, entry: Entry) -> None:
+        self._shown[live.partition].append(Shown(self.number, live.at, live.after, entry))
 
     def settle(self, site: str, log_id: str, last_seq: int) -> None:
         """A batch was taken up to here: what comes again of it is a repeat."""
@@ -138,6 +163,9 @@ class Tail:
                 del self._by_id[entry.event.id]
             if entry.lane is Lane.LIVE and entry.twin < 0:
                 self._unsettled[entry.event.id] = entry.at
+            shown = self._shown[entry.partition]
+            while shown and shown[0].number < self._passed:
+                shown.popleft()
         while len(self._unsettled) > UNSETTLED_MAX:
             self._unsettled.popitem(last=False)
 
@@ -155,8 +183,25 @@ class Tail:
 
     def after(self, stand: Stand, limit: int) -> tuple[EventItem, ...]:
         """At most ``limit`` events behind a stand of this row."""
-        items = (EventItem(here, entry.event, entry.extra) for entry, here in self._behind(stand) if entry is not None)
-        return tuple(islice(items, limit))
+        first = self._ahead(stand, (limit + 1) // 2) if self.number - stand.number > limit else ()
+        begin = first[-1].cursor if first else stand
+        items = (EventItem(here, entry.event, entry.extra) for entry, here in self._behind(begin) if entry is not None)
+        return (*first, *islice(items, limit - len(first)))
+
+    def _ahead(self, stand: Stand, limit: int) -> tuple[EventItem, ...]:
+        """What the live lane has for who stands there, wherever in the row. He stays where he is in the row itself."""
+        found = list[Shown]()
+        for shown, live in zip(self._shown, stand.live, strict=True):
+            for each in reversed(shown):
+                if each.at < live:
+                    break
+                if not each.stands_before(stand.blocks):
+                    found.append(each)
+        items, here = list[EventItem](), stand
+        for each in sorted(found, key=lambda each: (each.number, each.at))[:limit]:
+            here = here._replace(live=_at_least(here.live, each.entry.partition, each.after))
+            items.append(EventItem(here, each.entry.event, each.entry.extra))
+        return tuple(items)
 
     def pass_over(self, stand: Stand, wanted: Callable[[About], bool]) -> Stand:
         """The place before the next event that he was not told and wants; the same for a stand of another row."""

@@ -1,6 +1,7 @@
 """How the fleet's gateway reads: what holds up whom, and what is trouble."""
 
 import asyncio
+from time import thread_time
 
 import pytest
 
@@ -53,3 +54,24 @@ async def test_a_backlog_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
     await made._take([Record(place, number, b"s", b"no batch", (), 0) for number in range(50)])
     running.cancel()
     assert turns >= 50
+
+
+async def test_who_reads_blocks_leaves_streams_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two turns of a backlog whoever has something to do works for longer than one turn."""
+    monkeypatch.setattr(follower_module, "TURN_S", 0.0)
+    made, place = follower(), Place(EVENTS.name, 0)
+    turns = 0
+
+    async def stream() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            began = thread_time()
+            while thread_time() - began < 0.002:
+                pass
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(stream())
+    await made._take([Record(place, number, b"s", b"no batch", (), 0) for number in range(5)])
+    running.cancel()
+    assert turns >= 5 * follower_module.OTHERS_S / 0.01
