@@ -32,9 +32,10 @@ from shared.log.port import Snapshot
 from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
 from shared.wire.inputs import NUMBER_MAX, RuleSet, decode_input
-from shared.wire.rows import EventBytes, InputRow
+from shared.wire.rows import EventBytes
 from shared.wire.sections import Told
 from shared.wire.site_state import SiteState
+from shared.wire.uncut import Inputs
 
 STARTS_MAX = 64
 """Starts that are remembered, to know another life of the log (a restored backup) by its log_id."""
@@ -75,7 +76,7 @@ class _Part:
     """The links of a block that are new."""
 
     first_seq: int
-    rows: tuple[InputRow, ...]
+    rows: Inputs
     events: Sequence[EventBytes]
 
 
@@ -129,9 +130,9 @@ class SiteFold:
             return _whole(block)
         for last_seq, digest in block.links:
             if digest == self.hash:
-                rows = tuple(row for row in block.inputs if row.site_seq > last_seq)
+                rows = Inputs.of(block.inputs).after(last_seq)
                 events = tuple(event for event in block.events if event.site_seq > last_seq)
-                first = min([*(row.site_seq for row in rows[:1]), *(event.site_seq for event in events[:1])], default=0)
+                first = min([*rows.seqs[:1], *(event.site_seq for event in events[:1])], default=0)
                 return _Part(first, rows, events)
         return None
 
@@ -153,9 +154,9 @@ class SiteFold:
         if block.core_version != CORE_VERSION:
             return ""
         named = [block.states[DECISION].decode()] if DECISION in block.states else []
-        for row in part.rows:
-            if row.kind == "ruleset":
-                body = decode_input(row.data).body
+        for at, kind in enumerate(part.rows.kinds):
+            if kind == "ruleset":
+                body = decode_input(part.rows.data(at)).body
                 assert isinstance(body, RuleSet)
                 named.append(body.version)
         return next((version for version in named if version and self._rulesets(version) is None), "")
@@ -181,7 +182,7 @@ class SiteFold:
             self.starts = (*self.starts, (block.first_seq, block.log_id))[-STARTS_MAX:]
             self.log_id = block.log_id
         self.site_seq, self.hash = block.last_seq, block.head_hash
-        self._newest = part.rows[-1].data if part.rows else self._newest
+        self._newest = part.rows.data(-1) if part.rows else self._newest
         return Batch(part.first_seq, block.last_seq, verdict, part.events, len(part.rows), why)
 
     def _compared(self, part: _Part) -> tuple[Verdict, str]:
@@ -264,7 +265,7 @@ def _are(events: Sequence[EventBytes], made: list[bytes]) -> bool:
 
 
 def _whole(block: Block) -> _Part:
-    return _Part(block.first_seq, block.inputs, block.events)
+    return _Part(block.first_seq, Inputs.of(block.inputs), block.events)
 
 
 def _begins_anew(block: Block) -> bool:
@@ -280,7 +281,7 @@ def _uneven(part: _Part, made: list[bytes], lost: set[str]) -> tuple[Verdict, st
 
     Not compared are rooms whose state was lost somewhere in the part, and events whose input the site has lost.
     """
-    kept = {row.site_seq for row in part.rows}
+    kept = {*part.rows.seqs}
     rooms = tuple(f'"room":"{room}"'.encode() for room in lost)
     told = [each.data for each in part.events if each.site_seq in kept]
     stored = _of_other_rooms(told, rooms)

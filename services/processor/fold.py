@@ -24,10 +24,12 @@ from shared.domain.state import RoomState
 from shared.log.port import Snapshot
 from shared.wire.event_lines import EventLines
 from shared.wire.events import encode_event
-from shared.wire.inputs import Input, RuleSet, decode_input, decode_run
+from shared.wire.frame_runs import decode_run
+from shared.wire.inputs import Input, RuleSet, decode_input
 from shared.wire.plans import decode_decision
 from shared.wire.rows import InputRow
 from shared.wire.states import decode_state, encode_state
+from shared.wire.uncut import Inputs
 
 DECISION = ""
 """The name under which a snapshot keeps the decision version; no room is called so."""
@@ -96,20 +98,20 @@ class Fold:
 
         After each part ``lost`` says which rooms' states are not known.
         """
-        at = 0
-        while at < len(rows):
-            entry = decode_input(rows[at].data)
-            found = self._run(entry, rows[at:])
+        inputs, at = Inputs.of(rows), 0
+        while at < len(inputs):
+            entry = decode_input(inputs.data(at))
+            found = self._run(entry, inputs, at)
             if found is None:
                 yield list(map(encode_event, self.apply(entry)))
                 at += 1
             else:
                 run, runner = found
-                yield from self._apply_run(run, runner, rows[at : at + run.frames])
+                yield from self._apply_run(run, runner, inputs, at)
                 at += run.frames
 
-    def _run(self, entry: Input, rows: Sequence[InputRow]) -> tuple[FrameRun, runs.Runner] | None:
-        """The run that begins with this input, when there is one and it is worth it."""
+    def _run(self, entry: Input, inputs: Inputs, at: int) -> tuple[FrameRun, runs.Runner] | None:
+        """The run that begins with this input, which stands at this place, when there is one and it is worth it."""
         if not isinstance(entry.body, Frame) or self.lost or entry.site_seq != self.site_seq + 1:
             return None
         device = entry.body.device
@@ -117,7 +119,7 @@ class Fold:
         state = self.states.get(rooms[0]) if len(rooms) == 1 else None
         if decoder is None or state is None or not runs.can_take(state, device):
             return None
-        run = decode_run([row.data for row in rows])
+        run = decode_run(inputs, at)
         values = None if run is None else decoder.decode_run(run)
         if run is None or values is None or len(values) < RUN_MIN:
             return None
@@ -126,9 +128,9 @@ class Fold:
         scans = runs.Run(*place, run.ticks, run.stamps, run.sampled_at, run.ages, values)
         return run, runs.Runner(state, scans, self._lines.setdefault(rooms[0], EventLines()))
 
-    def _apply_run(self, run: FrameRun, runner: runs.Runner, rows: Sequence[InputRow]) -> Iterator[list[bytes]]:
+    def _apply_run(self, run: FrameRun, runner: runs.Runner, inputs: Inputs, at: int) -> Iterator[list[bytes]]:
         done = 0
-        while done < len(rows):
+        while done < run.frames:
             count, events = runner.take(done)
             if count:
                 done += count
@@ -136,7 +138,7 @@ class Fold:
                 self.tick_ms = run.ticks[done - 1]
                 yield events
             else:
-                yield list(map(encode_event, self.apply(decode_input(rows[done].data))))
+                yield list(map(encode_event, self.apply(decode_input(inputs.data(at + done)))))
                 done += 1
 
     def rooms_of(self, body: Command | Report) -> list[str]:

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from services.uplink import way
-from services.uplink.cutting import FRAMES_MAX, block_of, gather
+from services.uplink.cutting import block_of, gather
 from services.uplink.links import Link, walk
 from services.uplink.place import Place
 from services.uplink.way import Way
@@ -33,6 +33,8 @@ EVERYTHING = 1 << 62
 LOOK_S = 1.0
 CALM = ("frame", "tick")
 """Kinds of input that may wait for others when no event follows from them."""
+CALM_FRAMES = 256
+"""So many of them wait no longer."""
 DECISION = ""
 """The name under which a snapshot keeps the decision version."""
 
@@ -132,7 +134,7 @@ class Blocks:
 
     def more(self) -> tuple[int, bool]:
         """The newest number of the log, and whether what was not read yet has more than frames and ticks of which
-        nothing follows, or as many as a block may have; what is damaged is for ``next`` to tell. Looks at each row
+        nothing follows, or many of them; what is damaged is for ``next`` to tell. Looks at each row
         once. Raises LogError."""
         assert self._reader is not None, "begin first"
         self._newest = newest = self._reader.last_seq()
@@ -150,7 +152,7 @@ class Blocks:
                 self._calm_to = span.last_seq
         except LogDamaged:
             return True
-        return self._calm_frames >= FRAMES_MAX
+        return self._calm_frames >= CALM_FRAMES
 
     def next(self) -> Cut | Turn | None:
         """The next block; None when the log has no more."""

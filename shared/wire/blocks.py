@@ -22,7 +22,6 @@ and a link is a group commit: at most one record of 16 MiB beside 256 KiB.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from hashlib import sha256
 from itertools import groupby, pairwise
 from typing import Annotated, Final, NamedTuple
@@ -33,8 +32,9 @@ from shared.domain.errors import WireError
 from shared.wire.inputs import KINDS, NUMBER_MAX, Count
 from shared.wire.linking import behind_lengths, kept_hash, link_hash, states_hash, states_parts
 from shared.wire.rows import EventBytes, InputRow
-from shared.wire.sections import LENGTH_BYTES, SECTION_BYTES_MAX, Section, Told, check_count, pack_up, take, unpack
+from shared.wire.sections import LENGTH_BYTES, SECTION_BYTES_MAX, Section, Told, check_count, find, pack_up, unpack
 from shared.wire.signing import ID_DIGITS, SIGNATURE_BYTES, PublicKey, SigningKey
+from shared.wire.uncut import Inputs
 from shared.wire.versions import Form
 
 MAX_BLOCK_BYTES: Final = SECTION_BYTES_MAX
@@ -67,7 +67,7 @@ class Block:
     links: tuple[BlockLink, ...]
     core_version: int
     """By which the site derived the events."""
-    inputs: tuple[InputRow, ...]
+    inputs: Sequence[InputRow]
     events: Sequence[EventBytes]
     folded: bool = False
     states: dict[str, bytes] = field(default_factory=dict)
@@ -132,11 +132,8 @@ class Header(msgspec.Struct):
 
 FORM: Final = Form("block", Header)
 _encode = msgspec.json.Encoder().encode
-_input_row = partial(tuple.__new__, InputRow)
-"""As InputRow._make, three times as fast."""
-_KIND_AT = slice(9, 12)
-_BEGINS = b'{"kind":"'
-_KINDS = {kind[:3].encode(): kind for kind in KINDS.values()}
+_KINDS = {f'{{"kind":"{kind[:3]}'.encode(): kind for kind in KINDS.values()}
+_HEAD_BYTES = len(next(iter(_KINDS)))
 
 
 def encode_block(block: Block, key: SigningKey, *, pack: bool = False) -> bytes:
@@ -171,7 +168,7 @@ def encode_block(block: Block, key: SigningKey, *, pack: bool = False) -> bytes:
     size = len(body) + len(told)
     if len(header) > HEADER_BYTES_MAX or len(data) > MAX_BLOCK_BYTES or size > MAX_BLOCK_BYTES:
         raise WireError(f"block {_place(block)} has {max(len(data), size)} bytes, at most {MAX_BLOCK_BYTES} are sent")
-    _check(head, block.inputs, sections, block.states)
+    _check(head, Inputs.of(block.inputs), sections, block.states)
     return data
 
 
@@ -209,11 +206,12 @@ def _head_of(head: Header) -> BlockHead:
 def decode_block(data: bytes, public_key: PublicKey) -> Block:
     """The block, signed by this key and whole; raises WireError, BadSignature."""
     block = open_block(data, public_key)
-    return replace(block, events=tuple(block.events))
+    return replace(block, inputs=tuple(block.inputs), events=tuple(block.events))
 
 
 def open_block(data: bytes, public_key: PublicKey) -> Block:
-    """The same, but its events are one piece yet (shared.wire.sections.Told), which raises when it is no records.
+    """The same, but nothing is cut: its inputs (shared.wire.uncut) are one piece, and so are its events
+    (shared.wire.sections.Told), which raises when it is no records.
 
     Every byte of theirs is what the chain says.
     """
@@ -233,16 +231,17 @@ def _opened(head: Header, data: bytes, start: int) -> Block:
         raise WireError(f"block: {len(body)} bytes of records, the header says {head.size}")
     count = sum(events for _, _, events, _, _ in head.links)
     told = Told(Section(count, sum(size for _, _, _, size, _ in head.links), head.packed, data[end:]), head.events)
-    taken, parts, sections = list[bytes](), list[bytes](), list[bytes | memoryview]()
+    begins, ends, sections = list[int](), list[int](), list[bytes | memoryview]()
     at, told_at, events_of = 0, 0, memoryview(told.body)
     for _, inputs, _, size, _ in head.links:
-        begin, at = at, take(body, at, inputs, taken)
+        begin, at = at, find(body, at, inputs, begins, ends)
         sections += (body[begin:at], events_of[told_at : told_at + size])
         told_at += size
-    if take(body, at, 2 * len(head.states), parts) != len(body):
+    named_begins, named_ends = list[int](), list[int]()
+    if find(body, at, 2 * len(head.states), named_begins, named_ends) != len(body):
         raise WireError("block: bytes behind the last record")
-    states = _states(head.states, parts)
-    rows = tuple(map(_input_row, zip(_input_seqs(head, len(taken)), map(_kind, taken), taken, strict=True)))
+    states = _states(head.states, [body[a:b] for a, b in zip(named_begins, named_ends, strict=True)])
+    rows = Inputs(body, begins, ends, _kinds(body, begins), _input_seqs(head, len(begins)))
     _check(head, rows, sections, states)
     return Block(
         head.site,
@@ -279,11 +278,13 @@ def _header(data: bytes, end: int) -> Header:
     return head
 
 
-def _kind(record: bytes) -> str:
-    kind = _KINDS.get(record[_KIND_AT])
-    if kind is None or not record.startswith(_BEGINS):
-        raise WireError(f"block: a record begins with {record[:20]!r}, no input does")
-    return kind
+def _kinds(body: bytes, begins: Sequence[int]) -> list[str]:
+    """Of records that begin at these places."""
+    heads = [body[at : at + _HEAD_BYTES] for at in begins]
+    for head in {*heads}:
+        if head not in _KINDS:
+            raise WireError(f"block: a record begins with {head!r}, no input does")
+    return [_KINDS[head] for head in heads]
 
 
 def _input_seqs(head: Header, count: int) -> list[int]:
@@ -353,13 +354,13 @@ def _sections(block: Block) -> tuple[list[tuple[int, int, int]], list[bytes]]:
     return counts, sections
 
 
-def _check(head: Header, rows: Sequence[InputRow], sections: Sections, states: dict[str, bytes]) -> None:
+def _check(head: Header, rows: Inputs, sections: Sections, states: dict[str, bytes]) -> None:
     """That numbers rise, and that every hash is that of its bytes; raises WireError."""
     if any(a + size > b for (a, size), (b, _) in pairwise(head.inputs)) or any(
         (seq, first + size) > after[:2] for (seq, first, size), after in pairwise(head.events)
     ):
         raise WireError("block: the numbers do not rise")
-    if any(row.kind == "start" for row in rows[1:]):
+    if "start" in rows.kinds[1:]:
         raise WireError("block: a Start that is not its first input")
     if head.last_seq != head.links[-1][0] or (states and states_hash(states).hex() != head.states_hash):
         raise WireError("block: its end or its states are not those that the header names")
@@ -371,9 +372,9 @@ def _check(head: Header, rows: Sequence[InputRow], sections: Sections, states: d
     digest, at = bytes.fromhex(head.prev), 0
     for number, (last, inputs, _, _, expected) in enumerate(head.links):
         end = at + inputs
-        if not inputs or rows[end - 1][0] != last:
+        if not inputs or rows.seqs[end - 1] != last:
             raise WireError(f"block: link {number} does not end with its last input {last}")
-        first = min(rows[at][0], first_told[number])
+        first = min(rows.seqs[at], first_told[number])
         if number == 0 and first != head.first_seq:
             raise WireError(f"block: begins with {first}, the header says {head.first_seq}")
         roots = (sha256(part).digest() for part in sections[2 * number : 2 * number + 2])

@@ -9,12 +9,11 @@ Limits: a record is at most 16 MiB (a Resync of a room with 330 modules is about
 a frame at most 1,024 blocks (a 64 Ki register space read in the smallest batches worth making).
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from shared.devices.frame import Block, Frame, FrameRun
+from shared.devices.frame import Block, Frame
 from shared.devices.profile import Table
 from shared.domain.errors import WireError
 from shared.domain.inputs import Command, Report, ReportKind, Resync, Start, Tick, Undecodable, What
@@ -94,25 +93,6 @@ class _Frame(_Header, tag="frame"):
     blocks: Blocks
 
 
-class _RunFrame(msgspec.Struct, tag_field="kind", tag="frame", gc=False):
-    """As _Frame, for many of one device: the blocks are compared as they stand, and read once."""
-
-    v: int
-    log_id: str
-    site_seq: Count
-    tick_ms: Count
-    at_ms: int
-    device: str
-    boot: str
-    device_seq: Count
-    sampled_at_ms: int
-    age_ms: int
-    synced: bool
-    outcome: NoData
-    detail: str
-    blocks: msgspec.Raw
-
-
 class _Command(_Header, tag="command"):
     id: str
     what: What
@@ -173,8 +153,6 @@ class _Undecodable(_Header, tag="undecodable"):
 
 _Any = _Frame | _Command | _RuleSet | _Start | _Tick | _Report | _Resync | _Undecodable
 _decoder = msgspec.json.Decoder(_Any)
-_run_decoder = msgspec.json.Decoder(_RunFrame)
-_blocks = msgspec.json.Decoder(Blocks)
 
 
 def encode_input(log_id: str, site_seq: int, tick_ms: int, at_ms: int, body: WireBody) -> bytes:
@@ -236,58 +214,6 @@ def decode_input(data: bytes) -> Input:
     if not isinstance(header, _Frame) and len(data) != end + 1:
         raise WireError(f"{len(data) - end - 1} bytes after the header of a {KINDS[type(_body(header, b''))]}")
     return Input(header.log_id, header.site_seq, header.tick_ms, header.at_ms, _body(header, data[end + 1 :]))
-
-
-def decode_run(records: Sequence[bytes]) -> FrameRun | None:
-    """The frames from the front that are of one device and boot, with values, and whose numbers rise by one.
-
-    None when the first record is no such frame. Checks what :func:`decode_input` does, but for the sizes of the blocks
-    against the words: who reads the words knows the sizes.
-    """
-    first = _first_of_run(records[0]) if records else None
-    if first is None:
-        return None
-    size = len(records[0]) - records[0].find(b"\n")
-    rising = first.site_seq - 1, first.device_seq - 1
-    same = first.log_id, first.device, first.boot, first.blocks
-    ticks, stamps, sampled, ages = list[int](), list[int](), list[int](), list[int]()
-    words: list[bytes] = []
-    tick_ms = first.tick_ms
-    for number, record in enumerate(records, 1):
-        end = record.find(b"\n")
-        try:
-            header = _run_decoder.decode(record[:end] if end > 0 else b"")
-        except FAULTS:
-            break
-        if (
-            header.tick_ms < tick_ms
-            or (header.site_seq - number, header.device_seq - number) != rising
-            or (header.log_id, header.device, header.boot, header.blocks) != same
-            or header.outcome is not NoData.PRESENT
-            or header.v != FORM
-            or len(record) - end != size
-        ):
-            break
-        tick_ms = header.tick_ms
-        ticks.append(tick_ms)
-        stamps.append(header.at_ms)
-        sampled.append(header.sampled_at_ms)
-        ages.append(header.age_ms)
-        words.append(record[end + 1 :])
-    place = first.device, first.boot, first.log_id, first.site_seq, first.device_seq
-    layout: tuple[tuple[Table, int, int], ...] = tuple(_blocks.decode(first.blocks))
-    return FrameRun(*place, ticks, stamps, sampled, ages, layout, b"".join(words))
-
-
-def _first_of_run(record: bytes) -> "_RunFrame | None":
-    """The header of a frame with values; None of anything else."""
-    end = record.find(b"\n")
-    try:
-        header = _run_decoder.decode(record[:end] if end > 0 else b"")
-        _blocks.decode(header.blocks)
-    except FAULTS:
-        return None
-    return header if header.v == FORM and header.outcome is NoData.PRESENT else None
 
 
 def _body(header: _Any, tail: bytes) -> WireBody:

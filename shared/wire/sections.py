@@ -7,6 +7,7 @@ Promises: what was packed unpacks to the same. Refuses (WireError): frames of an
 longer, records that do not fill the bytes exactly. Limits: SECTION_BYTES_MAX unpacked, RECORD_BYTES_MIN a record.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, overload
 
@@ -19,6 +20,7 @@ from shared.wire.rows import EventBytes
 SECTION_BYTES_MAX: Final = 24 << 20
 """Largest record (16 MiB), its link's other inputs and the events of all: room for half as much again."""
 LENGTH_BYTES: Final = 4
+_LENGTH: Final = struct.Struct(">I")
 RECORD_BYTES_MIN: Final = 32
 """No input and no event is as short (a Tick has 80 bytes): some packed bytes are not to become millions of them."""
 _LEVEL: Final = 1
@@ -86,21 +88,28 @@ def check_count(count: int, size: int) -> None:
 def cut(body: bytes, count: int) -> list[bytes]:
     """So many records, which fill the bytes; raises WireError."""
     check_count(count, len(body))
-    found: list[bytes] = []
-    at = take(body, 0, count, found)
+    begins, ends = list[int](), list[int]()
+    at = find(body, 0, count, begins, ends)
     if at != len(body):
         raise WireError(f"{len(body) - at} bytes behind the last record")
-    return found
+    return [body[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
-def take(body: bytes, at: int, count: int, into: list[bytes]) -> int:
-    """Put so many records from ``at`` on into the list; where the next one begins. Raises WireError."""
-    length = int.from_bytes
-    for _ in range(count):
-        start = at + LENGTH_BYTES
-        at = start + length(body[at:start])
-        into.append(body[start:at])
-    if at > len(body):
+def find(body: bytes, at: int, count: int, begins: list[int], ends: list[int]) -> int:
+    """Put where so many records from ``at`` on begin and end into the lists; where what follows begins.
+
+    Raises WireError.
+    """
+    length, size = _LENGTH.unpack_from, len(body)
+    try:
+        for _ in range(count):
+            begin = at + LENGTH_BYTES
+            at = begin + length(body, at)[0]
+            begins.append(begin)
+            ends.append(at)
+    except struct.error:
+        at = size + 1
+    if at > size:
         raise WireError("a record ends behind the last byte")
     return at
 

@@ -17,7 +17,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "fastapi": ("services/gateway/",),
     "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
     "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/notifier/", "services/site/"),
-    "numpy": ("shared/domain/columns.py", "shared/devices/columns.py", "services/history/"),
+    "numpy": (
+        "shared/domain/columns.py",
+        "shared/devices/columns.py",
+        "shared/wire/frame_runs.py",
+        "services/history/",
+    ),
     "opentelemetry": ("shared/runtime/tracing.py",),
     "orjson": ("shared/wire/", "services/gateway/", "services/site/"),
     "paho": ("shared/bus/",),

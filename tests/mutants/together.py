@@ -72,10 +72,17 @@ MUTANTS = (
     ),
     Mutant(
         "frames of another boot go on with a run",
-        "shared/wire/inputs.py",
-        "(header.log_id, header.device, header.boot, header.blocks) != same",
-        "(header.log_id, header.device, same[2], header.blocks) != same",
+        "shared/wire/frame_runs.py",
+        "form.texts != first.texts",
+        "form.texts[:3] != first.texts[:3]",
         "tests/wire/test_inputs.py::test_a_run_ends_before_what_does_not_go_on_with_it",
+    ),
+    Mutant(
+        "frames of equal length go on with a run whatever they say",
+        "shared/wire/frame_runs.py",
+        "    good = ((grid == grid[0]) | is_one).all(axis=1)\n",
+        "    good = is_one[places[0]] | (grid[:, 0] > 0)\n",
+        "tests/wire/test_inputs.py::test_each_frame_of_a_long_run_is_what_it_is_by_itself",
     ),
     Mutant(
         "an absent value of a run is taken for nought",

@@ -1,16 +1,21 @@
 """Inputs as bytes: the same both ways, in a fixed form, and a verdict for everything that is no input."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.devices.frame import Block, Frame
+from shared.devices.frame import Block, Frame, FrameRun
 from shared.devices.profile import Table
 from shared.domain.errors import WireError
 from shared.domain.inputs import Command, Report, Resync, Start, Tick, Undecodable, What
 from shared.domain.plan import Severity
 from shared.domain.units import NoData
-from shared.wire.inputs import RuleSet, WireBody, decode_input, decode_run, encode_input, frame_fault
+from shared.wire.frame_runs import decode_run
+from shared.wire.inputs import RuleSet, WireBody, decode_input, encode_input, frame_fault
+from shared.wire.rows import InputRow
+from shared.wire.uncut import Inputs
 
 FRAME = Frame(
     device="gas1",
@@ -63,16 +68,48 @@ def _record(number: int, frame: Frame = FRAME, log_id: str = "l", more: int = 0)
     return encode_input(log_id, 1 + number, 80 * number, 90 * number, frame._replace(device_seq=seq, age_ms=number))
 
 
+def _run(records: list[bytes]) -> FrameRun | None:
+    return decode_run(Inputs.of([InputRow(number, "frame", record) for number, record in enumerate(records)]))
+
+
+@pytest.mark.parametrize("ages", [[5], [0, 5, 9, 10, 12, 100], list(range(7, 2_000, 13))])
+def test_each_frame_of_a_long_run_is_what_it_is_by_itself(ages: list[int]) -> None:
+    """Numbers that become longer within a run, ages of any length, another boot: what each record says."""
+    draw = random.Random(len(ages))
+    frames = [
+        FRAME._replace(
+            device_seq=90 + n,
+            sampled_at_ms=9_000 + n,
+            age_ms=draw.choice(ages),
+            boot="b1" if n < 1_200 else "b2",
+            blocks=(Block(Table.HOLDING, 0, 2, n.to_bytes(4, "big")),),
+        )
+        for n in range(1_500)
+    ]
+    records = [encode_input("l", 95 + n, 900 + 80 * n, 99_000 + 77 * n, frame) for n, frame in enumerate(frames)]
+    read = 0
+    while read < len(records):
+        run = _run(records[read:])
+        assert run is not None
+        for n, number in enumerate(range(read, read + run.frames)):
+            told = decode_input(records[number])
+            frame = frames[number]
+            assert (run.site_seq + n, run.ticks[n], run.stamps[n]) == (told.site_seq, told.tick_ms, told.at_ms)
+            assert (run.boot, run.device_seq + n, run.sampled_at[n], run.ages[n]) == frame[1:5]
+            assert run.words[4 * n : 4 * n + 4] == frame.blocks[0].words
+        read += run.frames
+
+
 def test_frames_of_one_device_are_read_as_columns() -> None:
     """Times and ages a frame each, the words of all one behind the other."""
-    run = decode_run([_record(number) for number in range(3)])
+    run = _run([_record(number) for number in range(3)])
     assert run is not None
     assert run[:5] == ("gas1", "b1", "l", 1, 7)
     assert (run.ticks, run.stamps, run.ages) == ([0, 80, 160], [0, 90, 180], [0, 1, 2])
     assert run.layout == tuple(block[:3] for block in FRAME.blocks)
     assert run.words == 3 * b"".join(block.words for block in FRAME.blocks)
-    assert decode_run([encode_input("l", 1, 2, 3, Tick("r1"))]) is None
-    assert decode_run([]) is None
+    assert _run([encode_input("l", 1, 2, 3, Tick("r1"))]) is None
+    assert _run([]) is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +132,7 @@ def test_frames_of_one_device_are_read_as_columns() -> None:
 )
 def test_a_run_ends_before_what_does_not_go_on_with_it(other: bytes) -> None:
     """Another boot, device, log, layout or form, no values, a hole, a time that falls: taken by themselves."""
-    run = decode_run([_record(0), _record(1), other, _record(3)])
+    run = _run([_record(0), _record(1), other, _record(3)])
     assert run is not None
     assert run.frames == 2
 

@@ -11,7 +11,8 @@ import numpy as np
 import orjson
 
 from services.processor.runner import Runner
-from services.uplink.cutting import FRAMES_MAX
+from services.uplink.cutting import BYTES_MAX, FRAMES_MAX
+from services.uplink.links import RECORD_BYTES
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place
 from shared.log.memory import MemoryLog
@@ -49,11 +50,14 @@ def recorded_log(count: int, changing: float, group: int = GROUP) -> MemoryLog:
 def _cut(links: list[Link]) -> Iterator[list[Link]]:
     yield links[:1]
     part: list[Link] = []
+    frames = size = 0
     for each in links[1:]:
-        if part and sum(len(link[2]) for link in part) + len(each[2]) > FRAMES_MAX:
+        its_size = sum(len(row.data) + RECORD_BYTES for rows in each[2:] for row in rows)
+        if part and (frames + len(each[2]) > FRAMES_MAX or size + its_size > BYTES_MAX):
             yield part
-            part = []
+            part, frames, size = [], 0, 0
         part.append(each)
+        frames, size = frames + len(each[2]), size + its_size
     yield part
 
 

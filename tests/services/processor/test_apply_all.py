@@ -15,7 +15,10 @@ from shared.log.memory import MemoryLog
 from shared.log.store import MemoryStore
 from shared.runtime.clocks import ManualClock
 from shared.wire.events import encode_event
-from shared.wire.inputs import decode_input, decode_run
+from shared.wire.frame_runs import decode_run
+from shared.wire.inputs import decode_input
+from shared.wire.rows import InputRow
+from shared.wire.uncut import Inputs
 from tests.bench.site import decision, frames
 from tests.services.processor.recorded import recorded
 from tests.soak.g13_runners import record
@@ -82,7 +85,7 @@ def test_a_value_that_is_absent_ends_a_run() -> None:
 
 def _columns(device: DevicePlan, rows: list[bytes]) -> int:
     """How many frames of the run have columns; each is what the frame says by itself."""
-    run = decode_run(rows)
+    run = decode_run(Inputs.of([InputRow(0, "frame", row) for row in rows]))
     assert run is not None
     assert run.frames == len(rows)
     decoder = ScanDecoder(device)

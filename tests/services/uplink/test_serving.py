@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from services.uplink import cutting
 from services.uplink import serving as serving_module
 from services.uplink.budget import Budget
 from services.uplink.fake import FakeFleet
@@ -109,8 +110,11 @@ async def test_what_is_new_is_seen_while_a_backlog_drains(site: Site, tmp_path: 
     assert behind()
 
 
-async def test_a_fleet_that_comes_and_goes_gets_everything(site: Site, tmp_path: Path) -> None:
+async def test_a_fleet_that_comes_and_goes_gets_everything(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each connection goes on where the one before had got to."""
+    monkeypatch.setattr(cutting, "FRAMES_MAX", 64)
     live(site, 300)
     fleet = FakeFleet(delay_s=0.02)
     joined = Joined(tmp_path, fleet)
