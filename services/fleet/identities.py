@@ -17,6 +17,7 @@ one that is not, the end of _fleet.
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,7 +130,7 @@ class Book:
         for folder in (self.identity(site), self.folder / HOSTED / site):
             for name in OURS:
                 (folder / name).unlink(missing_ok=True)
-            if folder.exists() and not any(folder.iterdir()):
+            with suppress(OSError):  # What others put there stays, and a volume that is mounted there.
                 folder.rmdir()
         self.publish()
         return ended

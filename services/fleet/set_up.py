@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from services.fleet.applying import register
-from services.fleet.identities import Book
+from services.fleet.identities import HOSTED, Book
 from shared.bus.registry import ALL
 from shared.log.kafka.access import Access
 from shared.log.kafka.topics import KafkaUnavailable, drifts, set_up
@@ -31,6 +31,8 @@ async def set_up_fleet(plan: FleetPlan, book: Book, sites: Sequence[str], say: C
     for drift in found:
         say(f"kafka: {drift}")
     book.have_fleet()
+    # The bridge is given this folder alone, so it has to be there before its first site.
+    (book.folder / HOSTED).mkdir(mode=0o700, exist_ok=True)
     known = {entry.site for entry in book.entries() if not entry.is_ended}
     for site in sites:
         if site not in known:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from services.fleet.kafka import KafkaPlan, settings
 from services.fleet.mosquitto import MosquittoPlan, lines
 from services.site.command.service import SERVICES
-from shared.runtime.fleet_file import check_fleet
+from shared.runtime.fleet_file import ASKS_POSTGRES, check_fleet
 from shared.runtime.site_file import check_site
 from shared.runtime.site_file.people import read_people
 from tests.architecture.source import ROOT
@@ -71,6 +71,23 @@ def test_what_is_mounted_is_there_and_nothing_is_open_beyond_loopback(compose: P
             source = volume.split(":")[0]
             assert (ROOT / source).exists() if source.startswith(".") else source in compose["volumes"], (name, volume)
         assert all(port.startswith("127.0.0.1:") for port in part.get("ports", ()))
+
+
+def test_private_keys_and_passwords_are_mounted_where_they_are_needed(compose: Part) -> None:
+    """Only set-up has the book of sites; each key has one reader, which cannot write it; root may give folders away."""
+    parts = compose["services"]
+    users: dict[str, set[str]] = {}
+    for name, part in parts.items():
+        for source, _, *mode in (volume.split(":") for volume in part.get("volumes", ())):
+            users.setdefault(source, set()).add(name)
+            assert (
+                mode == ["ro"] or name in ("secrets", "set-up") or not source.startswith(("key-", "hosted", "secrets"))
+            )
+    assert users["book"] == {"set-up"}
+    keys = {"hosted": "bridge", "key-supervisor": "supervisor", "key-north": "site-north", "key-south": "site-south"}
+    assert {each: users[each] - {"secrets", "set-up"} for each in keys} == {each: {one} for each, one in keys.items()}
+    assert users["secrets"] == {"secrets", "postgres", *ASKS_POSTGRES}
+    assert {name: part["cap_add"] for name, part in parts.items() if "cap_add" in part} == {"secrets": ["CHOWN"]}
 
 
 def test_kafka_and_mosquitto_are_set_as_the_launcher_sets_them(compose: Part) -> None:

@@ -97,6 +97,21 @@ def test_secrets_are_named_and_never_shipped(overlay: tuple[str, list[Resource]]
             assert all(entry["name"].endswith("_FILE") for entry in words), name
 
 
+def test_of_the_book_of_sites_a_pod_has_its_own_folder_alone(overlay: tuple[str, list[Resource]]) -> None:
+    """It holds the private keys of all sites: only set-up has the whole of it."""
+    read: dict[str, str] = {}
+    for service, _, pod in _workloads(overlay[1]):
+        books = {
+            each["name"] for each in pod["volumes"] if each.get("persistentVolumeClaim", {}).get("claimName") == "book"
+        }
+        for mount in (one for one in pod["containers"][0]["volumeMounts"] if one["name"] in books):
+            if service != "set-up":
+                assert mount["readOnly"] is True
+                read[service] = mount["subPath"]
+    shared = {} if overlay[0] == "production" else {"supervisor": "supervisor"}
+    assert read == {"bridge": "hosted", **shared}
+
+
 def test_nodes_are_drained_one_replica_at_a_time_and_replicas_stand_apart(
     overlay: tuple[str, list[Resource]],
 ) -> None:
