@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "alarms wait while the gateway reads a backlog",
         "services/gateway/centre/follower.py",
-        "                await _let_others_work(OTHERS_S if topic == EVENTS.name else 0.0)\n",
+        "                await _let_others_work(worked_s * OTHERS_SHARE if topic == EVENTS.name else 0.0)\n",
         "                pass\n",
         "tests/services/gateway/test_centre_follower.py::test_a_backlog_holds_up_nobody",
     ),

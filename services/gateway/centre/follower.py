@@ -38,9 +38,10 @@ ORDERS_BACK_MS: Final = 1_200_000
 """Twice the time that a command may take."""
 LOOK_S: Final = 0.5
 TURN_S: Final = 0.005
-OTHERS_S: Final = 0.02
-"""So long all others work, when they have something to do, between two turns of who reads blocks: what blocks tell has
-to be written to streams as fast as it is read, and what is to be seen at once comes before it."""
+OTHERS_SHARE: Final = 8
+"""So many times as long as a turn of who reads blocks all others work before his next one, when they have something to
+do: what blocks tell has to be written to streams as fast as it is read, which costs twice as much, or who reads them
+falls out of memory."""
 IDLE_S: Final = 0.0005
 """Nobody else works whose turns together are shorter. All of these are time of the processor: on a machine that others
 use too, turns by the clock would be over before anything is done."""
@@ -156,12 +157,13 @@ class Follower:
 
     async def _take(self, records: Sequence[Record]) -> None:
         """All of them, with turns for others between: a backlog of blocks must not hold up an alarm."""
-        turn_ends = thread_time() + TURN_S
+        began = thread_time()
         for record in records:
             topic = record.place.topic.removeprefix(self._wanted.prefix)
-            if thread_time() >= turn_ends:
-                await _let_others_work(OTHERS_S if topic == EVENTS.name else 0.0)
-                turn_ends = thread_time() + TURN_S
+            worked_s = thread_time() - began
+            if worked_s >= TURN_S:
+                await _let_others_work(worked_s * OTHERS_SHARE if topic == EVENTS.name else 0.0)
+                began = thread_time()
             match topic:
                 case EVENTS.name:
                     self._take_batch(record)

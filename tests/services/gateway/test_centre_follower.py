@@ -57,21 +57,30 @@ async def test_a_backlog_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_who_reads_blocks_leaves_streams_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two turns of a backlog whoever has something to do works for longer than one turn."""
-    monkeypatch.setattr(follower_module, "TURN_S", 0.0)
+    """Between two turns of a backlog whoever has something to do works for several times as long as one turn."""
     made, place = follower(), Place(EVENTS.name, 0)
-    turns = 0
+    turns, read = 0, 0
+
+    def take_batch(_: Record) -> None:
+        nonlocal read
+        read += 1
+        _work(follower_module.TURN_S)
 
     async def stream() -> None:
         nonlocal turns
         while True:
             turns += 1
-            began = thread_time()
-            while thread_time() - began < 0.002:
-                pass
+            _work(follower_module.TURN_S)
             await asyncio.sleep(0)
 
+    monkeypatch.setattr(made, "_take_batch", take_batch)
     running = asyncio.create_task(stream())
-    await made._take([Record(place, number, b"s", b"no batch", (), 0) for number in range(5)])
+    await made._take([Record(place, number, b"s", b"", (), 0) for number in range(5)])
     running.cancel()
-    assert turns >= 5 * follower_module.OTHERS_S / 0.01
+    assert (read, turns >= 4 * follower_module.OTHERS_SHARE) == (5, True)
+
+
+def _work(seconds: float) -> None:
+    began = thread_time()
+    while thread_time() - began < seconds:
+        pass
