@@ -3,10 +3,13 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
+from shared.log.kafka import kept
 from shared.log.kafka.access import Access
 from shared.log.kafka.group import GroupReader
 from shared.log.kafka.producer import Producer, Sent
@@ -127,8 +130,9 @@ async def test_a_reader_that_hangs_is_noticed_and_made_anew(kafka: KafkaBroker) 
             await producer.send(place, b"", value)
         assert first_ones(await collect(reader.take, 4)) == VALUES[1:5]
         assert reader.rebuilt >= 1
-    assert told.names[:2] == ["kafka_reader_rebuilt", "kafka_reads_again"]
-    assert f"{place.topic}/0 stands at 1 of" in told.events[0][1]
+    why = [words for event, words in told.events if event == "kafka_reader_rebuilt"]
+    assert any(f"{place.topic}/0 stands at 1 of" in words for words in why)
+    assert "kafka_reads_again" in told.names
 
 
 async def test_a_member_of_a_group_that_hangs_is_noticed_and_made_anew(kafka: KafkaBroker) -> None:
@@ -153,25 +157,36 @@ async def test_a_member_of_a_group_that_hangs_is_noticed_and_made_anew(kafka: Ka
     assert told.names[0] == "kafka_reader_rebuilt"
 
 
-async def test_a_reader_that_waits_for_news_is_left_alone(kafka: KafkaBroker) -> None:
+async def test_a_reader_that_waits_for_news_is_left_alone(kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Standing at the end is no hanging, and neither is an owner that takes its time."""
+    passed_s = 0.0
+
+    async def an_hour(*watched: Reader | GroupReader) -> None:
+        nonlocal passed_s
+        passed_s += 3600
+        for one in watched:
+            for _ in range(2):
+                before = one.standing
+                await until(lambda one=one, before=before: one.standing is not before)  # type: ignore[misc]
+
+    monkeypatch.setattr(kept, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed_s))
     access = Access(kafka.bootstrap)
     place = Place(await topic(access, "calm"), 0)
     async with (
         Producer(access, "sender") as producer,
-        Reader(access, {place: 0}, "reader", watch_s=0.2, stuck_s=2.0) as reader,
-        GroupReader(access, unique("group"), [place.topic], "m", watch_s=0.2, stuck_s=2.0) as member,
+        Reader(access, {place: 0}, "reader", watch_s=0.2, stuck_s=600.0) as reader,
+        GroupReader(access, unique("group"), [place.topic], "m", watch_s=0.2, stuck_s=600.0) as member,
     ):
         await producer.send(place, b"", b"0")
         assert len(await reader.take()) == 1
         taken = await member.take()
-        await asyncio.sleep(2.5)
+        await an_hour(reader, member)
         await producer.send(place, b"", b"1")
-        await asyncio.sleep(2.5)
+        await an_hour(reader, member)
         assert await member.confirm(taken)
         assert first_ones(await reader.take()) == [b"1"]
         waiting = asyncio.create_task(reader.take())
         assert first_ones((await member.take()).records) == [b"1"]
-        await asyncio.sleep(3.0)
+        await an_hour(reader, member)
         assert (reader.rebuilt, member.rebuilt) == (0, 0)
         waiting.cancel()

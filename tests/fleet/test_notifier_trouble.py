@@ -15,6 +15,7 @@ from services.notifier.centre.app import RENEW_S, NotifierPlan, serve
 from services.notifier.ports import Outgoing, Sent
 from shared.bus.registry import COMMANDS, DELIVERIES, Shape
 from shared.log.kafka.access import Access
+from shared.runtime.postgres import STATEMENT_S
 from shared.runtime.site_file.people import read_people
 from shared.wire.orders import decode_order
 from tests.fleet.lanes import until, until_database_is
@@ -86,12 +87,14 @@ def server(tmp_path: Path) -> Postgres:
 
 
 @asynccontextmanager
-async def replica(telling: Telling, people: Path, post: Post, told: list[str], *, url: str = "") -> AsyncIterator[str]:
+async def replica(
+    telling: Telling, people: Path, post: Post, told: list[str], *, url: str = "", statement_s: float = STATEMENT_S
+) -> AsyncIterator[str]:
     """In this process, until TERM's own way of ending it; where it tells how it is."""
     read, stop, health = partial(read_people, people, {}), asyncio.Event(), f"127.0.0.1:{free_port()}"
     plan = NotifierPlan(
         Access(telling.broker.bootstrap), Shape(partitions=PARTITIONS), url or telling.url, read(), telling.prefix,
-        channels=lambda _: {"email": post}, read_people=read, statement_s=2.0, health=health,
+        channels=lambda _: {"email": post}, read_people=read, statement_s=statement_s, health=health,
     )  # fmt: skip
     task = asyncio.create_task(serve(plan, stop, lambda event, _: told.append(event)))
     try:
@@ -144,7 +147,7 @@ async def test_connections_that_fall_silent_delay_messages_and_lose_none(
     async with Telling(kafka, postgres, tmp_path) as telling:
         with FaultProxy("127.0.0.1", port) as proxy:
             url = telling.url.replace(f":{port}/", f":{proxy.port}/")
-            async with replica(telling, people, post, told, url=url) as health:
+            async with replica(telling, people, post, told, url=url, statement_s=2.0) as health:
                 await telling.raise_(0, "north", "gas1")
                 await post.has("ben")
                 await until_delivered(telling, 1)
