@@ -117,3 +117,14 @@ class Message:
 def message_id(lane: Lane, *parts: str) -> str:
     """32 hex digits."""
     return sha256("\x1f".join((lane.person, lane.channel, *parts)).encode()).hexdigest()[:32]
+
+
+def probe_id(lane: Lane, what: str) -> str:
+    """Of the test message that ``what`` asks for: the event's id, or a day."""
+    return message_id(lane, "test", what)
+
+
+def probe_message(lane: Lane, what: str, at_ms: int) -> Message:
+    """A message that only tests the way; ``what`` makes its id one of its own."""
+    ident = probe_id(lane, what)
+    return Message(ident, lane, Form.TEST, (), ident, (), urgent=False, at_ms=at_ms)

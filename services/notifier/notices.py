@@ -7,8 +7,8 @@ Promises: a notice is a message of its own, never urgent, held back in quiet hou
 before it was in the log. What is first read when older than ten minutes is told no more: it says what is to come.
 """
 
-from services.notifier.messages import Item, Kind, Lane
-from services.notifier.pipeline import Turn, plan_notice, probe_message
+from services.notifier.messages import Item, Kind, Lane, probe_message
+from services.notifier.pipeline import Turn, plan_notice
 from services.notifier.routing import in_force, line_of
 from services.notifier.stages import Look, quiet
 from shared.domain.events import Event, EventType
@@ -65,4 +65,4 @@ def _test(turn: Turn, event: Event) -> None:
     prefix = f"{event.site}/{SITE_ROOM}/"
     channel, _, person = event.subject.removeprefix(prefix).partition("/")
     if event.subject.startswith(prefix) and person:
-        turn.planned.append(probe_message(Lane(person, channel), event.id, turn.moment))
+        turn.planned.append(probe_message(Lane(person, channel), event.id, turn.moment.wall_ms))

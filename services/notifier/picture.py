@@ -7,6 +7,7 @@ Limits: 2,000 events of the undurable mode are remembered; all else is bounded b
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,21 @@ _OPEN, LANE, _HELD, _MISC = "open/", "lane/", "held/", "misc"
 NEVER_TESTED = "never"
 RESTORED = "restored"
 """Record of a ledger that came from a backup and was not taken over yet: the id of the restore."""
+
+
+class Ahead(NamedTuple):
+    """Where the newest event stands that was taken of an occurrence before the log's order had come to it."""
+
+    log_id: str
+    site_seq: int
+    ordinal: int
+    tick_ms: int
+
+    def covers(self, event: Event) -> bool:
+        """Whether the event stands there or before: what it says is known, or over."""
+        if event.log_id == self.log_id:
+            return (event.site_seq, event.ordinal) <= (self.site_seq, self.ordinal)
+        return event.tick_ms < self.tick_ms
 
 
 @dataclass(slots=True)
@@ -62,6 +78,8 @@ class Open:
     closed: bool = False
     """Closed while its end could not be told."""
     reminders: int = 0
+    ahead: Ahead | None = None
+    """None: everything about it came in the log's order."""
     told: dict[str, Told] = field(default_factory=dict)
     """By lane."""
 
@@ -149,6 +167,13 @@ class Picture:
     def forget(self, occurrence: str) -> None:
         self.open.pop(occurrence, None)
         self.touch(occurrence)
+
+    def pass_ahead(self, read_seq: int) -> None:
+        """The log's order has come to this input: what was taken ahead up to there is like everything else."""
+        for occurrence, found in self.open.items():
+            if found.ahead is not None and found.ahead.site_seq <= read_seq:
+                found.ahead = None
+                self.touch(occurrence)
 
     def remember_undurable(self, event_id: str) -> None:
         self.misc.undurable[event_id] = 1

@@ -9,15 +9,17 @@ Sending, trying again and recording follow in services.notifier.post; what becam
 :func:`settle`.
 Promises: every event that matches is in exactly one message for each person and channel, or is held back and will be;
 an ack stops only its own occurrence; an event taken twice is told once. Nothing is told of an alarm that is shelved,
-suppressed or out of service; when that ends and it is still open, it is told then. A lane that refused is offered an
-alarm that nobody acks again at a pace of its own, and at once when its address or channel has changed.
+suppressed or out of service; when that ends and it is still open, it is told then. An event that was taken before the
+log's order came to it (``ahead``: by the live lane, while a backlog is read) is known when it comes again. A lane that
+refused is offered an alarm that nobody acks again at a pace of its own, and at once when its address or channel has
+changed.
 """
 
 from dataclasses import dataclass, field
 
-from services.notifier.messages import OVER, Form, Item, Kind, Lane, Message, lane_of, message_id
+from services.notifier.messages import OVER, Form, Item, Kind, Lane, Message, lane_of, message_id, probe_message
 from services.notifier.moments import Moment, passed_today
-from services.notifier.picture import NEVER_TESTED, LaneState, Open, Picture, Told
+from services.notifier.picture import NEVER_TESTED, Ahead, LaneState, Open, Picture, Told
 from services.notifier.routing import (
     DELIVERY_FAILING,
     Recipient,
@@ -70,6 +72,8 @@ class Turn:
     """Ids of planned messages that somebody else sends (services.notifier.lease)."""
     judged: int = 0
     """Of so many planned messages it was said who sends them."""
+    is_ahead: bool = False
+    """Older events are still to be read, and something that is newer than they was taken."""
 
     def line(self, event: Event) -> tuple[Recipient, ...]:
         """Everybody in line for an alarm, in order."""
@@ -80,20 +84,25 @@ class Turn:
         return self.lines[key]
 
 
-def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = False) -> None:
-    """Take one event of the log, in its order."""
+def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = False, ahead: bool = False) -> None:
+    """Take one event of the log, in its order or ``ahead`` of it."""
     picture = turn.picture
     if not event.type.startswith("ampward.alarm.") or event.id in picture.misc.undurable:
         return
-    if undurable:
+    if undurable and not ahead:
         picture.remember_undurable(event.id)
-    if event.type in SHOWING:
+    if event.type in SHOWING and not ahead:
         _show_closed(turn, event)
     if not event.occurrence:
+        return
+    before = picture.open.get(event.occurrence)
+    if before is not None and before.ahead is not None and before.ahead.covers(event):
         return
     found = _known(turn, event)
     if found is None:
         return
+    if ahead:
+        found.ahead = Ahead(event.log_id, event.site_seq, event.ordinal, event.tick_ms)
     found.state = event.state or found.state
     picture.touch(event.occurrence)
     if event.type in _ANNOUNCING:
@@ -160,14 +169,17 @@ def find_gone(turn: Turn, occurrence: str) -> None:
 def due(turn: Turn, *, caught_up: bool = True) -> None:
     """What time alone brings. ``caught_up`` is False while older events are still to be read: then nothing is told of
     alarms that may be over by now, and the summary waits."""
-    if caught_up:
+    turn.is_ahead &= not caught_up
+    if caught_up or turn.is_ahead:
         for occurrence, found in list(turn.picture.open.items()):
             is_due = turn.picture.looked.get(occurrence, 0) <= turn.moment.steady_ms
+            is_due = is_due and (found.ahead is not None or not turn.is_ahead)
             if is_due and found.state in _UNACKED and not found.hidden and not found.closed:
                 turn.picture.looked[occurrence] = turn.moment.steady_ms + LOOK_MS_MAX
                 _attend(turn, found)
         for key in list(turn.picture.held):
             _flush(turn, key)
+    if caught_up:
         _forget_closed(turn)
     _test_daily(turn)
 
@@ -192,7 +204,8 @@ def settle(picture: Picture, message: Message, *, refused: str = "", why: str = 
 
 def _forget_closed(turn: Turn) -> None:
     """A closed occurrence is kept as long as something of it is held back, for its thread."""
-    closed = [occurrence for occurrence, found in turn.picture.open.items() if found.closed and found.over is None]
+    over = [occurrence for occurrence, found in turn.picture.open.items() if found.closed and found.over is None]
+    closed = [occurrence for occurrence in over if turn.picture.open[occurrence].ahead is None]
     if closed:
         held = {item.event.occurrence for items in turn.picture.held.values() for item in items.values()}
         for occurrence in closed:
@@ -353,7 +366,7 @@ def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
 
 
 def _look(turn: Turn, lane: Lane, state: LaneState, item: Item) -> Look:
-    return Look(turn.picture, turn.setting, turn.moment, lane, state, item)
+    return Look(turn.picture, turn.setting, turn.moment, lane, state, item, turn.is_ahead)
 
 
 def _is_reminded(turn: Turn, lane: Lane, occurrence: str) -> bool:
@@ -368,9 +381,9 @@ def _flush(turn: Turn, key: str) -> None:
     if state.pending or turn.moment.steady_ms - state.last_ms < MINUTE_MS:
         return
     held = turn.picture.held[key].items()
-    ready = [
-        number for number, item in held if not quiet(Look(turn.picture, turn.setting, turn.moment, lane, state, item))
-    ]
+    ready = [number for number, item in held if not quiet(_look(turn, lane, state, item))]
+    if turn.is_ahead:
+        ready = [number for number in ready if not turn.picture.held[key][number].late]
     items = turn.picture.release(lane, ready) if ready else ()
     for item in items:
         if item.is_notice:
@@ -425,7 +438,7 @@ def _test_daily(turn: Turn) -> None:
         elif day and day != tested:
             turn.picture.tested_on(day)
             for lane in daily_lanes(turn.setting):
-                turn.planned.append(probe_message(lane, day, turn.moment))
+                turn.planned.append(probe_message(lane, day, turn.moment.wall_ms))
 
 
 def plan_notice(turn: Turn, lane: Lane, item: Item) -> None:
@@ -433,14 +446,3 @@ def plan_notice(turn: Turn, lane: Lane, item: Item) -> None:
     ident, thread = message_id(lane, item.key), message_id(lane, "notice", item.event.subject)
     at_ms = turn.moment.wall_ms
     turn.planned.append(Message(ident, lane, Form.NOTICE, (item,), thread, (), urgent=False, at_ms=at_ms))
-
-
-def probe_id(lane: Lane, what: str) -> str:
-    """Of the test message that ``what`` asks for: the event's id, or a day."""
-    return message_id(lane, "test", what)
-
-
-def probe_message(lane: Lane, what: str, moment: Moment) -> Message:
-    """A message that only tests the way; ``what`` makes its id one of its own."""
-    ident = probe_id(lane, what)
-    return Message(ident, lane, Form.TEST, (), ident, (), urgent=False, at_ms=moment.wall_ms)

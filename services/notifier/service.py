@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from services.notifier import lease, notices, pipeline
+from services.notifier.ahead import NOTHING_AHEAD, Ahead
 from services.notifier.feed import Feed, Gone, News, OpenAlarm
 from services.notifier.ledger_port import Change, DeliveryLedger, Row, Stand
 from services.notifier.moments import Moment
@@ -66,6 +67,7 @@ class Notifier:
         step: Step = no_step,
         sender: str = lease.SITE,
         counts: Counter | None = None,
+        ahead: Ahead = NOTHING_AHEAD,
     ) -> None:
         """``sender`` is who sends here, as the notify lease names it; ``counts`` may be shared with others."""
         self._feed = feed
@@ -82,6 +84,7 @@ class Notifier:
         self._channels: Mapping[str, Channel] = {}
         self._post = Post(self, step=step, counts=counts)
         self._sender = sender
+        self._ahead = ahead
         self._lent: dict[str, Row] = {}
         """What the holder of the lease is to send, for a while."""
         self._stand = Stand()
@@ -237,7 +240,8 @@ class Notifier:
         for alarm in alarms:
             pipeline.find_open(turn, alarm.event, alarm.hidden)
         for occurrence in known - {alarm.event.occurrence for alarm in alarms}:
-            pipeline.find_gone(turn, occurrence)
+            if self._picture.open[occurrence].ahead is None:
+                pipeline.find_gone(turn, occurrence)
         pipeline.due(turn)
         self._log.info("notifier_at_head", cursor=str(cursor), alarms=len(alarms))
         await self._keep(turn, cursor, cursor)
@@ -256,13 +260,17 @@ class Notifier:
         if isinstance(news, Gone):
             await self._go_back()
             return True
+        more = len(news) == BATCH
+        caught_up = not (more or self._feed.is_behind() or self._ahead.is_behind())
+        read_seq = 0 if more else self._ahead.read_seq()
         unnoticed = await self._unnoticed(cursor) if self._is_unsure and not news else None
         # From here to the commit nothing is waited for: another commit would write this turn's picture without its
         # messages.
         turn = self._turn()
+        self._take_ahead(turn, caught_up=caught_up)
         for one in news:
             if (holder := lease.holder(one.event)) is not None:
-                self._assign(turn)
+                self._assign(turn, self._picture.misc.leased)
                 self._picture.lease(holder)
             if self._concerns(one.event):
                 pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
@@ -270,15 +278,25 @@ class Notifier:
                 notices.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
             cursor = one.cursor
             durable = durable if one.undurable else one.cursor
-        more = len(news) == BATCH
+        self._assign(turn, self._picture.misc.leased)
+        self._picture.pass_ahead(read_seq)
         if unnoticed is not None:
             self._is_unsure = False
             for alarm in unnoticed:
                 if self._concerns(alarm.event):
                     pipeline.notice(turn, alarm.event, alarm.hidden)
-        pipeline.due(turn, caught_up=not more and not self._feed.is_behind())
+        pipeline.due(turn, caught_up=caught_up)
         await self._keep(turn, cursor, durable)
         return more or (self._is_unsure and bool(news))
+
+    def _take_ahead(self, turn: Turn, *, caught_up: bool) -> None:
+        """What is told now and comes in its order later; who sends it is said with it."""
+        early, known = self._ahead.events(), self._picture.open
+        turn.is_ahead = not caught_up and (bool(early) or any(found.ahead is not None for found in known.values()))
+        for one in early:
+            if self._concerns(one.event) and (one.leased is not None or one.event.occurrence in known):
+                pipeline.take(turn, one.event, undurable=one.undurable, ahead=True)
+            self._assign(turn, one.leased or lease.SITE)
 
     def _concerns(self, event: Event) -> bool:
         """Whether anybody is ever told of it: of an alarm that is known, or that a route leads from at some hour."""
@@ -325,8 +343,8 @@ class Notifier:
 
     async def _keep(self, turn: Turn, cursor: Cursor | None, durable: Cursor | None) -> None:
         """Commit what the turn has made, then send."""
-        now = turn.moment.steady_ms
-        self._assign(turn)
+        now, present = turn.moment.steady_ms, self._ahead.leased()
+        self._assign(turn, self._picture.misc.leased if present is None else present)
         back, done = self._end_loans(turn)
         moved = (cursor, durable) != (self._stand.cursor, self._stand.durable)
         self._stand = self._stand_now(cursor, durable)
@@ -350,10 +368,10 @@ class Notifier:
 
     # Whose messages they are
 
-    def _assign(self, turn: Turn) -> None:
+    def _assign(self, turn: Turn, leased: str) -> None:
         """Say who sends what was planned since the last time: what another sends counts as told."""
         for message in turn.planned[turn.judged :]:
-            if not lease.is_sent_by(self._sender, self._picture.misc.leased, message):
+            if not lease.is_sent_by(self._sender, leased, message):
                 turn.theirs.add(message.id)
                 pipeline.settle(self._picture, message)
         turn.judged = len(turn.planned)

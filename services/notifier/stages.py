@@ -31,6 +31,8 @@ class Look:
     lane: Lane
     state: LaneState
     item: Item
+    is_ahead: bool = False
+    """What is old waits for its summary, and nothing that is new waits with it."""
 
 
 def late(look: Look) -> str:
@@ -52,7 +54,8 @@ def grouping(look: Look) -> str:
             return ""
         state.own_ms[:] = [at for at in state.own_ms if now - at < MINUTE_MS]
         return "grouping" if len(state.own_ms) >= CRITICAL_OWN_MAX else ""
-    is_behind = look.lane.key in look.picture.held
+    held = look.picture.held.get(look.lane.key, {})
+    is_behind = any(not item.late for item in held.values()) if look.is_ahead else bool(held)
     if is_behind or state.pending or now - state.last_ms < MINUTE_MS:
         return "grouping"
     return ""

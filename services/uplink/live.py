@@ -4,9 +4,11 @@ It begins near the end of the log, not where it stood: what it passes over comes
 twice knows it by its id. Events are sent as soon as the site's process rings after their commit (shared.runtime.bell),
 also those that the disk does not take (shared.runtime.undurable_events), marked; once a second what points, alarms and
 outputs have become (services.uplink.newest); an empty record when nothing else was sent for five seconds, so that a
-site that is silent is seen to be. A record that is lost is not sent again. Every record is signed, and none is stamped
-before it is its turn: site_seq, sent_at_ms and number rise from record to record of a log, so that one that was heard
-before is known.
+site that is silent is seen to be. Events that the fleet did not take are sent again, as far as the limits allow; of
+points, alarms and outputs everything is told anew. Every record is signed, and none is stamped before it is its turn:
+site_seq, sent_at_ms and number rise from record to record of a log, so that one that was heard before is known. A
+record of events says from which input on it leaves none out (``from_seq``), so whoever heard the one before knows
+whether there is a hole.
 Limits: at the beginning 2,000 inputs or 64 KiB of events back, 256 KiB of events between two looks, of a thin line's
 bytes what it takes in a second (at the beginning in a quarter): what is older is passed over, so that the newest never
 waits for it. Nothing is told of a site whose log could not be read once.
@@ -65,6 +67,11 @@ class LiveLane:
         self._inode = 0
         self._opened_at = 0.0
         self._seen = 0
+        """How far the log was at the last look."""
+        self._read = 0
+        """Events up to there are sent, or passed over."""
+        self._whole_from = 1
+        """The input from which on none was passed over since the last record of events."""
         self._log_id = ""
         self._count = 0
         self._newest = Newest()
@@ -90,11 +97,13 @@ class LiveLane:
             rings, paced_to = self._bell.rings, self._now() + PACE_S
             try:
                 for part in _parts(await finished(self._new_events)):
-                    await self._send(centre, events=raw_events(part))
+                    await self._send(centre, events=raw_events(part), from_seq=self._whole_from)
+                    self._read, self._whole_from = self._seen, self._seen + 1
                 for part in _parts(_newest(self._undurable.take(), self._most)):
                     await self._send(centre, events=raw_events(part), undurable=True)
                 if self._log_id and self._now() - self._sent_at >= SIGN_S:
-                    await self._send(centre)
+                    await self._send(centre, from_seq=self._whole_from)
+                    self._whole_from = self._seen + 1
             except LogError:
                 self._close()
                 await asyncio.sleep(FRESH_S)
@@ -141,16 +150,23 @@ class LiveLane:
         """What has been committed since the last look; raises LogError."""
         reader = self._current()
         last = reader.last_seq()
-        if last <= self._seen:
+        if last <= self._read:
             return []
-        after = max(self._seen, last - BEHIND_MAX)
-        found: list[bytes] = []
+        after = max(self._read, last - BEHIND_MAX)
+        found: list[tuple[int, bytes]] = []
         for span in reader.spans(after):
-            found += [data for seq, _, data in span.inside.events if seq > after]
+            found += [(seq, data) for seq, _, data in span.inside.events if seq > after]
             last = max(last, span.last_seq)
         most, self._most = self._most, self._most_later
-        self._seen = last
-        return _newest(found, most)
+        self._seen = max(self._seen, last)
+        events = _newest([data for _, data in found], most)
+        if passed_over := len(found) - len(events):
+            self._whole_from = found[passed_over - 1][0] + 1
+        elif after > self._read:
+            self._whole_from = after + 1
+        if not events:
+            self._read = last
+        return events
 
     def _current(self) -> SqliteReader:
         """A reader of the log that is there; raises LogError."""
@@ -164,7 +180,10 @@ class LiveLane:
             self._reader = open_reader(self._directory)
             self._inode = inode
             self._most = self._most_first
-            self._seen = min(self._seen, self._reader.last_seq()) or max(0, self._reader.last_seq() - BEHIND_MAX)
+            self._seen = last = self._reader.last_seq()
+            is_known = 0 < self._read <= last
+            self._read = self._read if is_known else max(0, last - BEHIND_MAX)
+            self._whole_from = min(self._whole_from, self._read + 1) if is_known else self._read + 1
         self._log_id = next((log_id for _, log_id in reversed(self._reader.log_ids())), "")
         self._opened_at = now
         return self._reader

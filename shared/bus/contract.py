@@ -4,7 +4,8 @@
 
 A channel is a topic of shared.bus.registry (Kafka) or shared.bus.topics (MQTT); a message is what stands in it. JSON
 Schemas come from the types that read the records, so that they cannot differ from what is read. A record with a header
-line and bytes behind it is shown by the schema of its header line (``x-header-line``) and what follows it in words.
+line and bytes behind it is shown by the schema of its header line (``x-header-line``), what follows it in words, and
+the schema of the records of JSON in that (``x-records-behind``).
 
 Promises: equal on every machine; a topic that is in a registry and not here is a mistake that a test finds.
 """
@@ -47,6 +48,8 @@ class Record(NamedTuple):
     behind: str
     """What follows the header line; "" when the whole record is JSON."""
     summary: str
+    holds: str = ""
+    """The schema of each record of JSON behind the line."""
 
 
 RECORDS: Final[dict[str, tuple[Record, ...]]] = {
@@ -66,9 +69,11 @@ RECORDS: Final[dict[str, tuple[Record, ...]]] = {
             "batch",
             cloud.BATCH,
             batches.BatchHeader,
-            "a newline, then the events (JSON), each behind its length (u32, big-endian); with `packed` a frame of"
-            " Zstandard",
+            "a newline, then `size` bytes: `events` times an event (JSON) behind its length (u32, big-endian); with"
+            " `packed` they are one frame of Zstandard that unpacks to them, and nothing when there are no events."
+            " docs/topics.md has the layout and a decoder",
             "The events of one block, compared and marked.",
+            "Event",
         ),
     ),
     registry.LIVE.name: (
@@ -206,6 +211,8 @@ def _kafka_message(record: Record) -> dict[str, Any]:
     if record.behind:
         message["payload"] = {"type": "string", "format": "binary", "x-header-line": schema}
         message["description"] = f"One line of JSON, then {record.behind}."
+        if record.holds:
+            message["payload"]["x-records-behind"] = {"$ref": SCHEMA_AT.format(name=record.holds)}
     return message
 
 

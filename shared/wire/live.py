@@ -107,6 +107,8 @@ class Live(msgspec.Struct, kw_only=True, frozen=True):
     """The id of the key that signed it; ``encode_live`` puts it in."""
     undurable: bool = False
     """The events are not in the site's log yet: its disk takes nothing."""
+    from_seq: Count = 0
+    """No event of the inputs from this one to ``site_seq`` is left out here; 0 says nothing of that."""
     events: tuple[msgspec.Raw, ...] = ()
     points: tuple[LivePoint, ...] = ()
     answers: tuple[LiveAnswer, ...] = ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, Shape, Topic
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, LIVE, SITES, Shape, Topic
 from shared.domain.events import Event
 from shared.domain.ids import event_id, occurrence_id
 from shared.log.kafka.access import Access
@@ -21,12 +21,16 @@ from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.topics import set_up
 from shared.wire.batches import EventsBatch, Verdict, encode_batch
 from shared.wire.events import encode_event
+from shared.wire.live import Live, encode_live, raw_events
+from shared.wire.registrations import Registration, encode_registration
+from shared.wire.signing import SigningKey
 from tests.fleet.database import new_database
 from tests.testkit.fleet import KafkaBroker, Postgres, unique
 
 PARTITIONS = 4
 PATIENCE_S = 120.0
 LOG = "log1"
+KEY = SigningKey(bytes(range(32)))
 
 
 class Arrived(NamedTuple):
@@ -81,7 +85,7 @@ class Telling:
 
     async def __aenter__(self) -> Self:
         access = Access(self.broker.bootstrap)
-        topics = [topic.named(self.prefix) for topic in (EVENTS, COMMANDS, DELIVERIES, DEADLETTER)]
+        topics = [topic.named(self.prefix) for topic in (EVENTS, LIVE, SITES, COMMANDS, DELIVERIES, DEADLETTER)]
         await set_up(access, topics, Shape(partitions=PARTITIONS))
         self.url = await new_database(self.postgres)
         self.producer = Producer(access, "test")
@@ -134,6 +138,21 @@ class Telling:
     async def send(self, partition: int, *batches: bytes) -> None:
         place = Place(self.prefix + EVENTS.name, partition)
         await asyncio.gather(*[await self.producer.hand_over(place, b"site", each) for each in batches])
+
+    async def register(self, partition: int, site: str) -> None:
+        """Whoever signs with KEY speaks for the site."""
+        value = encode_registration(Registration(site, partition, (KEY.public.text(),)))
+        await self.producer.send(Place(self.prefix + SITES.name, partition), site.encode(), value)
+
+    async def live(self, partition: int, from_seq: int, *events: Event, key: SigningKey = KEY) -> None:
+        """The events at once, by the site's live lane."""
+        last, now_ms = events[-1], time.time_ns() // 1_000_000
+        record = Live(
+            site=last.site, log_id=last.log_id, site_seq=last.site_seq, sent_at_ms=now_ms, number=last.site_seq,
+            from_seq=from_seq, events=raw_events(tuple(map(encode_event, events))),
+        )  # fmt: skip
+        place = Place(self.prefix + LIVE.name, partition)
+        await self.producer.send(place, last.site.encode(), encode_live(record, key))
 
     async def raise_(self, partition: int, site: str, *points: str, age_ms: int = 0) -> list[Event]:
         """Critical alarms, a batch each; before the first one the site says that the centre tells people."""

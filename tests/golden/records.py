@@ -1,7 +1,8 @@
 """Writes the golden records of the fleet's topics: ``python -m tests.golden.records``.
 
 tests/golden/records/FORM/NAME.bin is one record of each kind as a program of that form writes it. Files of a released
-form are never edited: a new form adds its own folder. The folder ``next`` holds records as a later program may write
+form are never edited: a new form adds its own folder. Packed ones are there as some version of Zstandard packs them:
+they are read, and not compared with what is written now. The folder ``next`` holds records as a later program may write
 them: the next form, with fields that this one does not know.
 """
 
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from shared.wire.live import SIGNED
 from tests.wire.chained import KEY
-from tests.wire.fleet_samples import SAMPLES
+from tests.wire.fleet_samples import PACKED, SAMPLES
 
 FOLDER = Path(__file__).parent / "records"
 NEWEST = "1"
@@ -37,6 +38,12 @@ def _newer(line: bytes) -> bytes:
     return json.dumps(fields | {"v": fields["v"] + 1} | _MORE, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def write_packed(folder: Path) -> None:
+    """Those of the newest form, as they travel mostly."""
+    for sample in PACKED:
+        (folder / NEWEST / f"{sample.name}.bin").write_bytes(sample.data)
+
+
 def write(folder: Path) -> None:
     """One file a kind, of the newest form and of the next."""
     for part in (NEWEST, "next"):
@@ -48,3 +55,4 @@ def write(folder: Path) -> None:
 
 if __name__ == "__main__":
     write(FOLDER)
+    write_packed(FOLDER)

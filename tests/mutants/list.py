@@ -1,6 +1,7 @@
 """The seeded bugs. Names say what the planted program does wrong; `make mutants` shows that none goes unseen."""
 
 from tests.mutants import (
+    ahead,
     bridge,
     centre,
     core,
@@ -38,6 +39,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *centre.MUTANTS,
     *messages.MUTANTS,
     *people.MUTANTS,
+    *ahead.MUTANTS,
     *observed.MUTANTS,
     *together.MUTANTS,
     *unknown.MUTANTS,

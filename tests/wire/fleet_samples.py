@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.inputs import Command, What
 from shared.domain.plan import Severity
 from shared.wire import batches, blocks, deadletters, deliveries, kpis, live, orders, registrations, signs, site_state
+from shared.wire.sections import section_of
 from tests.contract.rows import LOG_ID, WALL_MS, event
 from tests.wire.chained import BLOCK, KEY
 
@@ -71,6 +72,7 @@ LIVE = live.Live(
     site_seq=10,
     sent_at_ms=WALL_MS,
     key=KEY.id,
+    from_seq=9,
     events=live.raw_events((event(10, 0, 5).data,)),
     points=(live.LivePoint("s/r1/gas1-h2", "2.1", "%vol", "good", "", WALL_MS),),
     answers=(live.LiveAnswer("c1", False, "severity-rose", "it is critical", OCCURRENCE, "critical", REFUSALS),),  # noqa: FBT003
@@ -166,6 +168,19 @@ def _checked_live(data: bytes) -> live.Live:
     return live.decode_live(data, {KEY.id: KEY.public})
 
 
+def _packed(block: blocks.Block) -> bytes:
+    return blocks.encode_block(block, KEY, pack=True)
+
+
+def _packed_batch(batch: batches.EventsBatch) -> bytes:
+    return batches.encode_batch(batch, section_of(batch.events, pack=True))
+
+
+PACKED = (
+    Sample("packed_block", BLOCK, _packed, _checked),
+    Sample("packed_batch", BATCH, _packed_batch, batches.decode_batch),
+)
+"""As sites and processors write them."""
 SAMPLES = (
     Sample("block", BLOCK, _signed, _checked),
     Sample("batch", BATCH, batches.encode_batch, batches.decode_batch),

@@ -1,7 +1,7 @@
 """The fleet's notifier as a service: `ampward service notifier --config FILE`, as many replicas as one likes.
 
     ampward.events.v1 --group--> sites --pipeline of each site--> ledger in PostgreSQL --> channels --> people
-                                                                        +--> ampward.deliveries.v1
+    ampward.live.v1 ------> what the blocks are late with ^             +--> ampward.deliveries.v1
 
 Kafka's group shares the partitions out, PostgreSQL says who holds a site (services.notifier.centre.claims): a replica
 that was killed loses its sites after ten seconds, one that is stopped hands them over at once, one that sleeps and
@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from services.notifier.centre.claims import Claims
 from services.notifier.centre.feed import TellReports
+from services.notifier.centre.lane import LiveLanes
 from services.notifier.centre.outcomes import SENDER, delivery_of
 from services.notifier.centre.people import People, Read
 from services.notifier.centre.schema import MIGRATIONS, MONTHLY, SCHEMA
@@ -31,7 +32,7 @@ from services.notifier.outside import make_channels
 from services.notifier.ports import Channel
 from services.notifier.reports import BoxReport
 from services.notifier.routing import Setting
-from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, Shape
+from shared.bus.registry import COMMANDS, DEADLETTER, DELIVERIES, EVENTS, LIVE, SITES, Shape
 from shared.domain.errors import AmpwardError, ConfigError
 from shared.log.kafka.access import Access
 from shared.log.kafka.burying import Burying
@@ -53,7 +54,7 @@ from shared.wire.deliveries import encode_delivery
 from shared.wire.orders import NotifyLease, encode_order
 
 GROUP: Final = "ampward-notifier"
-TOPICS: Final = (EVENTS, COMMANDS, DELIVERIES, DEADLETTER)
+TOPICS: Final = (EVENTS, LIVE, SITES, COMMANDS, DELIVERIES, DEADLETTER)
 RECORDS: Final = 64
 """Batches of events in hand: 16 MiB of ordinary blocks' events at most."""
 LEASE_MS: Final = 5000
@@ -160,6 +161,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
         parts = Parts(pool, months, claims, clock, people.of, make, SENDER, outlet.tell, plan.step,
                       telling.counts)  # fmt: skip
         sites = Sites(parts, outlet.bury)
+        lanes = LiveLanes(plan.access, plan.prefix, sites, clock, tell)
         telling.claims, telling.sites = claims, sites
         async with GroupReader(
             plan.access, plan.prefix + GROUP, (plan.prefix + EVENTS.name,), name, start_at=sites.start_at, tell=tell
@@ -168,6 +170,8 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
             tasks = [
                 asyncio.create_task(claims.live(), name="signs"),
                 asyncio.create_task(sites.tidy(), name="tidy"),
+                asyncio.create_task(sites.keep_heard(), name="heard"),
+                asyncio.create_task(lanes.follow(), name="live"),
                 asyncio.create_task(people.follow(), name="people"),
                 asyncio.create_task(outlet.renew(sites, claims), name="leases"),
                 asyncio.create_task(_read(reader, sites), name="read"),

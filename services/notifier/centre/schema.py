@@ -2,7 +2,8 @@
 
 place      how far each partition was read: every event below ``next`` was looked at by its site's notifier
 replica    which programs live, each for five seconds at a time
-site       who holds a site (``fence`` rises with each change of hands), where it stands, what was seen of its log
+site       who holds a site (``fence`` rises with each change of hands), where it stands, what was seen of its log, and
+           how far its live lane is known
 record     what a site's notifier knows between two events (services.notifier.picture)
 message    messages that are not settled
 settled    the others, by the month in which they were planned: old months are dropped whole
@@ -42,4 +43,6 @@ CREATE TABLE notifier.report (
     site text NOT NULL, number bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY (site, number));
 """
 
-MIGRATIONS: Final = Migrations(SCHEMA, (_FIRST,))
+_SECOND = "ALTER TABLE notifier.site ADD COLUMN live bytea;"
+
+MIGRATIONS: Final = Migrations(SCHEMA, (_FIRST, _SECOND))

@@ -9,12 +9,14 @@ one summary. Limits: GATHER_S of gathering.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.notifier.centre.claims import Claims
+from services.notifier.centre.early import AheadOf, Heard
 from services.notifier.centre.feed import CentreFeed, TellReports
 from services.notifier.centre.ledger import Fenced, LedgerAway, PostgresLedger
 from services.notifier.centre.seen import Seen, decode_seen
@@ -22,17 +24,22 @@ from services.notifier.ports import Channel
 from services.notifier.post import Counter
 from services.notifier.routing import Setting
 from services.notifier.service import Notifier
+from shared.domain.events import Event
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import logger
 from shared.runtime.postgres import TROUBLE, Months, Pool
+from shared.wire.live import Live
 
 CLAIM_S: Final = 0.25
 AGAIN_S: Final = 1.0
 GATHER_S: Final = 60.0
 LOOK_S: Final = 0.1
+UNREADY_MAX: Final = 2_000
+"""Live records that are kept until the site is ours."""
 _FOUND: Final = """
-SELECT stand, seen, coalesce((SELECT min(number) - 1 FROM notifier.report AS one WHERE one.site = $1), last_report)
+SELECT stand, seen, live,
+    coalesce((SELECT min(number) - 1 FROM notifier.report AS one WHERE one.site = $1), last_report)
 FROM notifier.site WHERE site = $1
 """
 
@@ -66,6 +73,8 @@ class Seat:
         self.fence = 0
         self.feed = self._new_feed(parts, site, partition)
         self.is_gathering = False
+        self.heard = Heard(parts.clock)
+        self._unready: deque[tuple[Live, Sequence[Event], int]] = deque(maxlen=UNREADY_MAX)
         self._parts = parts
         self._notifier: Notifier | None = None
         self._before = before
@@ -77,6 +86,14 @@ class Seat:
     async def ready(self) -> None:
         """Until the site is ours. Cancellable."""
         await self._ready.wait()
+
+    def hear(self, live: Live, events: Sequence[Event], at_ms: int) -> None:
+        """A record of the site's live lane that the broker took at ``at_ms``, and those of its events that concern
+        anybody."""
+        if self._ready.is_set():
+            self.heard.take(live, events, self.feed.seen, at_ms)
+        else:
+            self._unready.append((live, events, at_ms))
 
     def is_at(self, fence: int) -> bool:
         """Whether the site is ours by this claim, as far as we know."""
@@ -126,7 +143,7 @@ class Seat:
         fence = await parts.claims.claim(site, self.partition)
         if not fence:
             return False
-        stand, seen, reported = await parts.pool.fetchrow(_FOUND, site)
+        stand, seen, live, reported = await parts.pool.fetchrow(_FOUND, site)
         feed = self._new_feed(parts, site, self.partition, reported)
         feed.seen = Seen() if seen is None else decode_seen(seen)
         self.fence, self.feed, self.is_gathering = fence, feed, stand is None
@@ -135,7 +152,10 @@ class Seat:
         self._log.info("site_claimed", fence=fence)
         if not self._stop.is_set():
             self._leave.clear()
+        self.heard.adopt(live)
         self._ready.set()
+        while self._unready:
+            self.hear(*self._unready.popleft())
         if stand is None:
             await self._gather(feed)
         self.is_gathering = False
@@ -148,6 +168,7 @@ class Seat:
             step=parts.step,
             sender=parts.sender,
             counts=parts.counts,
+            ahead=AheadOf(self.heard, feed.seen),
         )
         try:
             await self._notifier.run(self._leave)

@@ -46,6 +46,15 @@ class Seen:
     open: dict[str, Standing] = field(default_factory=dict)
     """By occurrence."""
 
+    @property
+    def last_seq(self) -> int:
+        """The highest input that was read, of the log that came last."""
+        return next(reversed(self.logs.values()), 0)
+
+    def has(self, event: Event) -> bool:
+        """Whether the blocks have brought it."""
+        return event.site_seq <= self.logs.get(event.log_id, 0)
+
     def take(self, batch: EventsBatch, events: tuple[Event, ...], at_ms: int) -> tuple[Event, ...]:
         """Those of the batch's events that were not seen before; ``at_ms`` is when the broker took it."""
         mark = self.logs.get(batch.log_id, 0)

@@ -28,10 +28,16 @@ from shared.wire.events import own_events
 LOOK_S: Final = 0.25
 AGAIN_S: Final = 0.5
 TIDY_S: Final = 3600.0
+HEARD_S: Final = 5.0
 _SEEN: Final = """
 UPDATE notifier.site AS mine SET seen = given.seen
 FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS given (site, fence, seen)
 WHERE mine.site = given.site AND mine.fence = given.fence RETURNING mine.site
+"""
+_LIVE: Final = """
+UPDATE notifier.site AS mine SET live = given.live
+FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS given (site, fence, live)
+WHERE mine.site = given.site AND mine.fence = given.fence
 """
 _PLACE: Final = """
 INSERT INTO notifier.place (topic, partition, next) VALUES ($1, $2, $3)
@@ -61,6 +67,8 @@ class Sites:
         """Partitions were shared out once."""
         self.unreadable = 0
         """Records that went to the dead letters."""
+        self.shared = asyncio.Event()
+        """Partitions were shared out since this was cleared."""
         self._log: Any = logger(part="notifier")
 
     def ours(self) -> tuple[Seat, ...]:
@@ -83,6 +91,7 @@ class Sites:
         known = await pool.fetch("SELECT site, partition FROM notifier.site WHERE partition = ANY ($1)", partitions)
         for site, partition in known:
             self._seat(site, partition)
+        self.shared.set()
         self._log.info("partitions_ours", partitions=partitions, sites=len(known))
         return dict(self._next)
 
@@ -106,6 +115,29 @@ class Sites:
                 self._log.warning("place_not_kept", fault=f"{type(fault).__name__}: {fault}")
             await asyncio.sleep(AGAIN_S)
         return False
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """Those that are ours."""
+        return frozenset(place.partition for place in self._next)
+
+    def seat(self, site: str) -> Seat | None:
+        """The site's, when the blocks have told of it and its partition is ours."""
+        return self._seats.get(site)
+
+    async def keep_heard(self) -> None:
+        """How far the live lanes are known: nobody asks the sites again who held the lease. Until cancelled."""
+        kept: dict[str, tuple[int, bytes]] = {}
+        while True:
+            await asyncio.sleep(HEARD_S)
+            now = {seat.site: (seat.fence, seat.heard.stored()) for seat in self.ours()}
+            given = [(site, *each) for site, each in now.items() if kept.get(site) != each]
+            try:
+                if given:
+                    await self._parts.pool.execute(_LIVE, *([*column] for column in zip(*given, strict=True)))
+                kept = now
+            except TROUBLE as fault:
+                self._log.warning("live_not_kept", fault=f"{type(fault).__name__}: {fault}")
 
     async def tidy(self) -> None:
         """Old months go; until cancelled."""

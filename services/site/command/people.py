@@ -155,9 +155,8 @@ async def _send(setting: Any, channel: str, people: list[str]) -> list[tuple[str
     from secrets import token_hex
 
     from services.notifier.compose import compose
-    from services.notifier.messages import Lane
+    from services.notifier.messages import Lane, probe_message
     from services.notifier.outside import make_channels
-    from services.notifier.pipeline import probe_message
     from services.notifier.ports import Sent
     from shared.runtime.clocks import SystemClock
 
@@ -167,7 +166,7 @@ async def _send(setting: Any, channel: str, people: list[str]) -> list[tuple[str
     answers = []
     try:
         for person in people:
-            message = probe_message(Lane(person, channel), token_hex(8), _moment())
+            message = probe_message(Lane(person, channel), token_hex(8), _moment().wall_ms)
             outgoing = compose(message, setting, setting.people[person], repeat=False, fault=_raise)
             outcome = await made[channel].send(outgoing)
             said = outcome.receipt if isinstance(outcome, Sent) else outcome.why

@@ -39,8 +39,7 @@ def send_through(site: RunningSite, site_id: str, channel: str, people: list[str
 
 
 def _outcomes(events: "Queue[Told | Trouble]", channel: str, waiting: dict[str, str]) -> Iterator[Answer]:
-    from services.notifier.messages import Lane
-    from services.notifier.pipeline import probe_id
+    from services.notifier.messages import Lane, probe_id
 
     end, messages = monotonic() + OUTCOME_S, dict[str, str]()
     while waiting:

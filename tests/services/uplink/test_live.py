@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -125,6 +126,63 @@ async def test_a_long_past_is_passed_over(site: Site, tmp_path: Path, monkeypatc
     newest = site.events[-1].id
     await run(tmp_path, fleet, Door(), lambda: newest in events_of(fleet))
     assert 0 < len(events_of(fleet)) < len(site.events) // 2
+
+
+async def test_a_record_says_from_which_input_on_it_leaves_no_event_out(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Record after record without a hole, over inputs that told nothing; behind a stretch that was passed over, from
+    its end on."""
+    monkeypatch.setattr(live_module, "BEHIND_MAX", 20)
+    monkeypatch.setattr(live_module, "SIGN_S", 0.05)
+    live(site, 200)
+    fleet = FakeFleet()
+    begun = site.runner.head.site_seq
+
+    def whole() -> list[tuple[int, int]]:
+        return [(one.from_seq, one.site_seq) for one in seen(fleet) if one.from_seq]
+
+    def more() -> bool:
+        live(site, 5)
+        return True
+
+    def is_at_the_head() -> bool:
+        return bool(whole()) and whole()[-1][1] == site.runner.head.site_seq
+
+    await run(tmp_path, fleet, Door(), lambda: bool(whole()), more, is_at_the_head)
+    assert whole()[0] == (begun - 19, begun)
+    assert all(first == before + 1 for (_, before), (first, _) in pairwise(whole()))
+
+
+async def test_events_that_were_not_taken_are_sent_again(site: Site, tmp_path: Path) -> None:
+    """The fleet is away for a record: the next one has its events, and no hole before them."""
+    fleet = FakeFleet()
+
+    def away() -> bool:
+        fleet.is_up = False
+        live(site, 30)
+        return True
+
+    lane = LiveLane(tmp_path, "s", KEY, Budget(0), Door(), SystemClock(), Bell(tmp_path))  # type: ignore[arg-type]
+    centre = await fleet.connect(0)
+    away()
+    running = asyncio.create_task(lane.run(centre))
+    await asyncio.sleep(0.3)
+    assert not fleet.live
+    fleet.is_up = True
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await centre.close()
+    again = await fleet.connect(0)
+    running = asyncio.create_task(lane.run(again))
+    async with asyncio.timeout(WITHIN_S):
+        while len(events_of(fleet)) < len(site.events):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await again.close()
+    assert events_of(fleet) == [event.id for event in site.events]
+    assert next(one.from_seq for one in seen(fleet) if one.events) == 1
 
 
 @pytest.mark.usefixtures("site")
