@@ -72,9 +72,8 @@ def _renamed(blocks: Sequence[Block], site: str) -> Iterator[Block]:
         links: list[BlockLink] = []
         before, begun = head, 0
         for last_seq, _ in block.links:
-            inputs, made = (
-                [row for row in rows if begun < row.site_seq <= last_seq] for rows in (block.inputs, events)
-            )
+            inputs = [row for row in block.inputs if begun < row.site_seq <= last_seq]
+            made = [event for event in events if begun < event.site_seq <= last_seq]
             links.append(BlockLink(last_seq, link(links[-1].hash if links else before, inputs, made).hash))
             begun = last_seq
         head = links[-1].hash

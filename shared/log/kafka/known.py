@@ -4,37 +4,51 @@ Both topics are read from their beginning and then followed, by a reader without
 ``body`` and ``key`` answer from memory; ``begin`` returns when everything that was there at the start has been read, so
 that no site waits for what is only a moment away.
 Promises: a body is kept only under the hash that it has; what cannot be read is told and left out.
-Limits: bodies are kept compressed (zlib): 1,000 sites of 330 modules are some 60 MiB.
+Limits: those of shared.log.kafka.bodies. A body beyond them is None at first, and read again while somebody follows.
 """
 
 import asyncio
 import contextlib
-import zlib
 from typing import Final
 
 from shared.bus.registry import RULESETS, SITES
-from shared.domain.errors import WireError
+from shared.domain.errors import AmpwardError, WireError
 from shared.log.kafka.access import Access
+from shared.log.kafka.bodies import Bodies
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.stretch import read_stretch
 from shared.wire.plans import check_decision
 from shared.wire.registrations import decode_registration
 from shared.wire.signing import PublicKey, read_public_key
 
-_LEVEL: Final = 1
 _LOOK_S: Final = 0.5
 
 
 class Known:
     """See the module. ``partitions`` is that of every topic of the fleet."""
 
-    def __init__(self, access: Access, name: str, *, partitions: int, tell: Tell, prefix: str = "") -> None:
+    def __init__(
+        self,
+        access: Access,
+        name: str,
+        *,
+        partitions: int,
+        tell: Tell,
+        prefix: str = "",
+        bodies: Bodies | None = None,
+    ) -> None:
+        self._access = access
+        self._name = name
         self._tell = tell
         self._rulesets, self._sites = prefix + RULESETS.name, prefix + SITES.name
         places = [Place(topic, number) for topic in (self._rulesets, self._sites) for number in range(partitions)]
         self._reader = Reader(access, dict.fromkeys(places, BEGINNING), f"{name}-known", tell=tell)
         self._places = places
-        self._bodies: dict[str, bytes] = {}
+        self._bodies = bodies or Bodies()
+        self._missing: set[str] = set()
+        """Asked for, and no longer kept."""
+        self._is_missing = asyncio.Event()
         self._keys: dict[str, dict[str, PublicKey]] = {}
         """By site, also those that were ended, and id."""
 
@@ -48,17 +62,49 @@ class Known:
                         await self._take()
 
     async def follow(self) -> None:
-        """Reads what comes, until cancelled."""
+        """Reads what comes, and again what was asked for and is no longer kept, until cancelled."""
+        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._read_again())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self) -> None:
         while True:
             await self._take()
+
+    async def _read_again(self) -> None:
+        while True:
+            await self._is_missing.wait()
+            self._is_missing.clear()
+            while self._missing:
+                found = self._bodies.where(self._missing.pop())
+                if found is None:
+                    continue
+                place, offset = found
+                name = f"{self._name}-again"
+                try:
+                    async for record in read_stretch(
+                        self._access, place, first=offset, end=offset + 1, name=name, tell=self._tell
+                    ):
+                        self._note_or_tell(record)
+                except AmpwardError as fault:  # Whoever waits for it asks again.
+                    self._tell("ruleset_not_read", str(fault))
 
     async def close(self) -> None:
         await self._reader.close()
 
     def body(self, version: str) -> bytes | None:
-        """The body of a rule set, None as long as it is not there."""
-        packed = self._bodies.get(version)
-        return None if packed is None else zlib.decompress(packed)
+        """The body of a rule set, None as long as it is not there: ask again."""
+        found = self._bodies.get(version)
+        if found is None and self._bodies.where(version) is not None:
+            self._missing.add(version)
+            self._is_missing.set()
+        return found
 
     def key(self, site: str, key_id: str) -> PublicKey | None:
         """The key of a site by which a block is signed, None as long as it is not there."""
@@ -70,10 +116,13 @@ class Known:
 
     async def _take(self) -> None:
         for record in await self._reader.take():
-            try:
-                self._note(record)
-            except WireError as fault:
-                self._tell("record_unreadable", f"{record.place.topic} {record.offset}: {fault}")
+            self._note_or_tell(record)
+
+    def _note_or_tell(self, record: Record) -> None:
+        try:
+            self._note(record)
+        except WireError as fault:
+            self._tell("record_unreadable", f"{record.place.topic} {record.offset}: {fault}")
 
     def _note(self, record: Record) -> None:
         name = record.name
@@ -81,7 +130,7 @@ class Known:
             return
         if record.place.topic == self._rulesets:
             check_decision(name, record.value)
-            self._bodies[name] = zlib.compress(record.value, _LEVEL)
+            self._bodies.put(name, record.value, record.place, record.offset)
             return
         registration = decode_registration(record.value)
         keys = self._keys.setdefault(registration.site, {})
