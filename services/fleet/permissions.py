@@ -13,10 +13,11 @@
 
 Nobody but the administrator makes topics, users or registrations. An ACL knows topics and not keys: that a site
 writes under its own name is held by the signature of its blocks and live records. In MQTT a site's certificate is its
-name, and the broker lets it write its own topics only.
+name, and the broker lets it write its own topics only; who else is to read what sites publish gets his rights from
+whoever runs the broker.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from shared.bus import topics as mqtt
@@ -61,12 +62,8 @@ SERVICES: Final = {
         (INPUTS, EVENTS, LIVE, COMMANDS, DELIVERIES, DEADLETTER, SITES, SIGNS), (EVENTS, LIVE, COMMANDS), grouped=False
     ),
 }
-MQTT_SERVICES: Final = {
-    "bridge": (
-        *("read ampward/v1/+/in/#", "readwrite ampward/v1/+/pulse"),
-        *("readwrite ampward/v1/+/commands", "write ampward/v1/+/status"),
-    ),
-    "gateway": ("read ampward/v1/#",),
+MQTT_SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "bridge": ("read ampward/v1/+/in/+", "readwrite ampward/v1/+/pulse", "write ampward/v1/+/status"),
 }
 """Services that speak MQTT, and what they may."""
 
@@ -99,13 +96,10 @@ def _rights(role: Role, prefix: str) -> Iterator[Right]:
 
 
 def mqtt_rules(joined: Iterable[str], hosted: Iterable[str] = ()) -> str:
-    """Mosquitto's ACL file: joined sites publish what they are, hosted ones hand in and take commands."""
+    """Mosquitto's ACL file: joined sites publish what they are, hosted ones hand in."""
     blocks = [(f"service.{name}", rules) for name, rules in MQTT_SERVICES.items()]
     blocks += [(site_user(site), tuple(_joined(site))) for site in sorted(joined)]
-    blocks += [
-        (site_user(site), (f"write ampward/v1/{site}/in/+", f"read ampward/v1/{site}/commands"))
-        for site in sorted(hosted)
-    ]
+    blocks += [(site_user(site), (f"write ampward/v1/{site}/in/+",)) for site in sorted(hosted)]
     lines = ["# Written by `ampward enroll` and `ampward revoke`; who is not named may do nothing."]
     for user, rules in blocks:
         lines += ["", f"user {user}", *(f"topic {rule}" for rule in rules)]

@@ -5,7 +5,7 @@
     DIR/security/mqtt.pem mqtt.key            Mosquitto's
     DIR/security/mosquitto.acl                who may what in MQTT
     DIR/security/users/NAME.password          Kafka's users: admin and one a service
-    DIR/security/users/NAME.pem NAME.key      each service's certificate for MQTT
+    DIR/security/users/NAME.pem NAME.key      the certificate of a service that speaks MQTT
 
 Everything is made once and kept; nothing has a default. The folder is its owner's alone, and so is every key in it.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from services.fleet.authority import LEAF_DAYS, Authority, ends_at
 from services.fleet.files import PRIVATE, PUBLIC, write, write_private, write_public
-from services.fleet.permissions import ADMIN, SERVICES, mqtt_rules
+from services.fleet.permissions import ADMIN, MQTT_SERVICES, SERVICES, mqtt_rules
 from shared.bus.address import read_password
 from shared.log.kafka.access import MECHANISM, Access, ScramTls
 
@@ -110,7 +110,7 @@ def open_vault(folder: Path, now: datetime.datetime, hosts: Sequence[str] = ()) 
     for name in (ADMIN, *SERVICES):
         if not (users / f"{name}.password").exists():
             write_private(users / f"{name}.password", secrets.token_urlsafe(32) + "\n")
-    for name in SERVICES:
+    for name in MQTT_SERVICES:
         if _is_due(users / f"{name}.pem", now):
             pair = authority.client(f"service.{name}")
             write(users / f"{name}.key", pair.key, PRIVATE)

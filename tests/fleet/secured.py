@@ -1,10 +1,13 @@
 """A fleet with TLS, users and rights, started by the launcher: one for a whole run of pytest."""
 
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,20 @@ class Secured:
 
     def service(self, name: str) -> Access:
         return self.vault.access(self.bootstrap, name)
+
+    def listener(self) -> "Mqtt":
+        """Somebody whom the broker lets hear everything, as nobody of the fleet may; until the next enrollment."""
+        pair, folder = self.vault.authority.client("listener"), self.folder / "security" / "listener"
+        folder.mkdir(exist_ok=True)
+        (folder / "client.pem").write_bytes(pair.certificate)
+        (folder / "client.key").write_bytes(pair.key)
+        with (self.folder / "security" / "mosquitto.acl").open("a") as acl:
+            acl.write("\nuser listener\ntopic read ampward/v1/#\ntopic write listener\n")
+        os.kill(json.loads((self.folder / "fleet.json").read_text())["pids"]["mqtt"], signal.SIGHUP)
+        made = Mqtt(self.mqtt_port, folder)
+        while made.publish("listener") != "Success":
+            time.sleep(0.05)
+        return made
 
 
 class Mqtt:

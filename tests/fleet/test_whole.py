@@ -13,7 +13,7 @@ from shared.wire.batches import EventsBatch, Verdict, decode_batch
 from shared.wire.events import decode_event
 from tests.e2e.depot import open_depot
 from tests.e2e.foreign import Site, wait_for
-from tests.fleet.secured import Mqtt, Secured
+from tests.fleet.secured import Secured
 from tests.testkit.process import Running
 
 SITE = "depot"
@@ -46,10 +46,10 @@ def test_an_alarm_of_a_site_is_the_fleets_after_it_was_decided_again(secured: Se
         try:
             depot.settle()
             depot.h2(15)
-            gateway = Mqtt(secured.mqtt_port, secured.folder / "security" / "users", name="gateway")
-            assert "Granted" in gateway.subscribe(POINT)
-            wait_for("the point by MQTT", lambda: any(b'"1.5"' in payload for _, payload in gateway.heard))
-            gateway.close()
+            listener = secured.listener()
+            assert "Granted" in listener.subscribe(POINT)
+            wait_for("the point by MQTT", lambda: any(b'"1.5"' in payload for _, payload in listener.heard))
+            listener.close()
             wait_for("the pre-alarm at the site", lambda: site.alarms().get("h2_prealarm"))
 
             def arrived() -> bool:
