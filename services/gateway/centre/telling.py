@@ -12,7 +12,7 @@ from typing import Final
 
 from services.gateway.centre.follower import Follower
 from services.gateway.centre.orders import Orders
-from services.gateway.centre.views import FleetViews
+from services.gateway.centre.views import FLEET, FleetViews
 from services.gateway.views import SiteItem
 from shared.log.kafka.records import Tell
 from shared.runtime import metrics
@@ -71,8 +71,9 @@ class Telling:
 
 def site_samples(items: tuple[SiteItem, ...], now_s: float) -> Iterator[Sample]:
     """How the sites stand: sums over all, and each of the first SITES_MAX that was ever heard of."""
-    yield Sample(metrics.SITES_REGISTERED, len(items))
-    yield Sample(metrics.SITES_SILENT, sum(1 for item in items if item.is_silent))
+    enrolled = [item for item in items if item.id != FLEET]
+    yield Sample(metrics.SITES_REGISTERED, len(enrolled))
+    yield Sample(metrics.SITES_SILENT, sum(1 for item in enrolled if item.is_silent))
     for item in [item for item in items if item.heard_at_ms][:SITES_MAX]:
         labels = (item.id,)
         yield Sample(metrics.SITE_HEARD, max(0.0, now_s - item.heard_at_ms / 1000), labels)

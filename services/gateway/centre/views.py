@@ -74,8 +74,11 @@ class FleetViews:
         return self._picture.outputs(self._orders.pending())
 
     def status(self) -> SiteStatus:
-        items = self._picture.site_items()
+        every = self._picture.site_items()
+        items = [item for item in every if item.id != FLEET]
         silent = [item.id for item in items if item.is_silent]
+        is_alone = any(item.is_silent for item in every if item.id == FLEET)
+        told = f"{len(items)} sites, {len(silent)} silent{': ' if silent else ''}{', '.join(silent[:20])}"
         return SiteStatus(
             site=FLEET,
             name="Fleet",
@@ -85,7 +88,7 @@ class FleetViews:
             head_seq=self._follower.tail.number,
             undurable=False,
             demo=False,
-            notes=(f"{len(items)} sites, {len(silent)} silent{': ' if silent else ''}{', '.join(silent[:20])}",),
+            notes=(told, "nothing is heard of the fleet's supervision") if is_alone else (told,),
         )
 
     def readiness(self) -> Readiness:

@@ -1,6 +1,9 @@
 """What a fleet's gateway tells of its sites where only who runs the fleet may ask."""
 
+from types import SimpleNamespace
+
 from services.gateway.centre.telling import STARTING, Telling, site_samples
+from services.gateway.centre.views import FleetViews
 from services.gateway.views import SiteItem
 from shared.runtime import metrics
 from shared.runtime.metrics import SITES_MAX, Sample
@@ -17,7 +20,8 @@ def item(name: str, heard_at_ms: int, *, is_silent: bool = False) -> SiteItem:
 
 def test_each_site_that_was_heard_of_has_its_series() -> None:
     """Age, backlog, clock, both positions, differences; one that never spoke counts as silent and has none."""
-    told = list(site_samples((item("depot", 98_000), item("new", 0, is_silent=True)), 100.0))
+    supervision = item("_fleet", 0, is_silent=True)
+    told = list(site_samples((item("depot", 98_000), item("new", 0, is_silent=True), supervision), 100.0))
     assert {each.name: each.value for each in told if each.labels == ("depot",)} == {
         metrics.SITE_HEARD: 2.0,
         metrics.SITE_BACKLOG: 20,
@@ -29,6 +33,20 @@ def test_each_site_that_was_heard_of_has_its_series() -> None:
     assert Sample(metrics.SITES_REGISTERED, 2) in told
     assert Sample(metrics.SITES_SILENT, 1) in told
     assert not [each for each in told if each.labels == ("new",)]
+
+
+def test_the_status_counts_sites_and_not_the_supervision() -> None:
+    """The pseudo-site of the centre is none of them; that it is silent is told beside."""
+
+    def notes(*items: SiteItem) -> tuple[str, ...]:
+        views = object.__new__(FleetViews)
+        views._picture = SimpleNamespace(site_items=lambda: items)  # type: ignore[assignment]
+        views._follower = SimpleNamespace(tail=SimpleNamespace(number=1))  # type: ignore[assignment]
+        return views.status().notes
+
+    sites = (item("depot", 98_000), item("new", 0, is_silent=True))
+    assert notes(*sites, item("_fleet", 98_000)) == ("2 sites, 1 silent: new",)
+    assert notes(*sites, item("_fleet", 0, is_silent=True))[1:] == ("nothing is heard of the fleet's supervision",)
 
 
 def test_the_series_of_sites_have_a_bound() -> None:
