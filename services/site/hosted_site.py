@@ -139,18 +139,20 @@ class HostedSite:
         except (OSError, ValueError) as fault:
             raise ConfigError(f"{given / IDENTITY}: {type(fault).__name__}: {fault}") from fault
         body |= {"kafka_user": plan.kafka_user if plan.is_tls else ""}
-        places.replace_file(made / IDENTITY, json.dumps(body).encode(), 0o600)
+        _have(made / IDENTITY, json.dumps(body).encode())
         links = {SIGNING_KEY: given / SIGNING_KEY, "centre.pub": given / "centre.pub"}
         if plan.is_tls:
             links |= {"kafka.password": Path(plan.kafka_password_file), "ca.pem": Path(plan.kafka_ca_file)}
         for name, target in links.items():
-            (made / name).unlink(missing_ok=True)
-            (made / name).symlink_to(target.resolve())
+            link = made / name
+            if not link.is_symlink() or link.readlink() != target.resolve():
+                link.unlink(missing_ok=True)
+                link.symlink_to(target.resolve())
 
     def _write_broker(self) -> None:
         self._plan.broker()  # Raises ConfigError when there is none.
         body = dict(zip(FIELDS, (self._plan.mqtt_url, *self._plan.mqtt), strict=True))
-        places.replace_file(self._where.data / HOSTED, json.dumps(body).encode(), 0o600)
+        _have(self._where.data / HOSTED, json.dumps(body).encode())
 
     def _write_run(self, listening: socket.socket) -> None:
         """The uplink hands commands in at the site's own door."""
@@ -242,6 +244,12 @@ class HostedSite:
         with suppress(BlockingIOError):
             os.read(descriptor, 4096)
         self._alive_at = asyncio.get_running_loop().time()
+
+
+def _have(path: Path, content: bytes) -> None:
+    """Written only when it is not so: a disk that takes nothing keeps no site from beginning again."""
+    if not path.is_file() or path.read_bytes() != content:
+        places.replace_file(path, content, 0o600)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -34,7 +34,11 @@ TOPICS: Final[tuple[Topic, ...]] = ()
 LOOK_S: Final = 1.0
 AGAIN_S: Final = 2.0
 """After a term that ended by itself."""
+WELL_S: Final = 10.0
+"""A site that has run for so long is hosted; what kept it from running before is told until then."""
 TAKE_OVER_S: Final = LIVES_S + LOOK_S
+EVERY: Final = "hosted/*"
+"""Stands for all sites where the folder itself cannot be read; no id of a site."""
 
 
 @dataclass
@@ -78,18 +82,39 @@ class Bridge:
                 term.stop.set()
             await asyncio.gather(*(term.task for term in terms), return_exceptions=True)
 
-    def _places(self) -> Iterable[Places]:
+    def _wanted(self) -> dict[str, Places]:
+        """The sites that are to be hosted. What cannot be looked at is told; a site that is hosted then goes on."""
         root, data = Path(self.plan.hosted), Path(self.plan.data) / "hosted"
-        found = (Places(path.name, path, data / path.name) for path in sorted(root.glob("*")) if is_id(path.name))
-        return [each for each in found if each.is_complete]
+        try:
+            names = sorted(path.name for path in root.iterdir() if is_id(path.name))
+        except FileNotFoundError:
+            names = []
+        except OSError as fault:
+            self._say(EVERY, f"{type(fault).__name__}: {fault}")
+            names = sorted(self._terms)
+        else:
+            self._say(EVERY, "")
+        wanted: dict[str, Places] = {}
+        for each in (Places(name, root / name, data / name) for name in names):
+            try:
+                is_wanted = each.is_complete
+            except OSError as fault:
+                self._say(each.site, f"{type(fault).__name__}: {fault}")
+                is_wanted = each.site in self._terms
+            else:
+                if not is_wanted:
+                    self._said.pop(each.site, None)
+            if is_wanted:
+                wanted[each.site] = each
+        for site in self._said.keys() - {*names, EVERY}:
+            del self._said[site]
+        return wanted
 
     async def _look(self) -> None:
-        wanted = {each.site: each for each in self._places()}
+        wanted = self._wanted()
         for site, term in list(self._terms.items()):
             if site not in wanted:
                 term.stop.set()
-        for site in self._said.keys() - wanted.keys():
-            del self._said[site]
         try:
             await self._sign()
             for site, where in wanted.items():
@@ -128,15 +153,19 @@ class Bridge:
 
     async def _term(self, where: Places, stop: asyncio.Event) -> None:
         logger().info("hosting_begins", site=where.site, fence=self.leases.fences.get(where.site, 0))
+        well = asyncio.get_running_loop().call_later(WELL_S, self._say, where.site, "")
         try:
-            self._say(where.site, "")
             await HostedSite(where, self.plan, self.tell).run(stop)
-        except (AmpwardError, OSError) as fault:
+        except Exception as fault:  # Of whatever kind: the other sites go on, and this one is tried again.
+            well.cancel()
+            if not isinstance(fault, (AmpwardError, OSError)):
+                logger().error("hosting_fault", site=where.site, exc_info=True)
             self._say(where.site, f"{type(fault).__name__}: {fault}")
             with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_S):
                     await stop.wait()
         finally:
+            well.cancel()
             try:
                 await self.leases.end(where.site)
             except TROUBLE as fault:
