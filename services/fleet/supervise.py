@@ -32,6 +32,7 @@ from shared.log.kafka.topics import check
 from shared.runtime.clocks import SystemClock
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.fleet_service import run_service
+from shared.runtime.logging import Changes
 from shared.runtime.metrics import Tally
 from shared.runtime.postgres import TROUBLE, close, connect, migrate
 from shared.runtime.probes import Probes, serving_probes
@@ -52,14 +53,14 @@ async def serve(
     """Runs until ``stop``; ``pulse`` shows how it gets on. Raises what keeps it from starting: DatabaseAway,
     SchemaNewer."""
     name, clock, pulse = replica_name(SERVICE), SystemClock(), pulse or Pulse()
-    pool = await connect(postgres_url, name)
+    pool, changes = await connect(postgres_url, name), Changes()
     try:
         if steps := await migrate(pool, MIGRATIONS):
             tell("schema_migrated", f"{steps} steps")
         while not stop.is_set():
             pulse.work.beat()
             log = FleetLog(pool, name, pulse.answered)
-            if await _is_ours(log, tell):
+            if await _is_ours(log, changes, tell):
                 now = replace(setting, who=setting.ask_who() or setting.who)
                 pulse.term = Term(now, log, clock, tell, pulse.work.beat)
                 await _term(pulse.term, stop, tell)
@@ -71,13 +72,16 @@ async def serve(
         await close(pool)
 
 
-async def _is_ours(log: FleetLog, tell: Tell) -> bool:
-    """Whether the lease is to be had."""
+async def _is_ours(log: FleetLog, changes: Changes, tell: Tell) -> bool:
+    """Whether the lease is to be had; told once while the database says the same each second."""
     try:
-        return await log.take()
+        is_ours = await log.take()
     except TROUBLE as fault:
-        tell("no_lease", f"{type(fault).__name__}: {fault}")
+        if changes.changed("lease", type(fault)):
+            tell("no_lease", f"{type(fault).__name__}: {fault}")
         return False
+    changes.changed("lease", None)
+    return is_ours
 
 
 async def _term(term: Term, stop: asyncio.Event, tell: Tell) -> None:

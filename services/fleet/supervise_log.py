@@ -21,7 +21,7 @@ from shared.devices.plan import DecisionPlan
 from shared.domain.errors import AmpwardError
 from shared.log.chain import GENESIS
 from shared.log.sequencer import Anchor
-from shared.runtime.postgres import Migrations, Pool
+from shared.runtime.postgres import Migrations, Pool, sure_ms
 from shared.wire.plans import decision_version, decode_decision, encode_decision
 
 LIVES_S: Final = 6.0
@@ -188,8 +188,9 @@ class FleetLog:
         await self.pool.execute("UPDATE fleet.block SET sent = true WHERE NOT sent AND last_seq <= $1", last_seq)
 
     async def tidy(self, now_ms: int) -> None:
-        """Old links go."""
-        await self.pool.execute("DELETE FROM fleet.block WHERE sent AND at_ms < $1", now_ms - KEPT_MS)
+        """Old links go: those that are old by the database's clock too, as one of both may be wrong by years."""
+        sure = await sure_ms(self.pool, now_ms)
+        await self.pool.execute("DELETE FROM fleet.block WHERE sent AND at_ms < $1", sure - KEPT_MS)
 
     async def _check(self, connection: Pool) -> None:
         held = await connection.fetchval(

@@ -102,11 +102,13 @@ class Pushes:
             )
 
     async def due(self, now_ms: int) -> list[Wanted]:
-        """What is to be sent, the first time or again."""
+        """What is to be sent, the first time or again; also what was sent by a clock that was far ahead."""
         rows = await self._pool.fetch(
             "SELECT target.site, target.name, target.number, push.actor, push.body FROM fleet.target"
-            " JOIN fleet.push USING (number) WHERE state = 'pending' AND sent_at_ms <= $1 ORDER BY number LIMIT 100",
-            now_ms - AGAIN_MS,
+            " JOIN fleet.push USING (number) WHERE state = 'pending' AND sent_at_ms NOT BETWEEN $1 AND $2"
+            " ORDER BY number LIMIT 100",
+            now_ms - AGAIN_MS + 1,
+            now_ms + AGAIN_MS,
         )
         return [Wanted(*row) for row in rows]
 
@@ -132,12 +134,12 @@ class Pushes:
                 one.site, one.name, one.sha256, one.words,
             )  # fmt: skip
 
-    async def turned_away(self, ident: str, words: str) -> None:
+    async def turned_away(self, site: str, ident: str, words: str) -> None:
         """A site took the order for another's: its log says nothing of it."""
         await self._pool.execute(
-            "UPDATE fleet.target SET state = 'refused', words = $2"
-            " WHERE state = 'pending' AND 'push-' || number || '-' || site = $1",
-            ident, words,
+            "UPDATE fleet.target SET state = 'refused', words = $3"
+            " WHERE state = 'pending' AND site = $1 AND 'push-' || number || '-' || site = $2",
+            site, ident, words,
         )  # fmt: skip
 
     async def drifting(self) -> frozenset[str]:

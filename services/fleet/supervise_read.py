@@ -28,7 +28,7 @@ from shared.wire.batches import decode_batch
 from shared.wire.deadletters import decode_dead_letter
 from shared.wire.deliveries import decode_delivery
 from shared.wire.events import decode_event
-from shared.wire.live import decode_live
+from shared.wire.live import LiveAnswer, decode_live
 from shared.wire.orders import CommandOrder, decode_order
 from shared.wire.registrations import Registration, decode_registration
 from shared.wire.signing import PublicKey, read_public_key
@@ -89,9 +89,10 @@ class Ears:
         self.commands: list[tuple[CommandOrder, Places]] = []
         """With the place behind it."""
         self.files: list[Told] = []
-        self.turned_away: list[tuple[str, str]] = []
-        self.own_keys: frozenset[str] = frozenset()
-        """Ids of those by which _fleet may sign."""
+        self.turned_away: list[tuple[str, str, str]] = []
+        """(site, order, words)"""
+        self.own_keys: Mapping[str, PublicKey] = {}
+        """Those by which _fleet may sign, by their ids."""
         self.partitions: dict[str, int] = {}
         """Of each site."""
         self.waiting: dict[str, Waiting] = {}
@@ -165,17 +166,17 @@ class Ears:
                 return
             case LIVE.name:
                 live = decode_live(value, self._keys.get(record.name, {}))
-                if live.site.encode() == record.key:
-                    self._watch.live(live, now_ms)
+                if live.site.encode() != record.key:
+                    raise WireError(f"it is of {live.site}")
+                self._watch.live(live, now_ms)
                 for answer in live.answers:
-                    self.waiting.pop(answer.id, None)
-                    if answer.reason == BAD_SIGNATURE:
-                        self.turned_away.append((answer.id, answer.text))
+                    self._answered(live.site, answer)
             case EVENTS.name:
                 batch = decode_batch(value)
                 self._watch.batch(batch, now_ms)
                 for event in map(decode_event, (data for data in batch.events if _PUSHED in data)):
-                    if event.rule == ReportKind.PUSHED_FILE and (told := read_told(*_of(event))) is not None:
+                    told = read_told(*_of(event)) if event.rule == ReportKind.PUSHED_FILE else None
+                    if told is not None and told.site == batch.site:
                         self.files.append(told)
                         self.moved.set()
             case DEADLETTER.name:
@@ -186,9 +187,17 @@ class Ears:
             case _:
                 self._order(record, value)
 
+    def _answered(self, site: str, answer: LiveAnswer) -> None:
+        """A site answers what was sent to it, and for no other."""
+        known = self.waiting.get(answer.id)
+        if known is not None and known.order.site == site:
+            del self.waiting[answer.id]
+        if answer.reason == BAD_SIGNATURE:
+            self.turned_away.append((site, answer.id, answer.text))
+
     def _register(self, registration: Registration) -> None:
         if registration.site == FLEET:
-            self.own_keys = frozenset(read_public_key(text).id for text in registration.keys)
+            self.own_keys = {key.id: key for key in map(read_public_key, registration.keys)}
             return
         self.partitions[registration.site] = registration.partition
         keys = (read_public_key(text) for text in registration.keys)

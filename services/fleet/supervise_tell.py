@@ -30,8 +30,8 @@ SIGNED: Final = b"ampward.events.v1\n"
 """Stands before the value in what is signed, so that no other record is ever taken for a batch."""
 SIGN_S: Final = 5.0
 ANEW_S: Final = 300.0
-ALARMS_MAX: Final = 500
-"""In one record."""
+IN_ONE_MAX: Final = 500
+"""Alarms, and events, in one record: together some 500 KB, the topic takes 1 MiB. A whole fleet may fall silent."""
 
 
 class Who(NamedTuple):
@@ -106,8 +106,8 @@ class Teller:
         gone = tuple(self._known.keys() - now.keys())
         if not (is_anew or changed or gone or events or answers) and now_s - self._sent_s < SIGN_S:
             return
-        for first in range(0, max(len(changed), 1), ALARMS_MAX):
-            is_first = first == 0
+        for first in range(0, max(len(changed), len(events), 1), IN_ONE_MAX):
+            is_first, last = first == 0, first + IN_ONE_MAX
             await self._send(
                 Live(
                     site=FLEET,
@@ -115,9 +115,9 @@ class Teller:
                     site_seq=site_seq,
                     sent_at_ms=self._clock.wall_ms(),
                     number=self._count,
-                    events=raw_events(tuple(events)) if is_first else (),
+                    events=raw_events(tuple(events[first:last])),
                     answers=tuple(answers) if is_first else (),
-                    alarms=tuple(changed[first : first + ALARMS_MAX]),
+                    alarms=tuple(changed[first:last]),
                     alarms_gone=gone if is_first else (),
                     anew=is_anew and is_first,
                     acked_seq=site_seq,

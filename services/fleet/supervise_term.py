@@ -121,11 +121,8 @@ class Term:
             await self.log.sign()
 
     async def _work(self) -> None:
-        for data in await self.log.unsent():
-            block = decode_block(data, self._setting.who.public(peek_block(data).key_id))
-            await self._teller.events(block)
-            await self.log.sent(block.last_seq)
         await self._ears.begin(await self.log.places())
+        await self._send_unsent()
         if self._ears.own_keys and self._setting.who.key.id not in self._ears.own_keys:
             self._tell("key_not_registered", self._setting.who.key.id)
         self._done = dict(self._ears.begun_at)
@@ -140,6 +137,14 @@ class Term:
         finally:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
+
+    async def _send_unsent(self) -> None:
+        """What an earlier term had no time to send. Renewals may have come since: the registration has all our keys."""
+        for data in await self.log.unsent():
+            key_id = peek_block(data).key_id
+            block = decode_block(data, self._ears.own_keys.get(key_id) or self._setting.who.public(key_id))
+            await self._teller.events(block)
+            await self.log.sent(block.last_seq)
 
     async def _hear(self) -> None:
         while True:

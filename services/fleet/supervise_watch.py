@@ -43,6 +43,8 @@ DAY_MS: Final = 86_400_000
 KNOWN_MAX: Final = 100
 OLD_MS: Final = 600_000
 """A replica that was not heard of for so long holds nothing any more."""
+UNTRIED_MS: Final = 7_200_000
+"""A message that waits is tried at least once an hour: who was not tried for two is no longer to be told this way."""
 REFUSED: Final = "refused"
 """How the notifier begins the reason of what it does not try again."""
 KINDS: Final = {"certificate": ReportKind.CERTIFICATE_EXPIRING, "token": ReportKind.TOKEN_EXPIRING}
@@ -95,8 +97,9 @@ class Watch:
         self._sites: dict[str, _Site] = {}
         self._services = {name: _Service(now_ms) for name in services}
         self._moments: list[Fact] = []
-        self._channels: dict[str, dict[tuple[str, str], int]] = {}
-        """By channel: since when a person of a site is waited for, whose message has failed and not got out yet."""
+        self._channels: dict[str, dict[tuple[str, str], tuple[int, int]]] = {}
+        """By channel: since when a person of a site is waited for, whose message has failed and not got out yet, and
+        when that was tried last."""
         self._undelivered: list[Delivery] = []
 
     def register(self, registration: Registration, now_ms: int) -> None:
@@ -158,7 +161,8 @@ class Watch:
         if delivery.outcome is not Outcome.FAILED or is_refused:
             waiting.pop(lane, None)
         else:
-            waiting.setdefault(lane, now_ms)
+            since_ms, _ = waiting.get(lane, (now_ms, now_ms))
+            waiting[lane] = (since_ms, now_ms)
         if delivery.outcome is Outcome.FAILED and is_refused and is_new:
             self._undelivered.append(delivery)
             self._moments += [delivery_failing(delivery.channel)] * (delivery.site != FLEET)
@@ -199,7 +203,9 @@ class Watch:
             heard = max((at_ms for at_ms, _ in service.replicas.values()), default=None)
             found[service_lost(name)] = self._silent(heard, service.since_ms, now_ms, self._limits.service_ms)
         for channel, waiting in self._channels.items():
-            is_failing = any(now_ms - since_ms > self._limits.delivery_ms for since_ms in waiting.values())
+            for lane in [lane for lane, (_, tried_ms) in waiting.items() if now_ms - tried_ms > UNTRIED_MS]:
+                del waiting[lane]
+            is_failing = any(now_ms - since_ms > self._limits.delivery_ms for since_ms, _ in waiting.values())
             found[delivery_failing(channel)] = is_failing
         for what, ends_at_ms in self._endings():
             fact = ending(what)

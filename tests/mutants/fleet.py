@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+EARS = "tests/services/fleet/test_ears.py"
 WATCH = "tests/services/fleet/test_watch.py"
 DEMO = "tests/services/fleet/test_demo.py"
 PUSHES = "tests/services/site/test_pushes.py"
@@ -102,9 +103,59 @@ MUTANTS = (
     Mutant(
         "a message that waits for its next attempt is forgotten with the next failure",
         "services/fleet/supervise_watch.py",
-        "            waiting.setdefault(lane, now_ms)\n",
-        "            waiting[lane] = now_ms\n",
+        "            waiting[lane] = (since_ms, now_ms)\n",
+        "            waiting[lane] = (now_ms, now_ms)\n",
         f"{WATCH}::test_a_channel_fails_when_a_message_does_not_get_out_by_it",
+    ),
+    Mutant(
+        "a channel fails for ever by somebody who was taken out",
+        "services/fleet/supervise_watch.py",
+        "if now_ms - tried_ms > UNTRIED_MS]:",
+        "if now_ms - tried_ms > now_ms]:",
+        f"{WATCH}::test_a_channel_no_longer_fails_by_somebody_who_was_taken_out",
+    ),
+    Mutant(
+        "a site answers what was sent to another",
+        "services/fleet/supervise_read.py",
+        "if known is not None and known.order.site == site:",
+        "if known is not None:",
+        f"{EARS}::test_a_site_answers_for_itself_alone",
+    ),
+    Mutant(
+        "a site says what became of another's file",
+        "services/fleet/supervise_read.py",
+        "if told is not None and told.site == batch.site:",
+        "if told is not None:",
+        f"{EARS}::test_a_site_says_of_its_own_files_alone_what_became_of_them",
+    ),
+    Mutant(
+        "a second renewal ends the supervision that has something unsent",
+        "services/fleet/supervise_term.py",
+        "self._ears.own_keys.get(key_id) or self._setting",
+        "self._setting",
+        f"{EARS}::test_what_an_earlier_term_signed_is_sent_after_any_number_of_renewals",
+    ),
+    Mutant(
+        "a fault in hosting a site is forgotten when it is tried again",
+        "services/site/hosting.py",
+        "        well = asyncio",
+        '        self._say(where.site, "")\n        well = asyncio',
+        "tests/services/site/test_hosting.py"
+        "::test_a_fault_that_nobody_foresaw_is_told_once_and_makes_the_bridge_unready",
+    ),
+    Mutant(
+        "a folder that cannot be looked at ends the bridge",
+        "services/site/hosting.py",
+        "            except OSError as fault:\n                self._say(each.site",
+        "            except ZeroDivisionError as fault:\n                self._say(each.site",
+        "tests/services/site/test_hosting.py::test_a_folder_that_cannot_be_looked_at_costs_no_other_site",
+    ),
+    Mutant(
+        "the bridge may publish what sites say",
+        "services/fleet/permissions.py",
+        '"write ampward/v1/+/status"),',
+        '"write ampward/v1/#"),',
+        "tests/fleet/test_security.py::test_site_a_cannot_speak_as_site_b_in_mqtt",
     ),
     Mutant(
         "who takes over tells old refusals again",

@@ -143,6 +143,15 @@ def test_a_channel_fails_when_a_message_does_not_get_out_by_it() -> None:
     assert (made.moments(), made.undelivered()) == ([], [])
 
 
+def test_a_channel_no_longer_fails_by_somebody_who_was_taken_out() -> None:
+    """Whose message waits is tried at least once an hour: who is not tried any more is waited for no longer."""
+    made = watch()
+    made.delivery(message(Outcome.FAILED, "no route"), 0, is_new=True)
+    made.delivery(message(Outcome.FAILED, "no route"), 3_600_000, is_new=True)
+    assert made.facts(10_800_000, WALL_MS)[delivery_failing("mail")] is True
+    assert made.facts(10_800_001, WALL_MS)[delivery_failing("mail")] is False
+
+
 def test_a_refused_message_is_told_once_and_never_as_an_alarm_about_an_alarm_of_ours() -> None:
     """What an earlier term has told is not told again; a channel of no id is nobody's."""
     made = watch()
