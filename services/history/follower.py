@@ -19,8 +19,6 @@ from shared.log.segments import Unpacked
 from shared.log.sqlite_read import SqliteReader
 from shared.log.store import DATABASE, open_reader
 
-INPUTS_AT_ONCE = 2_000
-"""Inputs between two flushes while catching up; some MiB of rows in memory."""
 Progress = Callable[[int, int], None]
 
 

@@ -37,7 +37,6 @@ STALE_MS = 86_400_000
 CHATTER_MS = 60_000
 CHATTER_RAISES = 3
 TOP = 10
-TARGET_PER_DAY = 150
 TARGET_SHARES = {"critical": 5, "alarm": 15, "warning": 80}
 """Percent."""
 DAY_MS = 86_400_000

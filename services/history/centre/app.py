@@ -144,7 +144,7 @@ class _Keeping:
         self._taken = Taken(0, ())
         """Of this generation: the last record of each partition that is in hand."""
         self._taking: asyncio.Task[Taken] | None = None
-        """Not cancelled while nothing comes: a client that is being made would be thrown away."""
+        """Goes on over the looks in between, which only see whether a flush is due."""
         self._flushed_at = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
