@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.processor.opening import GUARD_POSITION
+from services.processor.opening import GUARD_POSITION, KNOWN_POSITION
 from services.processor.replay import replay
 from services.processor.verify import verify
-from services.site import service
 from shared.domain.inputs import Command, What
 from shared.log.sqlite_read import SqliteReader
 from tests.contract.forgery import flip_input, run
@@ -24,7 +23,13 @@ def _damaged(folder: Path) -> Site:
     site = on_disk(folder)
     site.open()
     site.commit(gas(1, 250))
-    site.runner.commit([ACK, RESET], {GUARD_POSITION: b'["g1",7,1]', "mqtt/events": b'["x",9,9]', "frames": b"9999"})
+    positions = {
+        GUARD_POSITION: b'["g1",7,1]',
+        KNOWN_POSITION: b"known",
+        "mqtt/events": b'["x",9,9]',
+        "frames": b"9999",
+    }
+    site.runner.commit([ACK, RESET], positions)
     for n in range(2, 12):
         site.commit(gas(n, 20), bank(n))
     last = site.runner.head.site_seq
@@ -60,11 +65,11 @@ def test_the_same_command_gets_the_same_answer_from_the_new_log(tmp_path: Path) 
 
 
 def test_guard_is_not_heard_twice(tmp_path: Path) -> None:
-    """The position by guard's own numbers goes on in the new log, under the name that the site uses."""
+    """The position by guard's own numbers goes on in the new log, and so does what the next guard is to be told."""
     site = _damaged(tmp_path)
     site.open()
-    assert GUARD_POSITION == service.GUARD_POSITION
     assert site.runner.position(GUARD_POSITION) == b'["g1",7,1]'
+    assert site.runner.position(KNOWN_POSITION) == b"known"
 
 
 def test_a_readers_cursor_stays_behind(tmp_path: Path) -> None:
