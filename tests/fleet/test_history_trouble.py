@@ -70,16 +70,20 @@ async def test_a_database_that_stops_and_hangs_costs_no_row(kafka: KafkaBroker, 
                 await until_database_is(health, "PostgreSQL takes nothing")
                 server.start()
                 await until_stored(centre, server.url, 60)
+                await until_database_is(health, "")
+                before = told.count("database_away")
                 proxy.faults = Faults(swallow_up=True, swallow_down=True)
                 await centre.send("north", lived.blocks[60:90])
-                await until(lambda: told.count("database_away") == 2, "it was not said that the database hangs")
+                await until(lambda: told.count("database_away") > before, "it was not said that the database hangs")
                 proxy.mend()
                 proxy.reset()
                 await centre.send("north", lived.blocks[90:])
                 await until_stored(centre, server.url, len(lived.blocks))
                 await until_database_is(health, "")
-                assert told.count("database_back") == 2
+                assert told.count("database_back") == told.count("database_away") >= 2
                 proxy.faults = Faults(swallow_up=True, swallow_down=True)
+                await centre.send("north", lived.blocks[-5:])
+                await asyncio.sleep(1.0)  # It ends in the midst of a statement, mostly before it knows that it hangs.
             await _is_exact(server.url, lived)
 
 

@@ -32,6 +32,7 @@ from shared.log.kafka.signs import signing
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
 from shared.runtime.crashpoints import crash_step
+from shared.runtime.ending import ended
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.fleet_service import run_service
 from shared.runtime.fleet_start import begun
@@ -98,9 +99,7 @@ async def _serve(plan: HistoryPlan, stop: asyncio.Event, telling: Telling, pool:
         done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if telling.is_away:  # What hangs there would outlast the time that we have to end.
             pool.terminate()
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await ended(waiting, pool.terminate)
     await known.close()
     for task in done:
         task.result()

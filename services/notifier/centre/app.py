@@ -42,6 +42,7 @@ from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.signs import signing
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock, SystemClock
+from shared.runtime.ending import ended
 from shared.runtime.fleet_file import FleetPlan
 from shared.runtime.fleet_service import run_service
 from shared.runtime.fleet_start import begun
@@ -184,9 +185,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
                 if task.get_name() != "signs":
                     task.cancel()
             await sites.close()
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await ended(waiting, pool.terminate)
     with suppress(*TROUBLE, AmpwardError):
         await claims.end()
     for task in done:
