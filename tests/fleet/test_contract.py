@@ -1,18 +1,11 @@
 """The AsyncAPI document against what a real site and a real centre really send, read by other people's programs."""
 
 import asyncio
-import base64
 import json
-import re
 import subprocess
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # It comes without types.
-
-from shared.bus.contract import document
-from shared.bus.registry import ALL, COMMANDS, DEADLETTER, DELIVERIES, EVENTS, INPUTS, KPIS, SIGNS, SITES, STATE, Shape
+from shared.bus.registry import ALL, DEADLETTER, DELIVERIES, EVENTS, INPUTS, KPIS, SIGNS, SITES, STATE, Shape
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place
 from shared.log.kafka.topics import set_up
@@ -22,12 +15,12 @@ from shared.wire.registrations import Registration, encode_registration
 from tests.e2e.foreign import wait_for
 from tests.fleet.centre import Processor
 from tests.fleet.joined import KEY, PARTITION, SITE, Fleet, joined
+from tests.fleet.traffic import check_kafka, check_mqtt, kcat
 from tests.testkit.fleet import KafkaBroker, Mosquitto
 
-DOCUMENT = document()
 BY_OTHERS = (DELIVERIES.name, SIGNS.name, KPIS.name)
-"""Topics of services that do not run here."""
-MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
+"""Topics of services that do not run here: the README's fleet has them (test_readme.py)."""
+NO_BLOCK = b"no block at all"
 RAISED = "ampward.alarm.raised.v1"
 
 
@@ -52,10 +45,11 @@ def test_live_traffic_is_what_the_document_says(tmp_path: Path, kafka: KafkaBrok
         processor.stop()
         heard.terminate()
     told, _ = heard.communicate(timeout=30)
-    assert {name for topic in ALL for name in _check_kafka(fleet, topic.name)} == {
-        "block", "batch", "live", "state", "ruleset", "resend", "dead_letter", "registration"
-    }  # fmt: skip
-    assert set(_check_mqtt(told)) == {"site_status", "events", "point", "device_status", "frame"}
+    stands = {topic.name: kcat(fleet.bootstrap, fleet.prefix + topic.name) for topic in ALL}
+    assert [topic for topic, records in stands.items() if not records and topic not in BY_OTHERS] == []
+    found = [name for topic, read in stands.items() for name in check_kafka(topic, read, tmp_path, wrong=NO_BLOCK)]
+    assert set(found) == {"block", "batch", "live", "state", "ruleset", "resend", "dead_letter", "registration"}
+    assert set(check_mqtt(told)) == {"site_status", "events", "point", "device_status", "frame"}
 
 
 async def _begin(fleet: Fleet) -> None:
@@ -63,7 +57,7 @@ async def _begin(fleet: Fleet) -> None:
     async with Producer(fleet.access, "test") as producer:
         made = encode_registration(Registration(SITE, PARTITION, (KEY.public.text(),)))
         await producer.send(Place(fleet.prefix + SITES.name, PARTITION), SITE.encode(), made, _REGISTERED)
-        await producer.send(Place(fleet.prefix + INPUTS.name, PARTITION), SITE.encode(), b"no block at all")
+        await producer.send(Place(fleet.prefix + INPUTS.name, PARTITION), SITE.encode(), NO_BLOCK)
 
 
 _REGISTERED = (("content-type", b"application/json"),)
@@ -72,56 +66,3 @@ _REGISTERED = (("content-type", b"application/json"),)
 def _is_raised(fleet: Fleet) -> bool:
     batches = [decode_batch(record.value or b"") for record in fleet.read(EVENTS)]
     return any(json.loads(event)["type"] == RAISED for batch in batches for event in batch.events)
-
-
-def _kcat(fleet: Fleet, topic: str) -> Iterator[tuple[Mapping[str, str], bytes]]:
-    """(headers, value) of every record of a topic."""
-    command = ["kcat", "-C", "-q", "-e", "-b", fleet.bootstrap, "-t", fleet.prefix + topic, "-o", "beginning"]
-    read = subprocess.run([*command, "-f", "%S %h\n%s\n"], capture_output=True, timeout=60, check=True).stdout
-    at = 0
-    while at < len(read):
-        end = read.index(b"\n", at)
-        size, _, headers = read[at:end].decode().partition(" ")
-        yield dict(pair.split("=", 1) for pair in headers.split(",") if pair), read[end + 1 : end + 1 + int(size)]
-        at = end + 2 + int(size)
-
-
-def _check_kafka(fleet: Fleet, topic: str) -> Iterator[str]:
-    """The names of the messages that stand in the topic, each record held against its schema."""
-    names = list(DOCUMENT["channels"][topic]["messages"])
-    records = list(_kcat(fleet, topic))
-    assert records or topic in BY_OTHERS, f"{topic} is empty"
-    for headers, value in records:
-        if value == b"no block at all":
-            continue
-        line = json.loads(value.partition(b"\n")[0])
-        name = line["type"] if topic == COMMANDS.name else names[0]
-        message = MESSAGES[name]
-        _validate(line, message["payload"].get("x-header-line", message["payload"]))
-        assert headers.get("content-type", message["contentType"]) == message["contentType"]
-        if "ce_type" in headers:
-            jsonschema.validate(dict(headers), DOCUMENT["components"]["messageTraits"]["cloudEvent"]["headers"])
-            assert (headers["ce_type"], headers["ce_source"]) == (message["name"], f"/{SITE}")
-        yield name
-
-
-def _check_mqtt(told: bytes) -> Iterator[str]:
-    """The names of the channels that were heard, each message held against its schema."""
-    channels = {name: channel for name, channel in DOCUMENT["channels"].items() if "parameters" in channel}
-    levels = {
-        # A jar's path has levels of its own, behind the point's place.
-        name: re.compile(re.sub(r"{\w+}", "[^/]+", channel["address"]).replace("points/[^/]+", "points/.+"))
-        for name, channel in channels.items()
-    }
-    for line in told.splitlines():
-        topic, _, payload = line.decode().partition(" ")
-        name = next(name for name, pattern in levels.items() if pattern.fullmatch(topic))
-        _validate(json.loads(bytes.fromhex(payload)), MESSAGES[f"mqtt_{name}"]["payload"])
-        if name == "frame":
-            for block in json.loads(bytes.fromhex(payload))["blocks"]:
-                base64.b64decode(block["words"], validate=True)
-        yield name
-
-
-def _validate(found: object, schema: dict[str, Any]) -> None:
-    jsonschema.validate(found, {**schema, "components": DOCUMENT["components"]})

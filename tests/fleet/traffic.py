@@ -1,0 +1,85 @@
+"""What stands in a fleet's topics, read by other people's programs and held against the AsyncAPI document."""
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema  # type: ignore[import-untyped]  # It comes without types.
+
+from shared.bus.contract import document
+from shared.bus.registry import COMMANDS, EVENTS
+from tests.bus.test_topics_page import by_the_page
+
+DOCUMENT = document()
+MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
+
+
+class Read(NamedTuple):
+    """A record as kcat tells of it."""
+
+    headers: Mapping[str, str]
+    value: bytes
+
+
+def kcat(bootstrap: str, topic: str) -> list[Read]:
+    """Every record of a topic."""
+    command = ["kcat", "-C", "-q", "-e", "-b", bootstrap, "-t", topic, "-o", "beginning"]
+    read = subprocess.run([*command, "-f", "%S %h\n%s\n"], capture_output=True, timeout=60, check=True).stdout
+    found, at = list[Read](), 0
+    while at < len(read):
+        size, _, headers = read[at : (end := read.index(b"\n", at))].decode().partition(" ")
+        named = dict(pair.split("=", 1) for pair in headers.split(",") if pair)
+        found.append(Read(named, read[end + 1 : end + 1 + int(size)]))
+        at = end + 2 + int(size)
+    return found
+
+
+def check_kafka(topic: str, records: list[Read], folder: Path, *, wrong: bytes = b"") -> Iterator[str]:
+    """The names of the messages that stand in the topic, each record held against its schema and the attributes that
+    say what it is; ``wrong`` is one that the test has put there."""
+    names = list(DOCUMENT["channels"][topic]["messages"])
+    packed = b""
+    for headers, value in records:
+        if wrong and value == wrong:
+            continue
+        line = json.loads(value.partition(b"\n")[0])
+        name = line["type"] if topic == COMMANDS.name else names[0]
+        message = MESSAGES[name]
+        validate(line, message["payload"].get("x-header-line", message["payload"]))
+        assert headers.get("content-type", message["contentType"]) == message["contentType"]
+        if "ce_type" in headers:
+            jsonschema.validate(dict(headers), DOCUMENT["components"]["messageTraits"]["cloudEvent"]["headers"])
+            assert headers["ce_type"] == message["name"]
+            assert headers["ce_source"] == f"/{line.get('site', headers['ce_source'][1:])}"
+        packed = value if topic == EVENTS.name and line["events"] else packed
+        yield name
+    if packed:
+        for event in by_the_page(packed, folder):
+            validate(event, MESSAGES["batch"]["payload"]["x-records-behind"])
+
+
+def check_mqtt(told: bytes) -> Iterator[str]:
+    """The names of the channels that were heard, each message held against its schema; lines of ``TOPIC HEX``."""
+    channels = {name: channel for name, channel in DOCUMENT["channels"].items() if "parameters" in channel}
+    levels = {
+        # A jar's path has levels of its own, behind the point's place.
+        name: re.compile(re.sub(r"{\w+}", "[^/]+", channel["address"]).replace("points/[^/]+", "points/.+"))
+        for name, channel in channels.items()
+    }
+    for line in told.splitlines():
+        topic, _, payload = line.decode().partition(" ")
+        name = next(name for name, pattern in levels.items() if pattern.fullmatch(topic))
+        validate(json.loads(bytes.fromhex(payload)), MESSAGES[f"mqtt_{name}"]["payload"])
+        if name == "frame":
+            for block in json.loads(bytes.fromhex(payload))["blocks"]:
+                base64.b64decode(block["words"], validate=True)
+        yield name
+
+
+def validate(found: object, schema: dict[str, Any]) -> None:
+    """Against a schema of the document."""
+    jsonschema.validate(found, {**schema, "components": DOCUMENT["components"]})
