@@ -280,19 +280,24 @@ class Launcher:
 
     def _again(self, kept: _Kept) -> None:
         kept.began = monotonic()
-        started = Started(kept.server)
+        started: Started | None = None
         try:
+            started = Started(kept.server)
             started.wait_ready()
-        except ServerFailed as error:
-            started.close()
+        except (ServerFailed, OSError) as error:
+            if started is not None:
+                started.close()
             kept.again_at = monotonic() + kept.delay_s
             kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
             self.say(str(error))
             return
         kept.started = started
-        if self._is_up:
-            self._write_record()
         self.say(f"{kept.server.name}: ready again")
+        try:
+            if self._is_up:
+                self._write_record()
+        except OSError as error:  # A full disk: what runs goes on.
+            self.say(f"{RECORD} names a former pid of {kept.server.name}: {error}")
 
     def _stop(self) -> None:
         """The services first, while their servers are there to hand over to; in each half the slowest decides."""

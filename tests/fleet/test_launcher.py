@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from services.fleet.kafka import KafkaPlan, kafka_server
 from services.fleet.launcher import Launcher, LauncherPlan
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.postgres import find_programs
-from services.fleet.servers import ServerAbsent, ServerFailed
+from services.fleet.servers import Server, ServerAbsent, ServerFailed
 from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
 from shared.domain.errors import Busy
@@ -72,6 +73,26 @@ async def test_the_shared_postgres_and_mosquitto_answer(postgres: Postgres, mosq
     assert "PostgreSQL" in await connection.fetchval("SELECT version()")
     await connection.close()
     assert is_listening(parse_url(mosquitto.url))
+
+
+def test_a_full_disk_ends_no_server_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended is started again as ever; that it cannot be noted, or not be started yet, is told."""
+    full = OSError(28, "No space left on device")
+    said: list[str] = []
+    made = Launcher(LauncherPlan(tmp_path, tmp_path), said.append)
+    made._is_up = True
+    kept = launcher._Kept(Server("sleeper", ("/bin/sleep", "600"), tmp_path / "log", is_ready=lambda _: True))
+    with monkeypatch.context() as patch:
+        patch.setattr(launcher, "Started", Mock(side_effect=full))
+        made._again(kept)
+    assert kept.started is None and kept.again_at > 0
+    with monkeypatch.context() as patch:
+        patch.setattr(launcher, "write_private", Mock(side_effect=full))
+        made._again(kept)
+    started = kept.started
+    assert started is not None and started.is_running
+    started.close()
+    assert [words.partition(" ")[0] for words in said] == ["[Errno", "sleeper:", "fleet.json"]
 
 
 def test_a_missing_program_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
