@@ -9,9 +9,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.fleet import supervise_term
 from services.fleet.supervise_plan import FLEET
 from services.fleet.supervise_tell import SIGNED, Who
-from services.fleet.supervise_term import SITES_S
 from services.processor.block_fold import Batch, SiteFold
 from shared.bus.registry import DEADLETTER, SITES
 from shared.domain.inputs import What
@@ -61,7 +61,8 @@ async def test_each_kind_of_trouble_has_an_alarm_of_its_own(fleet: Supervised) -
     await fleet.site("north")
     fleet.service("gateway", Expiry("token", "anna", wall_ms() + 29 * DAY_MS), Expiry("token", "ben", 1 << 52))
     fleet.start("gateway", "history")
-    await fleet.until(("raised", "_site/anna/token_expiring"), ("raised", "_site/history/service_lost"))
+    await fleet.until(("raised", "_site/anna/token_expiring"))
+    await fleet.until(("raised", "_site/history/service_lost"))
     await fleet.batch("north", Verdict.DIFFERENT)
     await fleet.until(("raised", "north/blocks/block_differs"))
     letter = DeadLetter("t", 0, 1, "north", "no block", "processor", wall_ms(), b"\xff")
@@ -129,7 +130,11 @@ async def test_another_takes_over_and_the_processors_fold_derives_the_same(fleet
     await fleet.until(("recorded", "_site/notify"))
     fleet.start()
     connection = await asyncpg.connect(fleet.url)
-    await connection.execute("UPDATE fleet.lease SET until = now() - interval '1 s'")
+    first = await connection.fetchval("SELECT fence FROM fleet.lease")
+    async with asyncio.timeout(PATIENCE_S):  # It signs each two seconds: the other has to come between.
+        while await connection.fetchval("SELECT fence FROM fleet.lease") == first:
+            await connection.execute("UPDATE fleet.lease SET until = now() - interval '1 s' WHERE fence = $1", first)
+            await asyncio.sleep(0.05)
     await fleet.until(("started", "north"))
     await fleet.silence("north")
     await fleet.until(("raised", "north/site/site_lost"))
@@ -141,7 +146,8 @@ async def test_another_takes_over_and_the_processors_fold_derives_the_same(fleet
         FLEET_KEY.public.check(SIGNED + (record.value or b""), headers["ampward-signature"])
     told = [event.id for event in await fleet.events()]
     assert len(told) == len(set(told))
-    assert any(words.startswith("Fenced") for event, words in fleet.told.events if event == "term_ends")
+    # Fenced; or who took over has ended its connection in the midst of a statement.
+    assert "term_ends" in fleet.told.names
     blocks = [bytes(data) for (data,) in await connection.fetch("SELECT data FROM fleet.block ORDER BY last_seq")]
     body = bytes(await connection.fetchval("SELECT plan FROM fleet.head"))
     bodies = {
@@ -156,8 +162,9 @@ async def test_another_takes_over_and_the_processors_fold_derives_the_same(fleet
     assert sum(len(one.events) for one in derived if isinstance(one, Batch)) == len(told)
 
 
-async def test_a_new_key_waits_until_the_fleet_knows_it(fleet: Supervised) -> None:
+async def test_a_new_key_waits_until_the_fleet_knows_it(fleet: Supervised, monkeypatch: pytest.MonkeyPatch) -> None:
     """No restart, no loss: batches before its registration are signed by the former key, those after by the new."""
+    monkeypatch.setattr(supervise_term, "SITES_S", 0.5)
     await fleet.site("north")
     fleet.start()
     await fleet.until(("recorded", "_site/notify"))
@@ -165,7 +172,7 @@ async def test_a_new_key_waits_until_the_fleet_knows_it(fleet: Supervised) -> No
     fleet.renewed = Who(key, fleet.partition, fleet.centre.prefix, FLEET_KEY)
     await fleet.silence("north")
     await fleet.until(("raised", "north/site/site_lost"))
-    await asyncio.sleep(SITES_S + 1)
+    await asyncio.sleep(2 * supervise_term.LOOK_S)
     assert "term_ends" not in fleet.told.names
     place = fleet.centre.place(SITES, FLEET)
     both = Registration(FLEET, fleet.partition, (FLEET_KEY.public.text(), key.public.text()))
