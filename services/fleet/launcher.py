@@ -48,7 +48,6 @@ from shared.runtime.lifecycle import Signals
 
 RECORD = "fleet.json"
 CONFIG = "fleet.yaml"
-LOCK = "fleet.lock"
 PORTS = "ports.json"
 NAMES = ("kafka", "kafka_controller", "kafka_internal", "mqtt", "postgres", "http")
 KAFKA_NAMES = ("kafka", "kafka_internal", "kafka_controller")
@@ -355,9 +354,11 @@ def supervisor_line(services: Iterable[str], *, is_secure: bool) -> str:
 
 
 def take_lock(folder: Path) -> int:
-    """Hold the folder; gives the descriptor. Raises Busy with the pid of who has it."""
+    """Hold the folder; gives the descriptor. Raises Busy with the pid of who has it, and for a site's data folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    if (folder / places.LOCK).exists():
+        raise Busy(f"{folder} is the data folder of a site: name another one with --dir")
+    descriptor = os.open(folder / places.FLEET_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -371,7 +372,7 @@ def take_lock(folder: Path) -> int:
 def holder(folder: Path) -> int:
     """Pid of the launcher that runs the folder; 0 when none does."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        descriptor = os.open(folder / places.FLEET_LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return 0
     try:

@@ -28,7 +28,12 @@ OF_OTHERS = 0o077
 
 
 def make(data: Path) -> None:
-    """Make the folder, 0700, if there is none. From here on this process and its children make private files only."""
+    """Make the folder, 0700, if there is none. From here on this process and its children make private files only.
+
+    Raises Busy for the folder of a fleet: the two have files of the same names.
+    """
+    if (data / places.FLEET_LOCK).exists():
+        raise Busy(f"{data} is the folder of a fleet: name another one with --data")
     places.make_data_folder(data)
     os.umask(OF_OTHERS)
     with suppress(OSError):

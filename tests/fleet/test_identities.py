@@ -200,3 +200,15 @@ def test_the_commands_work_while_the_fleet_does_not_run(tmp_path: Path) -> None:
     assert ampward("renew", "_fleet", "--out", tmp_path / "other").returncode == 2
     assert "depot is ended" in ampward("revoke", "depot").stdout
     assert ampward("revoke", "nobody").returncode == 3
+    nowhere = ampward("enroll", "other", "--out", tmp_path / "no" / "such")
+    assert (nowhere.returncode, f"{tmp_path / 'no'} is no folder" in nowhere.stderr) == (2, True)
+    assert "not enrolled" in ampward("renew", "other").stderr, "nothing was made for a place that there is not"
+
+
+def test_a_folder_of_something_else_gets_no_book(tmp_path: Path) -> None:
+    """A site's data folder, say, that was named by mistake: no keys are put into it."""
+    (tmp_path / "log.db").write_bytes(b"a site's")
+    command = [str(Path(sys.executable).with_name("ampward")), "enroll", "depot", "--dir", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, f"there is no fleet in {tmp_path}" in ran.stderr) == (3, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.db"]

@@ -18,6 +18,7 @@ from services.fleet.launcher import Launcher, LauncherPlan
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.postgres import find_programs
 from services.fleet.servers import Server, ServerAbsent, ServerFailed
+from services.site.folder import lock
 from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
 from shared.domain.errors import Busy
@@ -144,6 +145,14 @@ def test_a_service_that_is_none_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "fleet").exists()
 
 
+def test_a_demo_site_is_not_given_the_fleets_own_name(tmp_path: Path) -> None:
+    """It would be enrolled already, and sign as the supervision does."""
+    ran = _ampward("fleet", "up", "--dir", tmp_path / "fleet", "--sites", "north,_fleet")
+    assert ran.returncode == 2
+    assert "--sites _fleet: no id of a site, allowed: 1 to 40 of a-z" in ran.stderr
+    assert not (tmp_path / "fleet").exists()
+
+
 def test_a_folder_has_one_launcher(tmp_path: Path) -> None:
     """The lock names its holder and ends with it."""
     descriptor = launcher.take_lock(tmp_path)
@@ -151,6 +160,14 @@ def test_a_folder_has_one_launcher(tmp_path: Path) -> None:
     with pytest.raises(Busy, match=f"is run by pid {os.getpid()}"):
         launcher.take_lock(tmp_path)
     os.close(descriptor)
+    assert launcher.holder(tmp_path) == 0
+
+
+def test_the_data_folder_of_a_site_is_no_fleets(tmp_path: Path) -> None:
+    """Nothing is made in it."""
+    os.close(lock(tmp_path))
+    with pytest.raises(Busy, match="is the data folder of a site: name another one with --dir"):
+        launcher.take_lock(tmp_path)
     assert launcher.holder(tmp_path) == 0
 
 

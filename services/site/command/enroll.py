@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Site = Annotated[str, typer.Argument(help="The site's id, as in its site file.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", help="Copy the folder for the site's box there; it must not exist.")]
+BEGUN = ("sites", "security", "fleet.yaml")
+"""One of these is in every folder of a fleet that is not empty: the book, an authority, the configuration."""
 
 
 def add(app: typer.Typer) -> None:
@@ -107,7 +109,7 @@ def _book(folder: Path) -> "Book":
     from services.fleet.vault import open_vault
     from shared.bus.registry import ONE_NODE
 
-    if not folder.is_dir():
+    if not folder.is_dir() or (any(folder.iterdir()) and not any((folder / name).exists() for name in BEGUN)):
         raise Trouble(f"there is no fleet in {folder}: `ampward fleet up --dir {folder}` makes one")
     security = folder.resolve() / SECURITY
     vault = open_vault(security, datetime.datetime.now(datetime.UTC)) if security.exists() else None
@@ -141,6 +143,8 @@ def _reload_mosquitto(pid: int, folder: str) -> None:
 def _free(out: Path | None) -> None:
     if out is not None and out.exists():
         raise Trouble(f"{out} exists; name a folder that does not", Exit.USAGE)
+    if out is not None and not os.access(out.parent, os.W_OK | os.X_OK):
+        raise Trouble(f"{out} cannot be made: {out.parent} is no folder to write into; name one that is", Exit.USAGE)
 
 
 def _hand_out(book: "Book", entry: "Entry", out: Path | None) -> int:

@@ -127,11 +127,13 @@ def _services(text: str) -> tuple[str, ...]:
 
 def _demo(text: str) -> list[str]:
     """The launcher's words for the demo's files and sites. Raises Trouble."""
+    from services.fleet.identities import RESERVED
     from shared.domain.ids import ID_ALLOWED, is_id
 
     sites = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if wrong := next((name for name in sites if not is_id(name)), ""):
-        raise Trouble(f"--sites {wrong[:60]}: no id of a site, allowed: {ID_ALLOWED}", Exit.USAGE)
+    if wrong := next((name for name in sites if not is_id(name) or name in RESERVED), ""):
+        allowed = f"{ID_ALLOWED}, and none of {', '.join(RESERVED)}"
+        raise Trouble(f"--sites {wrong[:60]}: no id of a site, allowed: {allowed}", Exit.USAGE)
     site_file, people = (repository_file(f"infra/sites/fleet/{name}") for name in ("site.yaml", "centre/people.yaml"))
     if not site_file.exists() or not people.exists():
         if sites:

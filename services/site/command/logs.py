@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.site.command.client import RunningSite, Told
+from services.site.command.client import RunningSite, Told, find_fleet
 from services.site.command.options import DATA, Json
 from services.site.command.output import plain, progress_bar, write, write_json
 from services.site.command.trouble import Exit, Trouble
@@ -80,7 +80,7 @@ def event_line(cloud: dict[str, Any]) -> str:
 
 def _told(source: str, since: str, type_prefix: str, *, follow: bool) -> Iterator[Told]:
     is_url = "://" in source
-    if not is_url and not follow:
+    if not is_url and not follow and find_fleet(Path(source)) is None:
         yield from _of_log(Path(source), since, type_prefix)
         return
     while True:
@@ -113,7 +113,7 @@ def _of_log(data: Path, since: str, type_prefix: str) -> Iterator[Told]:
     if since and cursor is None:
         raise Trouble(f"--since {since[:40]}: not a cursor, allowed: {ALLOWED}", Exit.USAGE)
     if not (data / DATABASE).exists():
-        raise Trouble(f"there is no log in {data}")
+        raise Trouble(f"there is no log in {data}: allowed: the folder of a site that has run, of a fleet that runs")
     reader = SqliteReader.open(data / DATABASE)
     try:
         place, known = _place(reader, cursor)

@@ -121,6 +121,21 @@ def test_a_wrong_token_is_said(run: Run, site: Served) -> None:
     assert "401" in ran.err
 
 
+def test_events_of_a_fleet_by_its_folder(run: Run, site: Served, tmp_path: Path) -> None:
+    """Also what was, without --follow: a fleet's folder has no log, its gateway tells."""
+    fleet = tmp_path / "fleet"
+    fleet.mkdir()
+    site.views.add(event(1))
+    (fleet / "fleet.json").write_text(
+        json.dumps({"gateway": f"http://{site.address}", "token": str(site.folder / "token")})
+    )
+    ran = run("events", fleet, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert [json.loads(line)["id"] for line in ran.out.splitlines()] == [event(1).id]
+    (fleet / "fleet.json").unlink()
+    assert "allowed: the folder of a site that has run" in run("events", fleet).err
+
+
 def test_events_of_a_running_site_by_its_address(run: Run, site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """By URL with the token of the environment, each event with the cursor behind it."""
     monkeypatch.setenv("AMPWARD_TOKEN", TOKEN)

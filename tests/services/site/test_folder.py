@@ -29,6 +29,13 @@ def test_a_locked_folder_is_refused_with_the_pid_of_its_holder(tmp_path: Path) -
     os.close(folder.lock(tmp_path))
 
 
+def test_the_folder_of_a_fleet_is_no_sites(tmp_path: Path) -> None:
+    """A log and a token put into it would be taken for the fleet's by every command that names the folder."""
+    (tmp_path / places.FLEET_LOCK).touch()
+    with pytest.raises(Busy, match="is the folder of a fleet: name another one with --data"):
+        folder.make(tmp_path)
+
+
 def test_a_read_only_folder_is_locked_too(tmp_path: Path) -> None:
     """Where no file can be made the folder itself is what is locked."""
     with small_disk(tmp_path / "disk", 1) as data, read_only(data):
