@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
     id: str = ""
     """What names the batch."""
     record: bytes = b""
-    """The value for ampward.events.v1; empty when the block has no events and is equal."""
+    """The value for ampward.events.v1; mostly empty when the block has no events and is equal (CALM_INPUTS)."""
     inputs: int = 0
     events: int = 0
     from_seq: int = 0
@@ -66,6 +66,8 @@ class Outcome(NamedTuple):
 
 KEY = "key "
 RULES = "rules "
+CALM_INPUTS = 1000
+"""After so many without an event a batch of none says how far a calm site is decided; 10,000 behind is a warning."""
 
 
 class Seats:
@@ -76,6 +78,8 @@ class Seats:
         self._bodies: dict[str, bytes] = {}
         self._keys: dict[tuple[str, str], PublicKey] = {}
         self._stored: dict[str, SiteState] = {}
+        self._calm: dict[str, int] = {}
+        """By site: inputs since its last batch."""
 
     def learn(self, needs: str, site: str, value: bytes) -> None:
         """What a parked site waited for: a rule set's body, or the 32 bytes of a key."""
@@ -152,7 +156,9 @@ class Seats:
         if not isinstance(step, Batch):
             return Outcome(Kind.REPEAT, fold.epoch, fold.site_seq)
         can_heal = bool(fold.blind) and block.core_version == CORE_VERSION
-        is_worth = bool(step.events) or step.verdict is not Verdict.EQUAL
+        calm = self._calm.get(fold.site, 0) + step.inputs
+        is_worth = bool(step.events) or step.verdict is not Verdict.EQUAL or calm >= CALM_INPUTS
+        self._calm[fold.site] = 0 if is_worth else calm
         return Outcome(
             Kind.BATCH,
             fold.epoch,

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from services.processor import seats as module
 from services.processor.seats import KEY, RULES, Given, Kind, Outcome, Seats
 from shared.domain.inputs import Tick
 from shared.domain.version import CORE_VERSION
 from shared.log.chain import GENESIS, link
-from shared.wire.batches import Verdict
+from shared.wire.batches import Verdict, decode_batch
 from shared.wire.blocks import Block, BlockLink, encode_block
 from shared.wire.inputs import encode_input
 from shared.wire.rows import EventBytes, InputRow
@@ -113,3 +114,19 @@ def test_a_state_that_cannot_be_written_leaves_the_site_blind(monkeypatch: pytes
     assert "OverflowError" in decode_site_state(state).blind
     [second] = seats.take([Given(GOOD, 1, blocks[1])])
     assert (second.verdict, second.wants_state) == (Verdict.NOT_COMPARABLE.value, True)
+
+
+def test_a_calm_site_is_said_to_be_decided_every_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a batch without events: else whoever watches the centre sees a backlog that grows until the next event."""
+    monkeypatch.setattr(module, "CALM_INPUTS", 3)
+    seats, waiting, empty = _seats(), 0, 0
+    for offset, block in enumerate(blocks_of(recorded(0), site=GOOD, seed=1)):
+        [taken] = seats.take([Given(GOOD, offset, encode_block(block, SIGNER))])
+        assert taken.kind is Kind.BATCH
+        waiting = 0 if taken.record else waiting + taken.inputs
+        assert waiting < 3
+        if taken.record:
+            batch = decode_batch(taken.record)
+            assert (batch.verdict, batch.last_seq) == (Verdict.EQUAL, taken.site_seq)
+            empty += not batch.events
+    assert empty
