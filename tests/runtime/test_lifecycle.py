@@ -69,7 +69,7 @@ def test_signals_set_flags_and_wake_who_waits() -> None:
         assert (signals.take_reload(), signals.take_reload()) == (True, False)
         assert not signals.ended.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert signals.ended.wait(5)
+        assert signals.ended.wait(60)
         signals.drain()
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before, strict=True):

@@ -63,6 +63,8 @@ class FaultProxy:
         self.port = 0
         self.accepted = 0
         """Connections accepted so far."""
+        self.swallowed = 0
+        """Bytes that vanished so far."""
         self.passed_up = 0
         self.passed_down = 0
         """Bytes passed on so far, towards the server and towards the client."""
@@ -94,7 +96,7 @@ class FaultProxy:
         self.faults = Faults()
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return asyncio.run_coroutine_threadsafe(make(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(make(), self._loop).result(60)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(writer)
@@ -120,6 +122,7 @@ class FaultProxy:
             if faults.latency_s:
                 await asyncio.sleep(faults.latency_s)
             if faults.swallow_up if up else faults.swallow_down:
+                self.swallowed += len(chunk)
                 continue
             chunk = self._corrupted(chunk, faults.corrupt_every)
             size = faults.slice_bytes or len(chunk)

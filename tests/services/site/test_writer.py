@@ -35,7 +35,7 @@ class Notes:
 
     def _commit(self, items: list[Item]) -> None:
         self.in_commit.set()
-        self.go.wait(10)
+        self.go.wait(60)
         self.groups.append(items)
 
     def _idle(self) -> None:
@@ -59,7 +59,7 @@ def test_what_comes_while_a_commit_runs_is_one_group(notes: Notes) -> None:
     """One fsync for all of it."""
     notes.go.clear()
     notes.writer.put(Item(frame(1)))
-    assert notes.in_commit.wait(5)
+    assert notes.in_commit.wait(60)
     for seq in range(2, 50):
         notes.writer.put(Item(frame(seq)))
     notes.go.set()
@@ -94,7 +94,7 @@ def test_a_large_group_is_closed(notes: Notes) -> None:
     big = frame(1)._replace(outcome=NoData.PRESENT, blocks=(Block(Table.HOLDING, 0, 20_000, bytes(40_000)),))
     notes.go.clear()
     notes.writer.put(Item(big))
-    assert notes.in_commit.wait(5)
+    assert notes.in_commit.wait(60)
     for _ in range(20):
         notes.writer.put(Item(big))
     notes.go.set()
@@ -105,7 +105,7 @@ def test_a_large_group_is_closed(notes: Notes) -> None:
 def test_a_call_is_done_between_groups(notes: Notes) -> None:
     """Rule changes and snapshots need the runner to themselves."""
     notes.writer.put(Item(frame(1)))
-    assert notes.writer.call(lambda: threading.current_thread().name).result(5) == "writer"
+    assert notes.writer.call(lambda: threading.current_thread().name).result(60) == "writer"
 
 
 def test_a_call_that_fails_says_so_to_its_caller(notes: Notes) -> None:
@@ -115,7 +115,7 @@ def test_a_call_that_fails_says_so_to_its_caller(notes: Notes) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        notes.writer.call(fails).result(5)
+        notes.writer.call(fails).result(60)
     notes.writer.put(Item(ack(1)))
     wait_for(lambda: bool(notes.groups), within_s=60)
 
@@ -124,7 +124,7 @@ def test_the_end_commits_what_is_queued(notes: Notes) -> None:
     """A clean stop loses nothing that was handed in."""
     for seq in range(100):
         notes.writer.put(Item(frame(seq)))
-    notes.writer.end(10)
+    notes.writer.end(60)
     assert sum(map(len, notes.groups)) == 100
     assert not notes.writer.is_alive()
 
@@ -140,7 +140,7 @@ def test_a_commit_that_breaks_ends_the_writer_with_its_reason() -> None:
     try:
         writer.start()
         writer.put(Item(frame(1)))
-        writer.join(5)
+        writer.join(60)
     finally:
         threading.excepthook = before
     assert isinstance(writer.failed, RuntimeError)

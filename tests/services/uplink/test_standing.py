@@ -79,14 +79,12 @@ async def test_it_is_told_as_long_as_the_uplink_runs(site: Site, tmp_path: Path)
             while (first := uplink_stand.read(tmp_path, now)) is None:
                 await asyncio.sleep(0.02)
             live(site, 5, first=6)
-            while (later := uplink_stand.read(tmp_path, now)) == first:
+            while (later := uplink_stand.read(tmp_path, now)) is None or later.backlog <= first.backlog:
                 await asyncio.sleep(0.02)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert later is not None
     assert later.connected_at_ms == first.connected_at_ms
-    assert later.backlog > first.backlog
     places.leave_memory(tmp_path, places.IN_MEMORY)
 
 
