@@ -9,6 +9,10 @@ from shared.log.kafka.records import Headers, Place, Record
 from shared.wire.site_state import StatePlace
 
 ASK_S: Final = 10.0
+ASK_S_MAX: Final = 600.0
+ASK_TTL_MS: Final = 600_000
+TURNS_MAX: Final = 32
+"""So many rule sets that were not known may a block name and be gone on with at once; with more, at the next look."""
 FAR_S: Final = 1e9
 
 

@@ -66,6 +66,8 @@ class Outcome(NamedTuple):
 
 KEY = "key "
 RULES = "rules "
+BODIES_BYTES_MAX = 64 << 20
+"""Of bodies that were learnt. A fold needs one only where it begins to go by it, and parks for one that went."""
 CALM_INPUTS = 1000
 """After so many without an event a batch of none says how far a calm site is decided; 10,000 behind is a warning."""
 
@@ -85,6 +87,8 @@ class Seats:
         """What a parked site waited for: a rule set's body, or the 32 bytes of a key."""
         if needs.startswith(RULES):
             self._bodies[needs.removeprefix(RULES)] = value
+            while len(self._bodies) > 1 and sum(map(len, self._bodies.values())) > BODIES_BYTES_MAX:
+                del self._bodies[next(iter(self._bodies))]
         else:
             self._keys[site, needs.removeprefix(KEY)] = PublicKey(value)
 

@@ -20,9 +20,10 @@ Limits: SAVE_SHARE bounds the part of the time that states cost; PENDING_MAX the
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Final
 
-from services.processor.books import ASK_S, Broker, Counts, Engine, Partition, Site
+from services.processor.books import ASK_S, ASK_S_MAX, ASK_TTL_MS, TURNS_MAX, Broker, Counts, Engine, Partition, Site
 from services.processor.hands import SeatsPort
 from services.processor.seats import Given, Kind, Outcome
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, STATE
@@ -44,8 +45,6 @@ SAVE_SHARE: Final = 10
 confirm them does not count: one that was away for a minute would put off the next states by hours."""
 PENDING_MAX: Final = 1_000
 TOLD_PARKED_S: Final = 60.0
-ASK_S_MAX: Final = 600.0
-ASK_TTL_MS: Final = 600_000
 CATCH_UP_PAUSE_S: Final = 5.0
 READER: Final = "processor"
 
@@ -235,8 +234,7 @@ class Worker:
             elif stored is not None:
                 site.offset, site.site_seq = stored[0]
                 site.unseen = site.offset
-            else:  # An engine that was shared out anew before we took anything may go on behind its first blocks, and
-                # those that came before it was registered were passed by.
+            else:  # Its first blocks may be behind us: before it was registered, or by an engine shared out anew.
                 site.unseen = 0
         return site
 
@@ -245,7 +243,9 @@ class Worker:
 
         ``behind``: they are read beside the engine, for a site that catches up.
         """
-        while todo:
+        for turn in count(1):
+            if not todo:
+                return
             given = [Given(site.name, record.offset, record.value or b"") for site, record in todo]
             outcomes = await self._seats.take(given)
             again: list[tuple[Site, Record]] = []
@@ -253,7 +253,9 @@ class Worker:
             for (site, record), outcome in zip(todo, outcomes, strict=True):
                 if outcome.kind is not Kind.PARKED:
                     await self._settle(partition, site, record, outcome, behind=behind)
-                elif site.name in learnt or (not site.needs and await self._learn(site, outcome.needs)):
+                elif turn < TURNS_MAX and (
+                    site.name in learnt or (not site.needs and await self._learn(site, outcome.needs))
+                ):
                     learnt.add(site.name)
                     again.append((site, record))
                 elif not site.needs:

@@ -130,3 +130,21 @@ def test_a_calm_site_is_said_to_be_decided_every_so_often(monkeypatch: pytest.Mo
             assert (batch.verdict, batch.last_seq) == (Verdict.EQUAL, taken.site_seq)
             empty += not batch.events
     assert empty
+
+
+def test_bodies_of_rule_sets_have_a_bound_and_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site may name one after another: a fold that goes by one needs its body no more, the next one parks for it."""
+    monkeypatch.setattr(module, "BODIES_BYTES_MAX", 1000)
+    seats, blocks = _seats(), [encode_block(each, SIGNER) for each in blocks_of(recorded(0), site=GOOD, seed=1)]
+    ((version, body),) = bodies(recorded(0)).items()
+    (first,) = seats.take([Given(GOOD, 0, blocks[0])])
+    for n in range(100):
+        seats.learn(f"{RULES}v{n}", ODD, bytes(900))
+    (second,) = seats.take([Given(GOOD, 1, blocks[1])])
+    assert [each.kind for each in (first, second)] == [Kind.BATCH, Kind.BATCH]
+    assert sum(map(len, seats._bodies.values())) <= 1000
+    seats.drop(GOOD)
+    (again,) = seats.take([Given(GOOD, 0, blocks[0])])
+    assert (again.kind, again.needs) == (Kind.PARKED, RULES + version)
+    seats.learn(again.needs, GOOD, body)
+    assert [each.kind for each in seats.take([Given(GOOD, 0, blocks[0])])] == [Kind.BATCH]

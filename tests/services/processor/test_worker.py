@@ -1,13 +1,13 @@
 """The worker without a broker: what it acknowledges and when, and what it does when an engine leaves things out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from services.processor.hands import OwnSeats
-from services.processor.seats import KEY, RULES
+from services.processor.seats import KEY, RULES, Given, Kind, Outcome
 from services.processor.worker import Worker
 from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE
 from shared.log.kafka.records import KEY_BYTES_MAX, Headers, Place, Record
@@ -270,6 +270,25 @@ async def test_blocks_that_came_before_their_site_was_registered_are_read_again(
         await asyncio.sleep(0)
     assert topics.events() == stored(recorded(0))
     assert worker.counts.asked == 0
+    await worker.close()
+
+
+async def test_a_block_that_names_ever_more_rule_sets_holds_nobody_up() -> None:
+    """It is given again so many times; then its site waits like any that is parked, and the partition goes on."""
+
+    class Forgetful(OwnSeats):
+        """Never has what a block needs, whatever it was taught."""
+
+        async def take(self, given: Sequence[Given]) -> list[Outcome]:
+            return [Outcome(Kind.PARKED, needs=KEY) for _ in given]
+
+    topics = _topics()
+    worker = Worker(Forgetful(), topics, topics, tell=lambda *_: None, now=lambda: topics.now, wall_ms=lambda: 1)
+    await worker.assign([PLACE], 1)
+    async with asyncio.timeout(60):
+        await worker.take(topics.inputs[:3])
+    (site,) = worker.sites()
+    assert (site.offset, worker.counts.blocks, worker.stands()) == (0, 0, {PLACE: 3})
     await worker.close()
 
 
