@@ -5,7 +5,7 @@ length is read, and of the others it is seen that their text is its text, and th
 
 Promises: what stands in the columns is what ``decode_input`` gives for each record. Only canonical records are taken
 (as ``encode_input`` writes them) whose numbers are not negative: others are read one by one by who wants them.
-Limits: LENGTHS_MAX lengths of a record in a window; a number has at most 15 digits, below NUMBER_MAX.
+Limits: RUN_MAX frames of LENGTHS_MAX lengths; a number has at most 15 digits, below NUMBER_MAX.
 """
 
 import re
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Octets = NDArray[np.uint8]
 
-WINDOW: Final = 256
-"""Records that are looked at first, then four times as many: what ends a run soon costs little."""
+RUN_MAX: Final = 256
+"""Frames of a run: columns of so many stay in a processor's cache, and what ends a run soon has cost little."""
 LENGTHS_MAX: Final = 8
 _N: Final = rb"(0|[1-9][0-9]{0,14})"
 _S: Final = rb'"(?:[^"\\\n]|\\[^\n])*"'
 _CANONICAL: Final = re.compile(
     rb'\{"kind":"frame","v":[0-9]+,"log_id":%b,"site_seq":%b,"tick_ms":%b,"at_ms":%b,"device":%b,"boot":%b,'
     rb'"device_seq":%b,"sampled_at_ms":%b,"age_ms":%b,"synced":[a-z]+,"outcome":[0-9]+,"detail":%b,'
-    rb'"blocks":[^\n]*\}\n' % (_S, _N, _N, _N, _S, _S, _N, _N, _N, _S)
+    rb'"blocks":\[[][",0-9a-z_]*\]\}\n' % (_S, _N, _N, _N, _S, _S, _N, _N, _N, _S)
 )
 _SITE_SEQ, _TICK, _STAMP, _DEVICE_SEQ, _SAMPLED, _AGE = range(6)
 """Numbers, in their order."""
@@ -50,7 +50,9 @@ class _Head(msgspec.Struct, tag_field="kind", tag="frame"):
     log_id: str
     device: str
     boot: str
+    synced: bool
     outcome: NoData
+    detail: str
     blocks: Blocks
 
 
@@ -67,7 +69,8 @@ class _Form(NamedTuple):
 class _Digits(NamedTuple):
     """Where the digits of the numbers stand."""
 
-    is_one: "NDArray[np.bool_]"
+    text: "Ints"
+    """A mask of everything else: the header, eight bytes a number."""
     places: "Ints"
     weights: "Ints"
     begins: "Ints"
@@ -90,20 +93,9 @@ def decode_run(inputs: Inputs, at: int = 0) -> FrameRun | None:
     if first is None or head is None:
         return None
     size = len(record) - first.size
-    parts: list[Ints] = []
-    words: list[bytes] = []
-    window = WINDOW
-    while at < len(inputs):
-        begins, ends = inputs.begins[at : at + window], inputs.ends[at : at + window]
-        looked, of_words = _window(inputs.body, begins, ends, first, size)
-        numbers = _followed(looked, parts[-1][-1:] if parts else None)
-        parts.append(numbers)
-        words.append(of_words[: len(numbers) * size])
-        at += len(numbers)
-        if len(numbers) < len(begins):
-            break
-        window *= 4
-    numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    end = at + RUN_MAX
+    found, words = _columns_of(inputs.body, inputs.begins[at:end], inputs.ends[at:end], first, size)
+    numbers = _followed(found)
     columns = numbers.T.tolist()
     return FrameRun(
         head.device,
@@ -116,7 +108,7 @@ def decode_run(inputs: Inputs, at: int = 0) -> FrameRun | None:
         columns[_SAMPLED],
         columns[_AGE],
         tuple(head.blocks),
-        b"".join(words),
+        words[: len(numbers) * size],
     )
 
 
@@ -140,7 +132,9 @@ def _read(header: bytes) -> _Head | None:
     return head if head.v == FORM and head.outcome is NoData.PRESENT else None
 
 
-def _window(body: bytes, begins: Sequence[int], ends: Sequence[int], first: _Form, words: int) -> "tuple[Ints, bytes]":
+def _columns_of(
+    body: bytes, begins: Sequence[int], ends: Sequence[int], first: _Form, words: int
+) -> "tuple[Ints, bytes]":
     """Of as many records from the front as are of one form the numbers, a row each; and the words of all that long."""
     lengths = list(map(sub, ends, begins))
     kinds = list(dict.fromkeys(lengths))
@@ -172,8 +166,11 @@ def _good(numbers: "Ints", good: "NDArray[np.bool_]") -> "Ints":
 
 def _columns(grid: "Octets", spans: _Spans) -> "tuple[Ints, NDArray[np.bool_]]":
     """The numbers of headers of one length, a row each; and whether they look like the first of them."""
-    is_one, places, weights, begins, leading = _digits(grid.shape[1], spans)
-    good = ((grid == grid[0]) | is_one).all(axis=1)
+    text, places, weights, begins, leading = _digits(grid.shape[1], spans)
+    wide = np.zeros((len(grid), 8 * len(text)), np.uint8)
+    wide[:, : grid.shape[1]] = grid
+    texts = wide.view(np.int64) & text
+    good = (texts == texts[0]).all(axis=1)
     digits = grid.take(places, axis=1) - np.uint8(ord("0"))
     good &= (digits <= 9).all(axis=1)
     good &= digits.take(leading, axis=1).all(axis=1)
@@ -183,19 +180,16 @@ def _columns(grid: "Octets", spans: _Spans) -> "tuple[Ints, NDArray[np.bool_]]":
 @lru_cache(maxsize=1024)
 def _digits(size: int, spans: _Spans) -> _Digits:
     widths = [end - begin for begin, end in spans]
-    is_one = np.zeros(size, np.bool_)
+    text = np.full(-(-size // 8) * 8, 0xFF, np.uint8)
     for begin, end in spans:
-        is_one[begin:end] = True
+        text[begin:end] = 0
     begins = np.cumsum([0, *widths[:-1]])
     weights = np.array([10**k for width in widths for k in reversed(range(width))], np.int64)
-    return _Digits(is_one, is_one.nonzero()[0], weights, begins, begins[np.array(widths) > 1])
+    return _Digits(text.view(np.int64), (text == 0).nonzero()[0], weights, begins, begins[np.array(widths) > 1])
 
 
-def _followed(numbers: "Ints", before: "Ints | None") -> "Ints":
+def _followed(numbers: "Ints") -> "Ints":
     """As many as follow one another: site_seq and device_seq rise by one, tick_ms does not fall."""
-    if before is not None:
-        numbers = np.concatenate((before, numbers))
     steps = numbers[1:] - numbers[:-1]
     good = (steps[:, _SITE_SEQ] == 1) & (steps[:, _DEVICE_SEQ] == 1) & (steps[:, _TICK] >= 0)
-    count = len(good) if good.all() else int(good.argmin())
-    return numbers[1 : count + 1] if before is not None else numbers[: count + 1]
+    return numbers if good.all() else numbers[: int(good.argmin()) + 1]
