@@ -132,10 +132,10 @@ def running(plant: Plant) -> Iterator[Plant]:
     plant.now = own.now
     loop.call_soon_threadsafe(own.tick)
     try:
-        plant.port = asyncio.run_coroutine_threadsafe(server.open("127.0.0.1", 0), loop).result(5)
+        plant.port = asyncio.run_coroutine_threadsafe(server.open("127.0.0.1", 0), loop).result(60)
         yield plant
     finally:
-        asyncio.run_coroutine_threadsafe(server.close(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
         loop.close()

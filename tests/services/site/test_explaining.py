@@ -78,13 +78,13 @@ class Box:
             self.clock.advance(500)
             self.sent += 1
             service.take(gas(self.sent, 0, boot=guard), Source(guard, self.sent, -1))
-            service.writer.call(lambda: None).result(10)
+            service.writer.call(lambda: None).result(60)
 
     def join(self, service: Service, told: Told, guard: str) -> Explain | None:
         """What this guard is told when it comes."""
         told.said.clear()
         service.joined(Hello(guard, 1, "plan", 0, started_at_ms=self.clock.wall_ms()))
-        service.writer.call(lambda: None).result(10)
+        service.writer.call(lambda: None).result(60)
         return told.said[0] if told.said else None
 
 
