@@ -5,6 +5,8 @@ from tests.mutants.mutant import Mutant
 RUNS = "tests/domain/test_runs.py"
 FIGURES = "tests/services/processor/test_figures.py"
 TOGETHER = "tests/services/processor/test_apply_all.py"
+WORKER = "tests/services/processor/test_worker.py"
+_GATHER = "            await asyncio.gather(*(self._take_part(each, parts[each.place]) for each in ours))\n"
 
 MUTANTS = (
     Mutant(
@@ -69,6 +71,27 @@ MUTANTS = (
         "(x <= columns.off_at.take(numbers))",
         "(x < on_at)",
         f"{RUNS}::test_runs_end_as_steps_do",
+    ),
+    Mutant(
+        "a fault of one partition is passed over as others are folded beside it",
+        "services/processor/worker.py",
+        _GATHER,
+        _GATHER.replace("in ours))", "in ours), return_exceptions=True)"),
+        f"{WORKER}::test_trouble_of_one_partition_acknowledges_nothing_of_another",
+    ),
+    Mutant(
+        "partitions of a take are folded one after another",
+        "services/processor/worker.py",
+        _GATHER,
+        "            for each in ours:\n                await self._take_part(each, parts[each.place])\n",
+        f"{WORKER}::test_partitions_of_a_take_are_folded_side_by_side",
+    ),
+    Mutant(
+        "a partition that is folded beside others takes their records too",
+        "services/processor/worker.py",
+        _GATHER,
+        _GATHER.replace("parts[each.place]", "list(records)"),
+        f"{WORKER}::test_partitions_of_a_take_are_folded_side_by_side",
     ),
     Mutant(
         "frames of another boot go on with a run",

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.processor.hands import OwnSeats
+from services.processor.hands import HandLost, OwnSeats, SeatsPort
 from services.processor.seats import KEY, RULES, Given, Kind, Outcome
 from services.processor.worker import Worker
 from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE
 from shared.log.kafka.records import KEY_BYTES_MAX, Headers, Place, Record
 from shared.runtime.tracing import OFF, Spans, Stage, by_input, open_spans, span_id, trace_id
 from shared.wire.batches import decode_batch
-from shared.wire.blocks import encode_block
+from shared.wire.blocks import Block, encode_block
 from shared.wire.deadletters import decode_dead_letter
 from shared.wire.events import decode_event
 from shared.wire.signing import SigningKey
@@ -23,7 +23,9 @@ from tests.soak.rig import stored
 from tests.testkit.otlp import collector
 
 SIGNER = SigningKey(bytes(range(32)))
-PLACE = Place(INPUTS.name, 0)
+PLACE, OTHER = Place(INPUTS.name, 0), Place(INPUTS.name, 1)
+TURNS = 1_000
+"""Of the loop: more than all that is asked takes."""
 SAVE_S = 5.0
 
 
@@ -66,12 +68,19 @@ class Topics:
         assert place == PLACE
         self.acknowledged.append(below)
 
-    def worker(self, spans: Spans = OFF) -> Worker:
+    def worker(self, spans: Spans = OFF, seats: SeatsPort | None = None) -> Worker:
         def tell(event: str, words: str) -> None:
             self.told.append((event, words))
 
         return Worker(
-            OwnSeats(), self, self, tell=tell, save_s=SAVE_S, now=lambda: self.now, wall_ms=lambda: 1, spans=spans
+            seats or OwnSeats(),
+            self,
+            self,
+            tell=tell,
+            save_s=SAVE_S,
+            now=lambda: self.now,
+            wall_ms=lambda: 1,
+            spans=spans,
         )
 
     def events(self) -> list[bytes]:
@@ -111,6 +120,67 @@ async def test_nothing_is_acknowledged_before_events_and_state_are_confirmed() -
     assert topics.acknowledged == [12]
     state = decode_site_state(topics.sent[STATE.name][-1].value or b"")
     assert state.offset == 12
+    await worker.close()
+
+
+class SideBySide(OwnSeats):
+    """Of two sites in two processes: the one's outcomes come when the other was asked, or was lost."""
+
+    def __init__(self, *, is_lost: bool) -> None:
+        super().__init__()
+        self.is_lost = is_lost
+        self.asked: list[str] = []
+
+    async def take(self, given: Sequence[Given]) -> list[Outcome]:
+        (site,) = {each.site for each in given}
+        self.asked.append(site)
+        if site == "t" and self.is_lost:
+            raise HandLost("process 1 that folds has ended")
+        turns = 0
+        while "t" not in self.asked and turns < TURNS:
+            turns += 1
+            await asyncio.sleep(0)
+        return await super().take(given)
+
+
+def _blocks_of_other() -> list[Block]:
+    return blocks_of(recorded(0), site="t", seed=2)
+
+
+def _two_partitions() -> tuple[Topics, list[Record]]:
+    """A site on either, and their records in turns, as an engine gives them."""
+    topics = _topics()
+    topics.registered.add("t")
+    data = [encode_block(block, SIGNER) for block in _blocks_of_other()]
+    others = [Record(OTHER, n, b"t", each, (), 0) for n, each in enumerate(data)]
+    return topics, [record for pair in zip(topics.inputs[:9], others[:9], strict=True) for record in pair]
+
+
+async def test_partitions_of_a_take_are_folded_side_by_side() -> None:
+    """None waits for another's fold, and each tells of its own site alone, in its own place."""
+    topics, records = _two_partitions()
+    seats = SideBySide(is_lost=False)
+    worker = topics.worker(seats=seats)
+    await worker.assign([PLACE, OTHER], 1)
+    await worker.take(records)
+    assert seats.asked[:2] == ["s", "t"]
+    told = [(record.place.partition, decode_batch(record.value or b"")) for record in topics.sent[EVENTS.name]]
+    assert {(partition, batch.site) for partition, batch in told} == {(0, "s"), (1, "t")}
+    for site, blocks in (("s", blocks_of(recorded(0), site="s", seed=1)), ("t", _blocks_of_other())):
+        events = [event for _, batch in told if batch.site == site for event in batch.events]
+        assert events == [event.data for block in blocks[:9] for event in block.events]
+    await worker.close()
+
+
+async def test_trouble_of_one_partition_acknowledges_nothing_of_another() -> None:
+    """The process that folded a site is gone, and so is what it was given: the worker has to end, not to go on."""
+    topics, records = _two_partitions()
+    worker = topics.worker(seats=SideBySide(is_lost=True))
+    await worker.assign([PLACE, OTHER], 1)
+    topics.now = 2 * SAVE_S
+    with pytest.raises(HandLost):
+        await worker.take(records)
+    assert topics.acknowledged == []
     await worker.close()
 
 
