@@ -14,17 +14,25 @@ GENESIS = bytes(32)
 HASH_BYTES = 32
 
 _LENGTH = Struct(">I")
-_LENGTHS = [_LENGTH.pack(size) for size in range(4096)]
-"""Of nearly all records."""
+
+
+class _Lengths(dict[int, bytes]):
+    """Of nearly all records they are made before."""
+
+    def __missing__(self, size: int) -> bytes:
+        return _LENGTH.pack(size)
+
+
+_LENGTHS = _Lengths((size, _LENGTH.pack(size)) for size in range(4096))
 _LINK = Struct(">32sQQ32s32sQ")
 
 
 def behind_lengths(records: Iterable[bytes]) -> bytes:
     """The records in order, each behind its length: what a root is the hash of."""
-    parts: list[bytes] = []
-    for record in records:
-        size = len(record)
-        parts += (_LENGTHS[size] if size < len(_LENGTHS) else _LENGTH.pack(size), record)
+    listed = [*records]
+    parts = [b""] * (2 * len(listed))
+    parts[::2] = map(_LENGTHS.__getitem__, map(len, listed))
+    parts[1::2] = listed
     return b"".join(parts)
 
 
