@@ -38,7 +38,7 @@ class Passed(StrEnum):
 class Part(NamedTuple):
     """What is taken of a block."""
 
-    inputs: tuple[InputRow, ...]
+    inputs: Sequence[InputRow]
     events: Sequence[EventBytes]
     begins: Place | None = None
     """Where it begins, when it does not follow what was taken before."""
