@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from shared.bus.registry import COMMANDS, DEADLETTER, INPUTS
-from shared.wire.blocks import encode_block
+from shared.wire.blocks import Block, encode_block
 from shared.wire.deadletters import decode_dead_letter
 from shared.wire.orders import Resend, decode_order
 from shared.wire.signing import SigningKey
@@ -85,25 +85,39 @@ async def test_a_hole_stops_its_site_and_is_asked_for(kafka: KafkaBroker) -> Non
         assert set(told.verdicts) == {"equal"}
 
 
+async def _send_ever_again(centre: Centre, site: str, block: Block) -> None:
+    """As a site that lives: one of its blocks comes when its registration is known."""
+    while True:
+        await centre.send(site, [block])
+        await asyncio.sleep(0.5)
+
+
 async def test_a_parked_site_catches_up_when_its_rules_come(kafka: KafkaBroker) -> None:
-    """Without key and rule set nothing is taken, not even over a worker's death; then everything, in order."""
+    """Without key and rule set nothing is taken, not even over a worker's death; then everything, in order.
+
+    That a site was registered late is seen by its next block.
+    """
     log = recorded(2)
+    late = blocks_of(log, site="late", seed=5)
     async with Centre(kafka, partitions=1) as centre:
         first = centre.start()
         await centre.register("known")
-        await centre.send("late", blocks_of(log, site="late", seed=5)[:30])
+        await centre.send("late", late[:30])
         await centre.send("known", blocks_of(log, site="known", seed=6)[:30])
         await centre.stands_at_end()
         first.kill()
         centre.start()
-        await centre.send("late", blocks_of(log, site="late", seed=5)[30:])
+        await centre.send("late", late[30:-1])
         await centre.send("known", blocks_of(log, site="known", seed=6)[30:])
         await centre.stands_at_end()
         await centre.register("late")
+        goes_on = asyncio.create_task(_send_ever_again(centre, "late", late[-1]))
         await asyncio.sleep(1)
         await centre.rules(bodies(log))
         told = Told(centre, {"late": stored(log), "known": stored(log)})
         await told.follow(within_s=90)
+        goes_on.cancel()
+        await asyncio.wait([goes_on])
         assert told.by_site() == dict(told.expected)
         assert set(told.verdicts) == {"equal"}
 
