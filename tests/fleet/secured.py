@@ -56,6 +56,7 @@ class Secured:
         pair, folder = self.vault.authority.client("listener"), self.folder / "security" / "listener"
         folder.mkdir(exist_ok=True)
         (folder / "client.pem").write_bytes(pair.certificate)
+        (folder / "client.key").touch(0o600)
         (folder / "client.key").write_bytes(pair.key)
         with (self.folder / "security" / "mosquitto.acl").open("a") as acl:
             acl.write("\nuser listener\ntopic read ampward/v1/#\ntopic write listener\n")

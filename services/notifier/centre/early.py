@@ -6,7 +6,7 @@ An event is given when the blocks have not brought it GRACE_MS after it was hear
 while the blocks are in time, and what they bring first is never told by it. Who sends is said by the site's log before
 the event, and the lane may have holes. It knows the lease from a Report of it on, or from the place to which the blocks
 have come, for as long as each record begins where the one before ended (``from_seq``); behind a hole it knows nothing
-until the next of both.
+until the next of both, also when the blocks come up to its end later.
 
 Promises: nothing is given that is older than ten minutes, by the site's clock when it sent it and by the broker's since
 then, and nothing twice to the same notifier. What a site signed long ago and somebody sends again is nothing.
@@ -48,6 +48,8 @@ class LiveStand:
     """Of the newest record."""
     to_seq: int = 0
     """Behind this input nothing is known."""
+    whole_from: int = 0
+    """Nothing was left out from this input on."""
     changes: list[tuple[int, str | None]] = field(default_factory=list)
     """(input, holder from there on); None: a hole."""
 
@@ -84,7 +86,7 @@ class Heard:
         if not _is_newer(live, *self._newest):
             return
         self._newest = (live.log_id, _stamp(live))
-        self._follow(live, events, seen)
+        self._follow(live, events)
         now = self._clock.monotonic_ms()
         on_way_ms = max(0, self._clock.wall_ms() - at_ms)
         for event in events:
@@ -92,7 +94,7 @@ class Heard:
             if event.occurrence and now < old_ms:
                 self._waiting.append(_Waiting(event, live.undurable, now, old_ms))
                 self._count += 1
-        while self._waiting and now >= self._waiting[0].old_ms:
+        while self._waiting and (now >= self._waiting[0].old_ms or seen.has(self._waiting[0].event)):
             self._waiting.popleft()
 
     def adopt(self, stored: bytes | None) -> None:
@@ -105,11 +107,10 @@ class Heard:
         """For :meth:`adopt`."""
         return msgspec.json.encode(self.stand)
 
-    def holder_at(self, event: Event, *, undurable: bool = False) -> str | None:
-        """Who held the lease at the event's place; None when that is not known."""
-        if event.site_seq > self.stand.to_seq and not undurable:
-            return None
-        return next((holder for seq, holder in reversed(self.stand.changes) if seq <= event.site_seq), None)
+    def holder_at(self, site_seq: int, seen: Seen) -> str | None:
+        """Who held the lease at a place that the blocks have not come to; None when that is not known."""
+        last = next((change for change in reversed(self.stand.changes) if change[0] <= site_seq), (0, None))
+        return seen.leased if last[0] <= seen.last_seq and self._is_whole(seen) else last[1]
 
     def after(self, number: int, seen: Seen) -> tuple[int, tuple[Early, ...]]:
         """What is late by now behind the ``number``-th event, and the number of the last one looked at."""
@@ -119,12 +120,16 @@ class Heard:
             number += 1
             if seen.has(one.event) or now >= one.old_ms:
                 continue
-            found.append(Early(one.event, self.holder_at(one.event, undurable=one.undurable), one.undurable))
+            is_known = one.undurable or one.event.site_seq <= self.stand.to_seq
+            holder = self.holder_at(one.event.site_seq, seen) if is_known else None
+            found.append(Early(one.event, holder, one.undurable))
         return number, tuple(found)
 
     def is_behind(self, seen: Seen) -> bool:
-        """Whether the blocks are late with something that is not old yet."""
+        """Whether the blocks are late with something that is not old yet, and with more than what was heard."""
         now = self._clock.monotonic_ms()
+        if self._is_whole(seen):
+            return False
         for one in reversed(self._waiting):
             if seen.has(one.event):
                 return False
@@ -132,23 +137,24 @@ class Heard:
                 return True
         return False
 
-    def _follow(self, live: Live, events: Sequence[Event], seen: Seen) -> None:
+    def _is_whole(self, seen: Seen) -> bool:
+        """Whether the lane has left nothing out since the place of the blocks."""
+        return bool(self.stand.to_seq) and self.stand.whole_from <= seen.last_seq + 1
+
+    def _follow(self, live: Live, events: Sequence[Event]) -> None:
         """The lease and how far it is known."""
         stand = self.stand
         if not _is_newer(live, stand.log_id, stand.at) or not (live.from_seq or live.undurable):
             return
         stand.log_id, stand.at = live.log_id, _stamp(live)
-        known_to = 0
         if live.from_seq:
             stand.changes = [change for change in stand.changes if change[0] < live.from_seq]
             if not stand.to_seq or live.from_seq > stand.to_seq + 1:
                 stand.changes.append((stand.to_seq + 1, None))
-                if live.from_seq <= seen.last_seq + 1:
-                    known_to = seen.last_seq
-                    stand.changes.append((known_to, seen.leased))
+                stand.whole_from = live.from_seq
             stand.to_seq = live.site_seq
         for event in events:
-            if event.site_seq > known_to and (holder := lease.holder(event)) is not None:
+            if (holder := lease.holder(event)) is not None:
                 stand.changes.append((event.site_seq, holder))
         del stand.changes[:-CHANGES_MAX]
 
@@ -166,8 +172,8 @@ class AheadOf:
         return found
 
     def leased(self) -> str | None:
-        stand = self._heard.stand
-        return stand.changes[-1][1] if stand.changes and stand.to_seq > self._seen.last_seq else None
+        to_seq = self._heard.stand.to_seq
+        return self._heard.holder_at(to_seq, self._seen) if to_seq > self._seen.last_seq else None
 
     def is_behind(self) -> bool:
         return self._heard.is_behind(self._seen)

@@ -31,6 +31,13 @@ from shared.wire.signing import PublicKey, read_public_key
 LOOK_S: Final = 0.5
 GATHER_MS: Final = 100
 """Records that come meanwhile are fetched together."""
+_NO_EVENTS: Final = b'"from_seq":0,"events":[],'
+_HEAD_BYTES: Final = 512
+
+
+def is_read(data: bytes) -> bool:
+    """Whether a record may tell of events: most have values only, and say so near their beginning."""
+    return _NO_EVENTS not in data[:_HEAD_BYTES]
 
 
 class LiveLanes:
@@ -101,9 +108,10 @@ class LiveLanes:
     def _hear(self, record: Record) -> None:
         """Raises WireError."""
         seat = self._sites.seat(record.name)
-        if seat is None:
+        data = record.value or b""
+        if seat is None or not is_read(data):
             return
-        live = decode_live(record.value or b"", self._keys.get(record.name, {}))
+        live = decode_live(data, self._keys.get(record.name, {}))
         if live.site != record.name:
             raise WireError(f"it is of {live.site}")
         events = own_events(live.site, live.event_bytes())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.notifier.centre.claims import Claims
-from services.notifier.centre.early import AheadOf, Heard
+from services.notifier.centre.early import EVENTS_MAX, AheadOf, Heard
 from services.notifier.centre.feed import CentreFeed, TellReports
 from services.notifier.centre.ledger import Fenced, LedgerAway, PostgresLedger
 from services.notifier.centre.seen import Seen, decode_seen
@@ -36,7 +36,7 @@ AGAIN_S: Final = 1.0
 GATHER_S: Final = 60.0
 LOOK_S: Final = 0.1
 UNREADY_MAX: Final = 2_000
-"""Live records that are kept until the site is ours."""
+"""Live records that are kept until the site is ours, with at most EVENTS_MAX events."""
 _FOUND: Final = """
 SELECT stand, seen, live,
     coalesce((SELECT min(number) - 1 FROM notifier.report AS one WHERE one.site = $1), last_report)
@@ -94,6 +94,8 @@ class Seat:
             self.heard.take(live, events, self.feed.seen, at_ms)
         else:
             self._unready.append((live, events, at_ms))
+            while sum(len(events) for _, events, _ in self._unready) > EVENTS_MAX:
+                self._unready.popleft()
 
     def is_at(self, fence: int) -> bool:
         """Whether the site is ours by this claim, as far as we know."""

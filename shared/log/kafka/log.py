@@ -208,7 +208,7 @@ class KafkaLog:
             links = tuple(each.last_seq for each in block.links)
             events = tuple(event_row(*event) for event in block.events)
             yield Stretch(
-                block.first_seq, block.last_seq, links, block.head_hash, block.folded, block.inputs, events, 0
+                block.first_seq, block.last_seq, links, block.head_hash, block.folded, tuple(block.inputs), events, 0
             )
 
     def log_ids(self) -> tuple[tuple[int, str], ...]:

@@ -3,16 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.notifier.ahead import Early
+from services.notifier.centre import lane as lane_module
 from services.notifier.centre.early import GRACE_MS, AheadOf, Heard, concerns
 from services.notifier.centre.seen import Seen
 from services.notifier.pipeline import LATE_MS
 from shared.domain.events import Event, EventType
 from shared.wire.batches import EventsBatch, Verdict
-from shared.wire.live import Live
+from shared.wire.live import Live, LivePoint, encode_live
 from tests.services.notifier.lines import LOG, World, setting
+from tests.wire.chained import KEY
 
 NOTIFIER = "notifier"
 
@@ -117,6 +120,17 @@ def test_a_lane_that_meets_the_blocks_knows_what_they_know(lane: Lane) -> None:
     assert [one.leased for one in lane.late()] == [NOTIFIER]
 
 
+def test_blocks_that_come_up_to_a_hole_s_end_say_what_it_held(lane: Lane) -> None:
+    """A notifier that starts hears the lane before it has read the blocks; what follows in the lane goes on from there."""
+    begin, alarm = lane.lease(), lane.alarm()
+    lane.live(2, alarm)
+    lane.block(begin)
+    end, after = lane.lease(""), lane.alarm()
+    lane.live(3, end, after)
+    assert lane.ahead.leased() == ""
+    assert [one.leased for one in lane.late()] == [NOTIFIER, ""]
+
+
 def test_a_lease_of_before_the_cut_says_nothing_of_now(lane: Lane) -> None:
     """The blocks stand where the lease was on; the lane begins long behind them."""
     lane.block(lane.lease())
@@ -124,6 +138,19 @@ def test_a_lease_of_before_the_cut_says_nothing_of_now(lane: Lane) -> None:
     alarm = lane.alarm()
     lane.live(lane.world.seq, alarm)
     assert [one.leased for one in lane.late()] == [None]
+
+
+def test_nothing_is_behind_while_the_lane_has_everything_since_the_blocks(lane: Lane) -> None:
+    """No processor runs, and what it would bring was heard: reminders of all that is open go on. Behind a hole what is
+    open may be over by now."""
+    lane.block(lane.lease(), lane.alarm())
+    lane.live(3, lane.alarm())
+    assert (len(lane.late()), lane.ahead.is_behind()) == (1, False)
+    lane.world.seq += 5
+    lane.live(lane.world.seq + 1, lane.alarm())
+    assert (len(lane.late()), lane.ahead.is_behind()) == (1, True)
+    lane.clock.now_ms += LATE_MS
+    assert not lane.ahead.is_behind()
 
 
 def test_what_is_old_is_left_to_the_blocks(lane: Lane) -> None:
@@ -163,3 +190,17 @@ def test_the_next_replica_goes_on_where_the_lane_was_known(lane: Lane) -> None:
     lane.clock.now_ms += GRACE_MS
     assert [(one.event, one.leased) for one in AheadOf(second, lane.seen).events()] == [(first, NOTIFIER)]
     assert lease.site_seq < first.site_seq
+
+
+def test_a_record_of_values_is_known_without_being_read() -> None:
+    """Most are; one with events, or one that says that none was left out, is read."""
+    plain = Live(site="a" * 40, log_id="f" * 32, site_seq=1 << 52, sent_at_ms=1 << 52, number=1 << 52)
+    records = {
+        encode_live(msgspec.structs.replace(plain, **more), KEY): is_read
+        for more, is_read in (
+            ({"points": (LivePoint("a/r/p", "1", "V", "good", "", 1),)}, False),
+            ({"from_seq": 5}, True),
+            ({"events": (msgspec.Raw(b"{}"),)}, True),
+        )
+    }
+    assert {data: lane_module.is_read(data) for data in records} == records

@@ -6,7 +6,8 @@ import pytest
 
 from services.processor.books import Counts, Site
 from services.processor.telling import Telling
-from shared.log.kafka.records import Place
+from shared.log.kafka.records import Place, Record
+from shared.log.kafka.strangers import Strangers
 from shared.log.kafka.watching import Standing, standing
 from shared.runtime import metrics
 from shared.runtime.metrics import Sample
@@ -23,6 +24,7 @@ class Worker:
         self.is_restored = True
         self.counts = Counts(blocks=9, different=1, not_comparable=2, dead=3, skipped=4, asked=5)
         self.ages = metrics.Ages()
+        self.strangers = Strangers(lambda _event, _words: None)
 
     def sites(self) -> tuple[Site, ...]:
         return Site("a"), Site("b", needs="key 1")
