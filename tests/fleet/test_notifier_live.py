@@ -36,9 +36,9 @@ async def test_an_alarm_of_now_is_told_while_a_backlog_is_still_to_come(telling:
     begin = telling.lease("north", on=True)
     now = telling.event("north", "raised", "now", "warning")._replace(value="4.4")
     await telling.live(0, own.site_seq, own, begin, now)
-    await telling.send(0, telling.batch(begun, end, *old[:20]))
     told = (await telling.until_arrived(2))[1]
     assert "4.4" in told.subject
+    await telling.send(0, telling.batch(begun, end, *old[:20]))
     await telling.send(0, telling.batch(*old[20:]), telling.batch(own, begin, now))
     last = telling.event("north", "raised", "last")._replace(value="5.5")
     await telling.send(0, telling.batch(last))

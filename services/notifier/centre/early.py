@@ -126,14 +126,14 @@ class Heard:
         return number, tuple(found)
 
     def is_behind(self, seen: Seen) -> bool:
-        """Whether the blocks are late with something that is not old yet, and with more than what was heard."""
+        """Whether something that is not old yet was not brought by the blocks, and more than what was heard."""
         now = self._clock.monotonic_ms()
         if self._is_whole(seen):
             return False
         for one in reversed(self._waiting):
             if seen.has(one.event):
                 return False
-            if one.heard_ms + GRACE_MS <= now < one.old_ms:
+            if now < one.old_ms:
                 return True
         return False
 

@@ -121,7 +121,7 @@ def test_a_lane_that_meets_the_blocks_knows_what_they_know(lane: Lane) -> None:
 
 
 def test_blocks_that_come_up_to_a_hole_s_end_say_what_it_held(lane: Lane) -> None:
-    """A notifier that starts hears the lane before it has read the blocks; what follows in the lane goes on from there."""
+    """A notifier that starts hears the lane before it has read the blocks; the lane goes on from there."""
     begin, alarm = lane.lease(), lane.alarm()
     lane.live(2, alarm)
     lane.block(begin)
@@ -148,6 +148,7 @@ def test_nothing_is_behind_while_the_lane_has_everything_since_the_blocks(lane: 
     assert (len(lane.late()), lane.ahead.is_behind()) == (1, False)
     lane.world.seq += 5
     lane.live(lane.world.seq + 1, lane.alarm())
+    assert lane.ahead.is_behind()
     assert (len(lane.late()), lane.ahead.is_behind()) == (1, True)
     lane.clock.now_ms += LATE_MS
     assert not lane.ahead.is_behind()

@@ -6,7 +6,7 @@ import pytest
 
 from services.processor.books import Counts, Site
 from services.processor.telling import Telling
-from shared.log.kafka.records import Place, Record
+from shared.log.kafka.records import Place
 from shared.log.kafka.strangers import Strangers
 from shared.log.kafka.watching import Standing, standing
 from shared.runtime import metrics
