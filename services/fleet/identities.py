@@ -8,10 +8,10 @@
     DIR/supervisor/            the same of the pseudo-site _fleet, by which the centre's supervision signs; once it was
                                renewed former.key too: pushed files are signed by that one, which every box knows
 
-A renewal adds: the former signing key and certificate stay good, so that the site goes on until it has the new folder.
-An end takes all: keys take no new blocks, certificates are revoked, the Kafka user goes. A site that is enrolled again
-after an end keeps its partition, and none of its former keys. Refuses (ConfigError): a site that is enrolled already,
-one that is not, the end of _fleet.
+A renewal adds: the former signing key and certificate stay good, so that the site goes on until it has the new folder;
+when it has it they can be ended. An end takes all: keys sign nothing more, certificates are revoked, the Kafka user
+goes. A site that is enrolled again after an end keeps its partition, and of its former keys only what they signed
+before. Refuses (ConfigError): a site that is enrolled already, one that is not, the end of _fleet.
 """
 
 import json
@@ -44,11 +44,14 @@ RESERVED = (FLEET, "_site", "site")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One site in the book. ``keys`` are public, the newest last; serials are those of its certificates."""
+    """One site in the book. ``keys`` are public, the newest last; serials are those of its certificates, the newest
+    last too."""
 
     site: str
     partition: int
     keys: tuple[str, ...]
+    former: tuple[tuple[str, int], ...] = ()
+    """Keys that were ended, and when (milliseconds since 1970); the newest last."""
     is_hosted: bool = False
     """It only speaks MQTT: the bridge at the centre keeps its log and signs for it."""
     is_ended: bool = False
@@ -58,7 +61,18 @@ class Entry:
     """Of the newest one; 0 for none."""
 
     def registration(self) -> Registration:
-        return Registration(self.site, self.partition, self.keys, self.is_ended, self.certificate_ends_at_ms)
+        ends_at_ms = self.certificate_ends_at_ms
+        return Registration(self.site, self.partition, self.keys, self.is_ended, ends_at_ms, self.former)
+
+    def without(self, keys: Sequence[str], serials: Sequence[int], now_ms: int) -> "Entry":
+        """The same after these were ended."""
+        return replace(
+            self,
+            keys=tuple(key for key in self.keys if key not in keys),
+            former=(*self.former, *((key, now_ms) for key in keys))[-KEYS_MAX:],
+            serials=tuple(serial for serial in self.serials if serial not in serials),
+            revoked=(*self.revoked, *serials),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +117,8 @@ class Book:
         if former is not None and not former.is_ended:
             raise ConfigError(f"{site} is enrolled already: `ampward renew {site}` gives it new keys")
         partition = former.partition if former is not None else self._freest()
-        revoked = former.revoked if former is not None else ()
-        made = Entry(site, partition, (), is_hosted, revoked=revoked)
+        keys, revoked = (former.former, former.revoked) if former is not None else ((), ())
+        made = Entry(site, partition, (), keys, is_hosted, revoked=revoked)
         has_user = self.vault is not None and not is_hosted and site != FLEET
         return self._equip(made, secrets.token_urlsafe(32) if has_user else "")
 
@@ -120,12 +134,22 @@ class Book:
         kept = self.password(site)
         return self._equip(entry, secrets.token_urlsafe(32) if password and kept else kept)
 
-    def revoke(self, site: str) -> Entry:
+    def revoke_former(self, site: str, now_ms: int) -> Entry:
+        """End all keys and certificates of a site but the newest. Doing it twice changes nothing."""
+        if site == FLEET:
+            raise ConfigError(f"{FLEET} signs pushed files by its former key, which all boxes know: it cannot be ended")
+        entry = self.entry(site)
+        made = entry.without(entry.keys[:-1], entry.serials[:-1], now_ms)
+        self._write(made)
+        self.publish()
+        return made
+
+    def revoke(self, site: str, now_ms: int) -> Entry:
         """End a site's identity; the folder for its box is removed here. Doing it twice changes nothing."""
         if site == FLEET:
             raise ConfigError(f"{FLEET} is the centre's own supervision: it can be renewed, not ended")
         entry = self.entry(site)
-        ended = replace(entry, is_ended=True, serials=(), revoked=(*entry.revoked, *entry.serials))
+        ended = replace(entry.without(entry.keys, entry.serials, now_ms), is_ended=True)
         self._write(ended)
         for folder in (self.identity(site), self.folder / HOSTED / site):
             for name in OURS:
@@ -220,6 +244,7 @@ class Book:
             "site": entry.site,
             "partition": entry.partition,
             "keys": entry.keys,
+            "former": entry.former,
             "hosted": entry.is_hosted,
             "ended": entry.is_ended,
             "serials": [f"{serial:x}" for serial in entry.serials],
@@ -238,6 +263,7 @@ class Book:
                 site=body["site"],
                 partition=int(body["partition"]),
                 keys=tuple(body["keys"]),
+                former=tuple((key, int(at_ms)) for key, at_ms in body.get("former", ())),
                 is_hosted=bool(body["hosted"]),
                 is_ended=bool(body["ended"]),
                 serials=tuple(int(text, 16) for text in body["serials"]),

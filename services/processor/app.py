@@ -29,7 +29,7 @@ from services.processor.telling import Telling
 from services.processor.worker import SAVE_S, Worker
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, INPUTS, RULESETS, SITES, STATE, Shape, Topic
 from shared.log.kafka.access import Access
-from shared.log.kafka.known import Known
+from shared.log.kafka.known import EVER, Known
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.reader import Reader
 from shared.log.kafka.records import Headers, Place, Record, Tell, hush
@@ -97,11 +97,23 @@ class _Beside:
     def known(self, needs: str, site: str) -> bytes | None:
         if needs.startswith(RULES):
             return self._known.body(needs.removeprefix(RULES))
-        key = self._known.key(site, needs.removeprefix(KEY))
+        key = self._known.key(site, needs.removeprefix(KEY), EVER)
         return None if key is None else key.raw
 
     def is_registered(self, site: str) -> bool:
         return self._known.is_registered(site)
+
+    def is_ended(self, site: str) -> bool:
+        return self._known.is_ended(site)
+
+    def has_former(self, site: str) -> bool:
+        return self._known.has_former(site)
+
+    def may_sign(self, site: str, key_id: str, at_ms: int) -> bool:
+        return self._known.key(site, key_id, at_ms) is not None
+
+    async def make_sure(self) -> None:
+        await self._known.make_sure()
 
 
 class Acks:

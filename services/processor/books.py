@@ -33,6 +33,22 @@ class Broker(Protocol):
         """Whether there is, or was, a site of this name."""
         ...
 
+    def is_ended(self, site: str) -> bool:
+        """Whether there was one, and is none."""
+        ...
+
+    def has_former(self, site: str) -> bool:
+        """Whether a key of this site was ended."""
+        ...
+
+    def may_sign(self, site: str, key_id: str, at_ms: int) -> bool:
+        """Whether this key is known as the site's for what was taken at this instant."""
+        ...
+
+    async def make_sure(self) -> None:
+        """Returns when everything that was registered before is known."""
+        ...
+
 
 class Engine(Protocol):
     def acknowledge(self, place: Place, below: int) -> None:

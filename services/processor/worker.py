@@ -24,18 +24,19 @@ from itertools import count
 from typing import Final
 
 from services.processor.books import ASK_S, ASK_S_MAX, ASK_TTL_MS, TURNS_MAX, Broker, Counts, Engine, Partition, Site
+from services.processor.compared import tell_compared
 from services.processor.hands import SeatsPort
-from services.processor.seats import Given, Kind, Outcome
+from services.processor.seats import KEY, Given, Kind, Outcome
+from services.processor.sifting import sift
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, STATE
 from shared.domain.errors import AmpwardError, WireError
 from shared.log.kafka.records import Headers, Place, Record, Tell
 from shared.log.kafka.strangers import Strangers
 from shared.runtime.metrics import Ages
-from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
+from shared.runtime.tracing import OFF, Spans
 from shared.wire import cloud
-from shared.wire.batches import Verdict, decode_batch
+from shared.wire.batches import Verdict
 from shared.wire.deadletters import DeadLetter, encode_dead_letter
-from shared.wire.events import decode_event
 from shared.wire.orders import Resend, encode_order
 from shared.wire.site_state import StatePlace, peek_site_state
 
@@ -70,9 +71,8 @@ class Worker:
         self._engine = engine
         self._tell = tell
         self._prefix = prefix
-        self._save_s = save_s
+        self._save_s = self._pause_s = save_s
         self._spans = spans
-        self._pause_s = save_s
         self._now = now
         self._wall_ms = wall_ms
         self._partitions: dict[Place, Partition] = {}
@@ -213,11 +213,7 @@ class Worker:
             wanted.append(record)
             partition.next = record.offset + 1
         todo: list[tuple[Site, Record]] = []
-        for record in wanted:
-            if not self._broker.is_registered(record.name):
-                self.strangers.note(record)
-                partition.passed = record.offset + 1
-                continue
+        for record in await sift(wanted, partition, self._broker, self.strangers):
             site = await self._site(partition, record.name)
             if not site.needs and site.catching is None and record.offset >= site.offset:
                 todo.append((site, record))
@@ -239,18 +235,23 @@ class Worker:
         return site
 
     async def _fold(self, partition: Partition, todo: list[tuple[Site, Record]], *, behind: bool = False) -> None:
-        """Gives records to the seats. A parked one is given again when what it waits for is there already.
+        """Gives records to the seats. A parked one is given again when what it waits for is there already; one by a key
+        that nobody has registered before it is passed by.
 
         ``behind``: they are read beside the engine, for a site that catches up.
         """
+        is_sure = False
         for turn in count(1):
             if not todo:
                 return
-            given = [Given(site.name, record.offset, record.value or b"") for site, record in todo]
-            outcomes = await self._seats.take(given)
+            outcomes = await self._seats.take([Given(site.name, each.offset, each.value or b"") for site, each in todo])
             again: list[tuple[Site, Record]] = []
             learnt: set[str] = set()
             for (site, record), outcome in zip(todo, outcomes, strict=True):
+                is_keyless = outcome.needs.startswith(KEY) and not self._broker.known(outcome.needs, site.name)
+                if is_keyless and not is_sure:
+                    await self._broker.make_sure()
+                    is_sure, is_keyless = True, not self._broker.known(outcome.needs, site.name)
                 if outcome.kind is not Kind.PARKED:
                     await self._settle(partition, site, record, outcome, behind=behind)
                 elif turn < TURNS_MAX and (
@@ -258,6 +259,10 @@ class Worker:
                 ):
                     learnt.add(site.name)
                     again.append((site, record))
+                elif is_keyless and not site.needs and site.name not in learnt:
+                    learnt.add(site.name)
+                    self.strangers.note(record)
+                    site.offset = record.offset + 1 if behind or site.catching is None else site.offset
                 elif not site.needs:
                     site.needs, site.needs_since, site.is_told = outcome.needs, self._now(), False
                     site.offset = record.offset
@@ -303,20 +308,12 @@ class Worker:
         if outcome.record:
             headers = cloud.headers(cloud.BATCH, site=site.name, id=outcome.id, at_ms=record.at_ms)
             await self._send(partition, EVENTS.name, site.name, outcome.record, headers)
-            self._trace(record, outcome)
+            tell_compared(self._spans, record, outcome, self._wall_ms())
         self.ages.add((self._wall_ms() - record.at_ms) / 1000)
         if outcome.from_seq:
             await self._ask(partition, site, outcome.from_seq, state=True)
         elif outcome.verdict == Verdict.EQUAL.value:
             site.ask_pause = ASK_S
-
-    def _trace(self, record: Record, outcome: Outcome) -> None:
-        """That these events were decided again."""
-        if not self._spans.is_on:
-            return
-        now_ms, attributes = self._wall_ms(), {"verdict": outcome.verdict, "batch": outcome.id}
-        for cause, _ in by_input(map(decode_event, decode_batch(outcome.record).events)):
-            self._spans.tell(Span(Stage.COMPARE, cause, record.at_ms, now_ms, attributes=attributes))
 
     async def _bury(self, partition: Partition, site: Site, record: Record, why: str) -> None:
         self._count(dead=1)
@@ -381,7 +378,8 @@ class Worker:
                     async with self._lock:
                         if self._partitions.get(partition.place) is not partition:
                             return
-                        await self._fold(partition, [(site, record)], behind=True)
+                        mine = await sift([record], partition, self._broker, self.strangers)
+                        await self._fold(partition, [(site, each) for each in mine], behind=True)
                         if site.needs:
                             site.catching = None
                             return
@@ -415,11 +413,13 @@ class Worker:
                     await self._save(partition)
 
     async def _look_at_parked(self, partition: Partition, site: Site, now: float) -> None:
-        if await self._learn(site, site.needs):
+        if await self._learn(site, site.needs) or site.needs.startswith(KEY):
             if site.is_told:
                 self._tell("site_goes_on", f"{site.name}: {site.needs} is there")
             site.needs = ""
             self._catch_up(partition, site)
+        elif self._broker.is_ended(site.name) and now - site.needs_since >= TOLD_PARKED_S:
+            site.needs, site.unsaved = "", site.offset if site.unsaved < 0 else site.unsaved
         elif not site.is_told and now - site.needs_since >= TOLD_PARKED_S:
             site.is_told = True
             self._tell("site_parked", f"{site.name} waits for {site.needs}")

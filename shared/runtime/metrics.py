@@ -136,7 +136,7 @@ METRICS: Final[Mapping[str, Described]] = {
     INPUTS: Described(Kind.COUNTER, "Inputs that were decided again."),
     EVENTS: Described(Kind.COUNTER, "Events that came of them."),
     HOLES: Described(Kind.COUNTER, "Times that a site was asked to send again."),
-    NOT_REGISTERED: Described(Kind.COUNTER, "Records under names that nobody has registered as a site, passed by."),
+    NOT_REGISTERED: Described(Kind.COUNTER, "Blocks under names, or by keys, that are not registered, passed by."),
     BLOCK_AGE: Described(Kind.AGES, "From the broker's acceptance of a block to its events' hand-over."),
     WINDOW_ALARMS: Described(
         Kind.GAUGE, "Alarms that the site announced in the present window of ten minutes.", ("site", "severity")

@@ -129,11 +129,15 @@ class Centre:
         """Where a site's records lie."""
         return Place(self.prefix + topic.name, partition_for(site.encode(), self.partitions))
 
-    async def register(self, *sites: str, key: SigningKey = KEY) -> None:
+    async def register(self, *sites: str, key: SigningKey = KEY, more: Sequence[SigningKey] = ()) -> None:
         for site in sites:
-            place = self.place(SITES, site)
-            registration = Registration(site, place.partition, (key.public.text(),))
-            await self.producer.send(place, site.encode(), encode_registration(registration))
+            keys = tuple(each.public.text() for each in (key, *more))
+            await self.tell(Registration(site, self.place(SITES, site).partition, keys))
+
+    async def tell(self, registration: Registration) -> None:
+        """As the book of the fleet says it."""
+        place, site = self.place(SITES, registration.site), registration.site
+        await self.producer.send(place, site.encode(), encode_registration(registration))
 
     async def rules(self, bodies: Mapping[str, bytes]) -> None:
         for version, body in bodies.items():

@@ -1,5 +1,6 @@
 """Records whose rows PostgreSQL will never take: a dead letter with the reason, and everything else goes on."""
 
+import json
 import time
 from dataclasses import replace
 
@@ -83,28 +84,36 @@ async def test_deliveries_that_no_row_holds_stop_nobody(database: Database) -> N
     assert await database.pool.fetchval("SELECT next FROM history.place WHERE topic = $1", TOLD.topic) == 6
 
 
-async def test_names_that_nobody_registered_are_waited_for_once_and_leave_nothing(
+async def test_names_that_nobody_registered_are_looked_up_once_and_leave_nothing(
     database: Database, lived: Lived
 ) -> None:
-    """However many: the site beside them is kept as if they were not there."""
+    """However many came together: the site beside them is kept as if they were not there."""
     records = records_of(lived.blocks)
     strangers = [record._replace(key=f"stranger{n}".encode()) for n, record in enumerate(records)]
     mixed = [record for pair in zip(strangers, records, strict=True) for record in pair]
     await database.put([record._replace(offset=n) for n, record in enumerate(mixed)])
-    assert [event for event, _ in database.told] == ["waits_for", "not_registered"]
+    assert [event for event, _ in database.told] == ["not_registered"]
+    assert database.known.made_sure == 1
     assert [site for (site,) in await database.pool.fetch("SELECT site FROM history.site")] == ["north"]
     async with own_past(lived) as own:
         assert await told_of(database.past().of(frozenset({"north"})), lived) == await told_of(own, lived)
 
 
-async def test_a_site_that_names_keys_which_never_come_is_waited_for_once(database: Database, lived: Lived) -> None:
-    """Else each record of one hostile site would hold everybody's history up by the whole wait."""
+async def test_blocks_by_keys_that_are_not_the_sites_leave_nothing(database: Database, lived: Lived) -> None:
+    """Nor do they hold anybody up, nor make a hole: by keys that nobody registered, or that were ended before."""
     records = records_of(lived.blocks)
     strange = [
         record._replace(value=encode_block(block, OTHER)) for record, block in zip(records, lived.blocks, strict=True)
     ]
     await database.put(strange)
-    assert [event for event, _ in database.told].count("waits_for") == 1
+    assert ([event for event, _ in database.told], database.known.made_sure) == (["not_registered"], 1)
+    at = len(records) // 2
+    database.known.ends_at_ms = records[at].at_ms + 1_000
+    after = [record._replace(at_ms=record.at_ms + 1_000) for record in records[at:]]
+    await database.put([record._replace(offset=len(records) + record.offset) for record in (*records[:at], *after)])
+    heads = await database.pool.fetch("SELECT chain FROM history.site")
+    assert [json.loads(chain)["last_seq"] for (chain,) in heads] == [lived.blocks[at - 1].last_seq]
+    assert not await database.pool.fetch("SELECT FROM history.hole")
     assert not database.buried
 
 

@@ -21,6 +21,7 @@ from shared.domain.errors import ConfigError
 from tests.fleet.clock import NOW
 
 PARTITIONS = 3
+NOW_MS = 1_760_000_000_000
 
 
 def _book(folder: Path, *, secure: bool = True) -> Book:
@@ -54,7 +55,7 @@ def test_sites_are_spread_over_the_partitions(tmp_path: Path) -> None:
     """Each new site goes where the fewest living ones are, and stays there for ever."""
     book = _book(tmp_path, secure=False)
     assert [book.enroll(f"s{number}").partition for number in range(4)] == [0, 1, 2, 0]
-    book.revoke("s1")
+    book.revoke("s1", NOW_MS)
     assert book.enroll("s4").partition == 1
     assert book.enroll("s1").partition == 1
 
@@ -67,7 +68,7 @@ def test_a_site_is_enrolled_once(tmp_path: Path) -> None:
         book.enroll("depot")
     with pytest.raises(ConfigError, match="`ampward enroll other`"):
         book.renew("other")
-    book.revoke("depot")
+    book.revoke("depot", NOW_MS)
     with pytest.raises(ConfigError, match="is ended"):
         book.renew("depot")
     for wrong in ("", "Depot", "a/b", "../x", "_fleet", "site", "a" * 41):
@@ -81,16 +82,33 @@ def test_a_renewal_adds_and_an_end_takes_all(tmp_path: Path) -> None:
     first, second = book.enroll("depot"), book.renew("depot")
     assert second.keys[0] == first.keys[0]
     assert (len(second.keys), len(second.serials)) == (2, 2)
-    ended = book.revoke("depot")
+    ended = book.revoke("depot", NOW_MS)
     assert ended.registration().ended
+    assert (ended.keys, ended.former) == ((), tuple((key, NOW_MS) for key in second.keys))
     assert not book.identity("depot").exists()
     crl = x509.load_pem_x509_crl((tmp_path / "security" / "crl.pem").read_bytes())
     assert {one.serial_number for one in crl} == set(second.serials)
     assert "site-depot" not in (tmp_path / "security" / "mosquitto.acl").read_text()
-    assert book.revoke("depot").revoked == ended.revoked
+    assert book.revoke("depot", NOW_MS).revoked == ended.revoked
     again = book.enroll("depot")
     assert not set(again.keys) & set(second.keys)
     assert set(again.revoked) == set(second.serials)
+    assert again.former == ended.former, "what they signed before can still be checked"
+
+
+def test_what_was_before_a_renewal_can_be_ended_alone(tmp_path: Path) -> None:
+    """The newest key and certificate stay, the former ones are revoked; of the fleet itself boxes know the former."""
+    book = _book(tmp_path)
+    first, second = book.enroll("depot"), book.renew("depot")
+    made = book.revoke_former("depot", NOW_MS)
+    assert (made.keys, made.former) == (second.keys[1:], ((first.keys[0], NOW_MS),))
+    assert (made.serials, made.revoked) == (second.serials[1:], first.serials)
+    assert not made.is_ended
+    assert book.revoke_former("depot", NOW_MS + 1) == made
+    assert book.entry("depot") == made
+    assert read_identity(book.identity("depot"), "depot").key.public.text() == made.keys[0]
+    with pytest.raises(ConfigError, match="cannot be ended"):
+        book.revoke_former("_fleet", NOW_MS)
 
 
 def test_the_vault_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -158,7 +176,7 @@ def test_the_key_of_the_fleet_itself_is_renewed(tmp_path: Path, secure: bool) ->
     book = _book(tmp_path, secure=secure)
     book.enroll("depot")
     book.enroll("gone")
-    book.revoke("gone")
+    book.revoke("gone", NOW_MS)
     known = (book.identity("depot") / "centre.pub").read_text().split()
     entry = book.renew("_fleet")
     assert (list(entry.keys[:-1]), entry.partition) == (known, book.have_fleet().partition)
@@ -169,7 +187,7 @@ def test_the_key_of_the_fleet_itself_is_renewed(tmp_path: Path, secure: bool) ->
     assert [who.former.public.text(), who.key.public.text()] == list(entry.keys)
     assert who.public(who.former.id) == who.former.public
     with pytest.raises(ConfigError, match="it can be renewed, not ended"):
-        book.revoke("_fleet")
+        book.revoke("_fleet", NOW_MS)
 
 
 def test_what_was_made_in_clear_is_not_secured_in_place(tmp_path: Path) -> None:
@@ -198,7 +216,10 @@ def test_the_commands_work_while_the_fleet_does_not_run(tmp_path: Path) -> None:
     assert ampward("renew", "depot").returncode == 0
     assert "_fleet has new keys; the fleet does not run" in ampward("renew", "_fleet").stdout
     assert ampward("renew", "_fleet", "--out", tmp_path / "other").returncode == 2
+    assert "depot has its newest key alone" in ampward("revoke", "depot", "--former").stdout
     assert "depot is ended" in ampward("revoke", "depot").stdout
+    assert ampward("enroll", "mast", "--hosted", "--out", tmp_path / "other").returncode == 2
+    assert "nothing goes to its device" in ampward("enroll", "mast", "--hosted").stdout
     assert ampward("revoke", "nobody").returncode == 3
     nowhere = ampward("enroll", "other", "--out", tmp_path / "no" / "such")
     assert (nowhere.returncode, f"{tmp_path / 'no'} is no folder" in nowhere.stderr) == (2, True)

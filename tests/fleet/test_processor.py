@@ -38,8 +38,8 @@ async def test_poison_is_buried_and_delays_no_neighbour(kafka: KafkaBroker) -> N
     log = recorded(0)
     async with Centre(kafka, partitions=1) as centre:
         processor = centre.start()
-        await centre.register("bad", "good")
-        await centre.register("bad", key=STRANGER)
+        await centre.register("good")
+        await centre.register("bad", more=[STRANGER])
         await centre.rules(bodies(log))
         good, bad = (blocks_of(log, site=site, seed=2) for site in ("good", "bad"))
         data = encode_block(bad[1], KEY)

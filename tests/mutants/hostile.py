@@ -4,14 +4,15 @@ from tests.mutants.mutant import Mutant
 
 SEATS = "tests/services/processor/test_seats.py"
 WORKER = "tests/services/processor/test_worker.py"
+SIFTING = "tests/services/processor/test_sifting.py"
 HOSTED = "tests/services/site/test_hosted_site.py"
 
 MUTANTS = (
     Mutant(
         "a name that nobody registered is a site in memory and a state for ever",
-        "services/processor/worker.py",
-        "            if not self._broker.is_registered(record.name):\n",
-        "            if not record.name:\n",
+        "services/processor/sifting.py",
+        "        if not broker.is_registered(record.name):\n",
+        "        if not record.name:\n",
         f"{WORKER}::test_names_that_nobody_registered_cost_a_number_and_a_line",
     ),
     Mutant(
@@ -22,11 +23,32 @@ MUTANTS = (
         f"{WORKER}::test_blocks_that_came_before_their_site_was_registered_are_read_again",
     ),
     Mutant(
-        "each key that never comes is waited for",
+        "each name that nobody registered is looked up",
         "services/history/centre/desk.py",
-        "                self._vain[who] = now()\n",
-        "                self._vain[what] = now()\n",
-        "tests/fleet/test_history_refused.py::test_names_that_nobody_registered_are_waited_for_once_and_leave_nothing",
+        "            self._is_sure = True\n",
+        "",
+        "tests/fleet/test_history_refused.py::test_names_that_nobody_registered_are_looked_up_once_and_leave_nothing",
+    ),
+    Mutant(
+        "a key that was ended signs on",
+        "shared/log/kafka/known.py",
+        "return None if held is None or at_ms >= held.until_ms else held.key",
+        "return None if held is None else held.key",
+        "tests/fleet/test_known.py::test_a_key_signs_nothing_more_after_its_end",
+    ),
+    Mutant(
+        "who folds goes on by a key that was ended",
+        "services/processor/sifting.py",
+        "    return broker.may_sign(record.name, key_id, record.at_ms)\n",
+        "    return broker.may_sign(record.name, key_id, 0)\n",
+        f"{SIFTING}::test_a_key_signs_nothing_that_the_broker_takes_after_its_end",
+    ),
+    Mutant(
+        "a key that nobody registered parks its site",
+        "services/processor/worker.py",
+        "                elif is_keyless and not site.needs and site.name not in learnt:\n",
+        "                elif is_keyless and site.needs:\n",
+        f"{SIFTING}::test_a_key_that_nobody_registered_stops_no_site",
     ),
     Mutant(
         "a block that names ever more rule sets is gone on with for ever",

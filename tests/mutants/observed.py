@@ -145,9 +145,9 @@ MUTANTS = (
     ),
     Mutant(
         "a compared block is a trace of its own",
-        "services/processor/worker.py",
-        "self._spans.tell(Span(Stage.COMPARE, cause, record.at_ms,",
-        "self._spans.tell(Span(Stage.COMPARE, cause._replace(site_seq=record.offset), record.at_ms,",
+        "services/processor/compared.py",
+        "spans.tell(Span(Stage.COMPARE, cause, record.at_ms,",
+        "spans.tell(Span(Stage.COMPARE, cause._replace(site_seq=record.offset), record.at_ms,",
         "tests/services/processor/test_worker.py::test_what_was_compared_hangs_on_the_frame_that_caused_it",
     ),
 )

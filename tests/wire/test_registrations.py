@@ -14,6 +14,9 @@ def test_a_registration_comes_back_as_it_was() -> None:
     assert decode_registration(data) == SITE
     assert decode_registration(data[:-1] + b',"colour":"red"}') == SITE
     assert decode_registration(encode_registration(SITE._replace(keys=(), ended=True))).ended
+    ended = SITE._replace(former=(("ef" * 32, 1_760_000_000_000),))
+    assert decode_registration(encode_registration(ended)) == ended
+    assert decode_registration(b'{"v":1,"site":"demo","partition":3,"keys":["%s"]}' % (b"ab" * 32)).former == ()
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,7 @@ class _Keeping:
         taken, self._taking = self._taking.result(), None
         if taken.generation != self._taken.generation:
             self._taken = Taken(taken.generation, ())
+        self._desk.have_more()
         for record in taken.records:
             async with self._desk.lock:
                 if not self._reader.is_current(taken):

@@ -9,9 +9,10 @@
 Promises: what the database holds is what the records up to its places say, once, whatever happens in between: a kill,
 a replica that slept, a hand-over, a commit whose answer was lost. A record that cannot be read is told and passed by;
 blocks are put into the dead letters by the processor, deliveries by this service.
-Limits: a block waits WAIT_S for a key or the body of a rule set that is not there yet; then it is left out, or its
-frames are a hole, and for VAIN_S nothing of this site is waited for again. All names that nobody has registered count
-as one site in this. BYTES_MAX of records are in hand at a time.
+A block of a site that nobody registered, or by a key that was not the site's when the broker took it, is counted and
+passed by (shared.log.kafka.strangers).
+Limits: a block waits WAIT_S for the body of a rule set that is not there yet; then its frames are a hole, and for
+VAIN_S nothing of this site is waited for again. BYTES_MAX of records are in hand at a time.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
@@ -50,6 +51,7 @@ LOOK_S: Final = 0.1
 BYTES_MAX: Final = 32 << 20
 """Of records that are taken and not stored; one larger record still comes, alone."""
 
+T = TypeVar("T")
 Bury = Callable[[Record, str], Awaitable[None]]
 """A record that cannot be kept, and why: returns when the dead letters have its bytes."""
 
@@ -59,9 +61,11 @@ class Knows(Protocol):
 
     def body(self, version: str) -> bytes | None: ...
 
-    def key(self, site: str, key_id: str) -> PublicKey | None: ...
+    def key(self, site: str, key_id: str, at_ms: int) -> PublicKey | None: ...
 
     def is_registered(self, site: str) -> bool: ...
+
+    async def make_sure(self) -> None: ...
 
 
 class Desk:
@@ -96,8 +100,10 @@ class Desk:
         self._tellers: dict[tuple[int, str], int] = {}
         self._marks: list[Row] = []
         self._deliveries: list[Row] = []
+        self._is_sure = False
+        """What was registered before the records in hand is known."""
         self._vain: dict[str, float] = {}
-        """By site, when it was last waited for in vain; "" are all that nobody has registered."""
+        """By site, when it was last waited for in vain."""
         self.strangers = Strangers(tell)
         self._waiting: list[Record] = []
         """Taken since the last flush."""
@@ -163,6 +169,10 @@ class Desk:
         """No more is to be taken before a flush."""
         return self._bytes >= BYTES_MAX
 
+    def have_more(self) -> None:
+        """Records were fetched: what is registered is looked up anew when one of them asks for it."""
+        self._is_sure = False
+
     async def take(self, record: Record) -> None:
         """One record of a partition of ours. Raises what the database raises: then nothing of it is taken."""
         stand = self._reached.get(record.place) or self._stands[record.place]
@@ -205,16 +215,17 @@ class Desk:
 
     async def _block(self, record: Record) -> None:
         name = record.name
-        if not await self._waited(name, "the registration", lambda: self._known.is_registered(name) or None):
+        if not await self._sure(lambda: self._known.is_registered(name)):
             self.strangers.note(record)
             return
         data = record.value or b""
         head = peek_block(data)
         if head.site != name:
             raise WireError(f"a block of {head.site} under the key of {name}")
-        key = await self._waited(name, f"key {head.key_id}", lambda: self._known.key(name, head.key_id))
-        if key is None:
-            raise WireError(f"{name} has no key {head.key_id}")
+        key = await self._sure(lambda: self._known.key(name, head.key_id, record.at_ms))
+        if not key:
+            self.strangers.note(record)
+            return
         block = decode_block(data, key)
         own_events(name, (event.data for event in block.events))
         shelf = await self._shelf(name, record.place)
@@ -224,6 +235,15 @@ class Desk:
         if passed is Passed.HOLE and not shelf.is_told:
             self._tell("hole", f"{name}: {block.first_seq} does not follow {shelf.chain.last_seq}")
         shelf.is_told = passed is Passed.HOLE
+
+    async def _sure(self, ask: Callable[[], T]) -> T:
+        """What the book says, as it was when the records in hand were taken, or later."""
+        found = ask()
+        if not found and not self._is_sure:
+            await self._known.make_sure()
+            self._is_sure = True
+            found = ask()
+        return found
 
     async def _shelf(self, name: str, place: Place) -> Shelf:
         shelf = self._shelves.get(name)
@@ -243,15 +263,14 @@ class Desk:
     async def _waited(self, site: str, what: str, ask: Callable[[], Any]) -> Any:
         """What the broker has, or will have in a moment; None for what never came."""
         found, now = ask(), asyncio.get_running_loop().time
-        who = site if self._known.is_registered(site) else ""
-        if found is None and now() - self._vain.get(who, -VAIN_S) >= VAIN_S:
+        if found is None and now() - self._vain.get(site, -VAIN_S) >= VAIN_S:
             self._tell("waits_for", f"{what} of {site}")
             end = now() + self._wait_s
             while found is None and now() < end:
                 await asyncio.sleep(LOOK_S)
                 found = ask()
             if found is None:
-                self._vain[who] = now()
+                self._vain[site] = now()
         return found
 
     # Deliveries

@@ -170,7 +170,7 @@ def _first(record: Record, known: Known, before: First | None) -> First:
     """With this block; raises WireError."""
     data = record.value or b""
     head = peek_block(data)
-    key = known.key(head.site, head.key_id)
+    key = known.key(head.site, head.key_id, record.at_ms)
     if key is None:
         raise WireError(f"{head.site} has no key {head.key_id}")
     block = decode_block(data, key)

@@ -5,6 +5,7 @@ import datetime
 import os
 import shutil
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,8 @@ def enroll(
     """
     _free(out)
     book = _book(folder)
+    if hosted and out is not None and book.vault is None:
+        raise Trouble("--hosted: without security nothing goes to its device, so no --out is allowed", Exit.USAGE)
     try:
         entry = book.enroll(site, is_hosted=hosted)
     except ConfigError as fault:
@@ -90,15 +93,23 @@ def renew(
     return _hand_out(book, entry, out)
 
 
-def revoke(site: Site, folder: Folder = FOLDER) -> int:
+def revoke(
+    site: Site,
+    folder: Folder = FOLDER,
+    former: Annotated[
+        bool, typer.Option("--former", help="End only what was before the last renewal, once the box has its folder.")
+    ] = False,
+) -> int:
     """End a site's identity: its keys, certificates, Kafka user and rights. What is connected may do nothing more.
+
+    What it signs from now on is passed by everywhere at the centre; what it has sent before stays.
 
     Example: ampward revoke depot --dir data/fleet
     """
-    book = _book(folder)
-    entry = book.revoke(site)
+    book, now_ms = _book(folder), time.time_ns() // 1_000_000
+    entry = book.revoke_former(site, now_ms) if former else book.revoke(site, now_ms)
     told = _tell(folder, book, entry, is_new=False)
-    write(f"{site} is ended{told}")
+    write(f"{site} has its newest key alone{told}" if former else f"{site} is ended{told}")
     return Exit.DONE
 
 
@@ -148,6 +159,9 @@ def _free(out: Path | None) -> None:
 
 
 def _hand_out(book: "Book", entry: "Entry", out: Path | None) -> int:
+    if entry.is_hosted and book.vault is None:
+        write("nothing goes to its device: it speaks MQTT without a password here, and the bridge signs for it")
+        return Exit.DONE
     made = book.identity(entry.site)
     if out is not None:
         shutil.copytree(made, out)

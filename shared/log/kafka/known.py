@@ -3,13 +3,17 @@
 Both topics are read from their beginning and then followed, by a reader without a group: everybody has all of them.
 ``body`` and ``key`` answer from memory; ``begin`` returns when everything that was there at the start has been read, so
 that no site waits for what is only a moment away.
+A key is asked for with the instant at which the broker took what it signed, by the broker's clock, which all topics go
+by: so a key that was ended, and every key of a site whose registration ended, signs nothing more from then on, for all
+readers alike, however late they read; what was signed before stays good. ``make_sure`` is for a key that is not there:
+who signs was registered before, so what is not in the book as it stands by then is nobody's.
 Promises: a body is kept only under the hash that it has; what cannot be read is told and left out.
 Limits: those of shared.log.kafka.bodies. A body beyond them is None at first, and read again while somebody follows.
 """
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.bus.registry import RULESETS, SITES
 from shared.domain.errors import AmpwardError, WireError
@@ -19,10 +23,21 @@ from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
 from shared.log.kafka.stretch import read_stretch
 from shared.wire.plans import check_decision
-from shared.wire.registrations import decode_registration
+from shared.wire.registrations import Registration, decode_registration
 from shared.wire.signing import PublicKey, read_public_key
 
 _LOOK_S: Final = 0.5
+_SOON_S: Final = 0.02
+EVER: Final = -1
+"""Before any end: for a key that is wanted whether it still signs or not."""
+FOREVER: Final = 1 << 62
+
+
+class _Held(NamedTuple):
+    """A key of a site, and from when on it signs nothing more."""
+
+    key: PublicKey
+    until_ms: int
 
 
 class Known:
@@ -49,8 +64,11 @@ class Known:
         self._missing: set[str] = set()
         """Asked for, and no longer kept."""
         self._is_missing = asyncio.Event()
-        self._keys: dict[str, dict[str, PublicKey]] = {}
+        self._keys: dict[str, dict[str, _Held]] = {}
         """By site, also those that were ended, and id."""
+        self._ended: set[str] = set()
+        self._former: set[str] = set()
+        """Sites of which a key was ended."""
 
     async def begin(self) -> None:
         """Reads what is there."""
@@ -106,13 +124,30 @@ class Known:
             self._is_missing.set()
         return found
 
-    def key(self, site: str, key_id: str) -> PublicKey | None:
-        """The key of a site by which a block is signed, None as long as it is not there."""
-        return self._keys.get(site, {}).get(key_id)
+    def key(self, site: str, key_id: str, at_ms: int) -> PublicKey | None:
+        """The key of a site by which a block is signed that the broker took at ``at_ms``, None for one that is not
+        there, or was ended by then."""
+        held = self._keys.get(site, {}).get(key_id)
+        return None if held is None or at_ms >= held.until_ms else held.key
+
+    def has_former(self, site: str) -> bool:
+        """Whether a key of this site was ended."""
+        return site in self._former
 
     def is_registered(self, site: str) -> bool:
         """Whether there is, or was, a site of this name."""
         return site in self._keys
+
+    def is_ended(self, site: str) -> bool:
+        """Whether there was one, and is none."""
+        return site in self._ended
+
+    async def make_sure(self) -> None:
+        """Returns when all registrations that stood there when it was called have been read by who follows."""
+        books = [place for place in self._places if place.topic == self._sites]
+        for place, end in (await self._reader.ends(books)).items():
+            while await self._reader.passed(place) < end:
+                await asyncio.sleep(_SOON_S)
 
     async def _take(self) -> None:
         for record in await self._reader.take():
@@ -132,7 +167,18 @@ class Known:
             check_decision(name, record.value)
             self._bodies.put(name, record.value, record.place, record.offset)
             return
-        registration = decode_registration(record.value)
-        keys = self._keys.setdefault(registration.site, {})
-        for key in map(read_public_key, () if registration.ended else registration.keys):
-            keys[key.id] = key
+        self._register(decode_registration(record.value), record.at_ms)
+
+    def _register(self, made: Registration, at_ms: int) -> None:
+        """The newest says which keys sign; of the others each ends where it first ended."""
+        ends = dict(made.former)
+        signing = frozenset(() if made.ended else made.keys) - ends.keys()
+        keys = self._keys.setdefault(made.site, {})
+        for key in map(read_public_key, (*made.keys, *ends)):
+            keys.setdefault(key.id, _Held(key, FOREVER))
+        for name, (key, until_ms) in keys.items():
+            text = key.text()
+            keys[name] = _Held(key, FOREVER if text in signing else min(until_ms, ends.get(text, at_ms), at_ms))
+        (self._ended.add if made.ended else self._ended.discard)(made.site)
+        if any(until_ms < FOREVER for _, until_ms in keys.values()):
+            self._former.add(made.site)

@@ -1,8 +1,9 @@
-"""Records under names that nobody has registered as a site: any number of them cost a number, and a line a minute.
+"""Blocks that are no registered site's: any number of them cost a number, and a line a minute.
 
-Who may write a topic may write under any name (an ACL knows topics and not keys), so such a name gets nothing of its
-own from whoever reads: no memory, no state, no row, no wait. The record stays in its topic, where it is found when a
-site of that name is registered after all.
+Who may write a topic may write under any name and by any key (an ACL knows topics and not keys), so a name that nobody
+has registered, a key that is not of the site that a block names, or was ended before the broker took it, gets nothing
+of its own from whoever reads: no memory, no state, no row, no wait. The record stays in its topic, where it is found
+when a site of that name is registered after all.
 """
 
 import time

@@ -1,103 +1,33 @@
 """The worker without a broker: what it acknowledges and when, and what it does when an engine leaves things out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pytest
 
-from services.processor.hands import HandLost, OwnSeats, SeatsPort
-from services.processor.seats import KEY, RULES, Given, Kind, Outcome
+from services.processor.hands import HandLost, OwnSeats
+from services.processor.seats import KEY, Given, Kind, Outcome
 from services.processor.worker import Worker
 from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE
-from shared.log.kafka.records import KEY_BYTES_MAX, Headers, Place, Record
-from shared.runtime.tracing import OFF, Spans, Stage, by_input, open_spans, span_id, trace_id
+from shared.log.kafka.records import KEY_BYTES_MAX, Record
+from shared.runtime.tracing import Stage, by_input, open_spans, span_id, trace_id
 from shared.wire.batches import decode_batch
 from shared.wire.blocks import Block, encode_block
 from shared.wire.deadletters import decode_dead_letter
 from shared.wire.events import decode_event
-from shared.wire.signing import SigningKey
 from shared.wire.site_state import decode_site_state
 from tests.services.processor.recorded import blocks_of, bodies, recorded
+from tests.services.processor.topics import OTHER, PLACE, SAVE_S, SIGNER, Topics, topics_of_site
 from tests.soak.rig import stored
 from tests.testkit.otlp import collector
 
-SIGNER = SigningKey(bytes(range(32)))
-PLACE, OTHER = Place(INPUTS.name, 0), Place(INPUTS.name, 1)
 TURNS = 1_000
 """Of the loop: more than all that is asked takes."""
-SAVE_S = 5.0
-
-
-@dataclass
-class Topics:
-    """Broker and engine in memory. ``confirms`` False keeps every record on its way."""
-
-    inputs: list[Record] = field(default_factory=list)
-    sent: dict[str, list[Record]] = field(default_factory=dict)
-    acknowledged: list[int] = field(default_factory=list)
-    confirms: bool = True
-    waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
-    told: list[tuple[str, str]] = field(default_factory=list)
-    now: float = 0.0
-    registered: set[str] = field(default_factory=lambda: {"s"})
-
-    async def hand_over(self, place: Place, key: bytes, value: bytes, headers: Headers) -> "asyncio.Future[None]":
-        lane = self.sent.setdefault(place.topic, [])
-        lane.append(Record(place, len(lane), key, value, headers, 0))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.confirms:
-            done.set_result(None)
-        else:
-            self.waiting.append(done)
-        return done
-
-    async def read(self, place: Place, first: int, end: int | None) -> AsyncIterator[Record]:
-        records = self.inputs if place == PLACE else self.sent.get(place.topic, [])
-        for record in records[first : len(records) if end is None else end]:
-            yield record
-
-    def known(self, needs: str, site: str) -> bytes | None:  # noqa: ARG002
-        body = recorded(0).ruleset(needs.removeprefix(RULES))
-        return SIGNER.public.raw if needs.startswith(KEY) else body
-
-    def is_registered(self, site: str) -> bool:
-        return site in self.registered
-
-    def acknowledge(self, place: Place, below: int) -> None:
-        assert place == PLACE
-        self.acknowledged.append(below)
-
-    def worker(self, spans: Spans = OFF, seats: SeatsPort | None = None) -> Worker:
-        def tell(event: str, words: str) -> None:
-            self.told.append((event, words))
-
-        return Worker(
-            seats or OwnSeats(),
-            self,
-            self,
-            tell=tell,
-            save_s=SAVE_S,
-            now=lambda: self.now,
-            wall_ms=lambda: 1,
-            spans=spans,
-        )
-
-    def events(self) -> list[bytes]:
-        """Each once, in the order in which they came first."""
-        batches = [decode_batch(record.value or b"") for record in self.sent.get(EVENTS.name, [])]
-        assert {batch.verdict.value for batch in batches} == {"equal"}
-        return list(dict.fromkeys(event for batch in batches for event in batch.events))
-
-
-def _topics() -> Topics:
-    data = [encode_block(block, SIGNER) for block in blocks_of(recorded(0), site="s", seed=1)]
-    return Topics([Record(PLACE, n, b"s", each, (), 0) for n, each in enumerate(data)])
 
 
 async def test_nothing_is_acknowledged_before_events_and_state_are_confirmed() -> None:
     """First every event, then the state, then the input; and only every few seconds."""
-    topics = _topics()
+    topics = topics_of_site()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
     await worker.take(topics.inputs[:10])
@@ -149,7 +79,7 @@ def _blocks_of_other() -> list[Block]:
 
 def _two_partitions() -> tuple[Topics, list[Record]]:
     """A site on either, and their records in turns, as an engine gives them."""
-    topics = _topics()
+    topics = topics_of_site()
     topics.registered.add("t")
     data = [encode_block(block, SIGNER) for block in _blocks_of_other()]
     others = [Record(OTHER, n, b"t", each, (), 0) for n, each in enumerate(data)]
@@ -186,7 +116,7 @@ async def test_trouble_of_one_partition_acknowledges_nothing_of_another() -> Non
 
 async def test_a_broker_that_was_away_does_not_put_off_the_next_states() -> None:
     """It confirms after a minute; the states after those are written when they are due all the same."""
-    topics = _topics()
+    topics = topics_of_site()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
     topics.now, topics.confirms = SAVE_S, False
@@ -206,7 +136,7 @@ async def test_a_broker_that_was_away_does_not_put_off_the_next_states() -> None
 
 async def test_what_the_engine_leaves_out_is_read_beside_it() -> None:
     """Offsets are dense: a jump is seen, told and filled before anything behind it is taken."""
-    topics = _topics()
+    topics = topics_of_site()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
     await worker.take([*topics.inputs[:5], *topics.inputs[9:20]])
@@ -219,7 +149,7 @@ async def test_what_the_engine_leaves_out_is_read_beside_it() -> None:
 
 async def test_an_engine_that_begins_behind_the_state_is_caught_up_with() -> None:
     """The site's chain does not fit: what lies between its state and the first record is read beside the engine."""
-    topics = _topics()
+    topics = topics_of_site()
     first = topics.worker()
     await first.assign([PLACE], 1)
     await first.take(topics.inputs[:10])
@@ -237,7 +167,7 @@ async def test_an_engine_that_begins_behind_the_state_is_caught_up_with() -> Non
 
 async def test_a_site_whose_first_blocks_an_engine_forgot_is_read_beside_it() -> None:
     """Shared out anew before anything was taken, the engine goes on where it had fetched to: nobody asks the site."""
-    topics = _topics()
+    topics = topics_of_site()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
     await worker.assign([PLACE], 2)
@@ -255,7 +185,7 @@ async def _caught_up(worker: Worker) -> None:
 
 async def test_a_partition_that_is_kept_over_a_rebalance_owes_its_state_still() -> None:
     """A hand-over that the broker does not confirm in time: after it nothing is acknowledged for free."""
-    topics = _topics()
+    topics = topics_of_site()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
     await worker.take(topics.inputs[:4])
@@ -291,7 +221,7 @@ def test_the_recorded_log_has_one_rule_set() -> None:
 
 async def test_what_was_compared_hangs_on_the_frame_that_caused_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real collector gets a span for each input with alarms or outputs, in the trace that the site began."""
-    topics = _topics()
+    topics = topics_of_site()
     with collector() as found:
         for name, value in found.env.items():
             monkeypatch.setenv(name, value)
@@ -309,7 +239,7 @@ async def test_what_was_compared_hangs_on_the_frame_that_caused_it(monkeypatch: 
 
 async def test_names_that_nobody_registered_cost_a_number_and_a_line() -> None:
     """Each of them would be a site in memory and a state for ever; the site beside them is not delayed."""
-    topics = _topics()
+    topics = topics_of_site()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
     data = topics.inputs[0].value
@@ -329,7 +259,7 @@ async def test_names_that_nobody_registered_cost_a_number_and_a_line() -> None:
 
 async def test_blocks_that_came_before_their_site_was_registered_are_read_again() -> None:
     """A site may speak a moment before those who read know its name."""
-    topics = _topics()
+    topics = topics_of_site()
     topics.registered.clear()
     worker = topics.worker()
     await worker.assign([PLACE], 1)
@@ -350,9 +280,9 @@ async def test_a_block_that_names_ever_more_rule_sets_holds_nobody_up() -> None:
         """Never has what a block needs, whatever it was taught."""
 
         async def take(self, given: Sequence[Given]) -> list[Outcome]:
-            return [Outcome(Kind.PARKED, needs=KEY) for _ in given]
+            return [Outcome(Kind.PARKED, needs=KEY + SIGNER.id) for _ in given]
 
-    topics = _topics()
+    topics = topics_of_site()
     worker = Worker(Forgetful(), topics, topics, tell=lambda *_: None, now=lambda: topics.now, wall_ms=lambda: 1)
     await worker.assign([PLACE], 1)
     async with asyncio.timeout(60):
@@ -364,7 +294,7 @@ async def test_a_block_that_names_ever_more_rule_sets_holds_nobody_up() -> None:
 
 async def test_junk_of_any_size_becomes_a_letter_that_its_topic_takes() -> None:
     """Whoever may write the topic writes what it takes, under whatever key; the workers go on."""
-    topics = _topics()
+    topics = topics_of_site()
     largest, long = bytes(INPUTS.record_bytes_max), b"s" * (1 << 20)
     topics.registered.add("s" * KEY_BYTES_MAX)
     worker = topics.worker()
