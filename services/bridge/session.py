@@ -34,6 +34,7 @@ from shared.domain.errors import AmpwardError, WireError
 from shared.log.steps import Step, no_step
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import Changes, logger
+from shared.wire.events import stamp
 from shared.wire.handed_in import decode_handed_in
 
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -98,6 +99,7 @@ class Session(threading.Thread):
         self._seen = seen
         self._clock = clock
         self._boot = boot
+        self._since = stamp(clock.wall_ms())
         self._devices = devices
         self._step = step
         self._n = 0
@@ -229,7 +231,7 @@ class Session(threading.Thread):
 
     def _status(self, state: str) -> Message:
         kind = topics.SITE_STATUS
-        body = json.dumps({"state": state, "boot": self._boot}).encode()
+        body = json.dumps({"state": state, "boot": self._boot, "since": self._since}).encode()
         return Message(topics.site_status(self._site), body, kind.retain, kind.expiry_s, kind.content_type)
 
     async def _read(self, link: Connection, pulses: Pulses) -> None:

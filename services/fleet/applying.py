@@ -14,6 +14,8 @@ from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place
 from shared.log.kafka.users import end_user, set_rights, set_users, users
+from shared.runtime.clocks import SystemClock
+from shared.wire import cloud
 from shared.wire.registrations import encode_registration
 
 CONFIRM_S = 30.0
@@ -51,12 +53,14 @@ async def apply_site(access: Access, book: Book, entry: Entry, *, is_new: bool) 
 
 async def register(access: Access, book: Book, entries: Iterable[Entry]) -> None:
     """Write registrations; all services read the newest of each site."""
+    now_ms = SystemClock().wall_ms()
     async with Producer(access, "fleet", give_up_s=CONFIRM_S) as producer:
         confirmed = [
             await producer.hand_over(
                 Place(book.prefix + SITES.name, entry.partition),
                 entry.site.encode(),
                 encode_registration(entry.registration()),
+                cloud.headers(cloud.REGISTRATION, site=entry.site, id=f"registration/{now_ms}", at_ms=now_ms),
             )
             for entry in entries
         ]

@@ -1,6 +1,7 @@
 """What the supervision sends to Kafka: events of its log, what operators see at once, answers to their commands.
 
-    ampward.events.v1   a batch a link; headers ampward-key and ampward-signature: Ed25519 over SIGNED and the value
+    ampward.events.v1   a batch a link; headers ampward-key and ampward-signature: Ed25519 over SIGNED and the value,
+                        128 hexadecimal digits
     ampward.live.v1     alarms as they change, events, answers; a sign each SIGN_S; everything anew each ANEW_S
 
 Nothing else at the centre signs its batches: for a site's the site's own block is the evidence. Who holds the key that
@@ -83,7 +84,7 @@ class Teller:
         headers = (
             *cloud.headers(cloud.BATCH, site=FLEET, id=name, at_ms=self._clock.wall_ms()),
             ("ampward-key", key.id.encode()),
-            ("ampward-signature", key.sign(SIGNED + value)),
+            ("ampward-signature", key.sign(SIGNED + value).hex().encode()),
         )
         await self._producer.send(self._place(EVENTS.name), FLEET.encode(), value, headers)
 

@@ -24,6 +24,7 @@ from services.uplink.reading import Blocks
 from services.uplink.serving import Serving
 from services.uplink.site_door import SiteDoor
 from services.uplink.standing import Standing
+from services.uplink.traced import TracedCentre
 from shared.devices.plan import SitePlan, UplinkPlan
 from shared.domain.errors import Busy, ConfigError, WireError
 from shared.runtime import notify_lease, places
@@ -33,6 +34,7 @@ from shared.runtime.crashpoints import own_step
 from shared.runtime.garbage import settle
 from shared.runtime.lifecycle import Signals, end_with_parent
 from shared.runtime.logging import Changes, configure, logger
+from shared.runtime.tracing import open_spans
 from shared.wire.orders import NotifyLease
 from shared.wire.plans import decode_site
 
@@ -66,6 +68,7 @@ class Process:
         self._signals = signals
         self._clock = SystemClock()
         self._step = own_step(os.environ, LABELS)
+        self._spans = open_spans("uplink", os.environ, self._tell)
         self._changes = Changes()
         self._seen: tuple[int, int] = (0, 0)
         self._plan: SitePlan | None = None
@@ -79,6 +82,7 @@ class Process:
                     await self._serve(plan, bell)
                 else:
                     await asyncio.sleep(LOOK_S)
+        self._spans.close()
 
     async def _serve(self, plan: SitePlan, bell: Bell) -> None:
         """Until the plan of the uplink is another one."""
@@ -125,7 +129,10 @@ class Process:
                 from services.uplink.kafka_centre import KafkaCentre
             except ImportError as fault:
                 raise ConfigError(f"{fault}: this installation lacks what the fleet needs (ampward[fleet])") from fault
-            return KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
+            made = KafkaCentre(found, found.access(plan.kafka), done_order, tell=self._tell, clock=self._clock)
+            if self._spans.is_on:
+                return TracedCentre(made, found.key.public, self._spans, self._clock.wall_ms)
+            return made
 
         serving = Serving(lane, live, orders, connect, chance=SystemRandom())
         standing = Standing(self._directory, self._clock, lambda: lane.place, lambda: serving.is_up)

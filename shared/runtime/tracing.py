@@ -2,6 +2,7 @@
 
     decide    the site, for _fleet the supervisor: from the frame's acceptance to its events      the root of all others
     relay     the site: from a demand to what confirmed or failed it
+    send      the uplink: from the frame's acceptance to Kafka's word that it has the block or the live record
     compare   the processor: from the block's place in Kafka to its events' hand-over
     show      a gateway: from the frame's acceptance to the operators' stream, by lane
     message   a notifier, the site's or the centre's: to the moment when the channel took or refused it
@@ -34,6 +35,7 @@ EXTRA: Final = "traces need the extra ampward[traces], which is not installed"
 class Stage(StrEnum):
     DECIDE = "decide"
     RELAY = "relay"
+    SEND = "send"
     COMPARE = "compare"
     SHOW = "show"
     MESSAGE = "message"

@@ -15,6 +15,7 @@ from shared.log.kafka.records import Place, Record
 from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.topics import set_up
 from shared.log.store import open_reader
+from shared.wire import cloud
 from shared.wire.live import Live, decode_live
 from shared.wire.orders import Order, encode_order
 from shared.wire.signing import SigningKey
@@ -66,7 +67,8 @@ class Fleet:
         async def give() -> None:
             async with Producer(self.access, "centre") as producer:
                 place = Place(self.prefix + COMMANDS.name, PARTITION)
-                await producer.send(place, SITE.encode(), encode_order(order))
+                headers = cloud.headers(cloud.ORDER, site=SITE, id=order.id, at_ms=order.sent_at_ms)
+                await producer.send(place, SITE.encode(), encode_order(order), headers)
 
         asyncio.run(give())
 

@@ -11,6 +11,7 @@ from shared.log.port import EventRow
 from shared.log.store import open_reader
 from shared.wire.events import decode_event
 from tests.fleet.hosted import PATIENCE_S, Hosting, part_of
+from tests.fleet.traffic import check_mqtt, heard
 from tests.testkit.fleet import KafkaBroker, Mosquitto, Postgres
 from tests.testkit.process import Running, is_alive, wait_for
 
@@ -99,13 +100,18 @@ def test_another_bridge_goes_on_where_one_died(hosting: Hosting) -> None:
     ends(site_process)
 
 
-def test_a_death_between_the_disk_and_puback_loses_and_doubles_nothing(hosting: Hosting) -> None:
-    """kill -9 of the real process there: the broker gives the message again, and the log has it once."""
+def test_a_death_between_the_disk_and_puback_loses_and_doubles_nothing(hosting: Hosting, tmp_path: Path) -> None:
+    """kill -9 of the real process there: the broker gives the message again, and the log has it once.
+
+    What goes through the broker by the way is what the AsyncAPI document says, the bridge's own pulse among it."""
     site = hosting.enroll()
-    dying, device = hosting.bridge(crash_at="before puback"), hosting.device(site)
-    dying.wait_for_line("bridge_connected", within_s=PATIENCE_S)
-    device.hand_in()
-    device.settle()
-    # A second life dies there by the same message, come again: no other one was ever sent.
-    wait_for(lambda: deaths(dying) > 1, within_s=PATIENCE_S, name="two deaths")
-    assert [frame.device_seq for frame in hosting.frames(site)] == [1]
+    with heard(hosting.mosquitto.url, f"ampward/v1/{site}/#", tmp_path / "heard") as told:
+        dying, device = hosting.bridge(crash_at="before puback"), hosting.device(site)
+        dying.wait_for_line("bridge_connected", within_s=PATIENCE_S)
+        device.hand_in()
+        device.settle()
+        # A second life dies there by the same message, come again: no other one was ever sent.
+        wait_for(lambda: deaths(dying) > 1, within_s=PATIENCE_S, name="two deaths")
+        assert [frame.device_seq for frame in hosting.frames(site)] == [1]
+        wait_for(lambda: b"/pulse " in told.read_bytes(), within_s=PATIENCE_S, every_s=0.1, name="the pulse")
+    assert set(check_mqtt(told.read_bytes())) >= {"handed_in", "pulse"}

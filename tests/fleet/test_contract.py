@@ -2,25 +2,24 @@
 
 import asyncio
 import json
-import subprocess
 from pathlib import Path
 
 from shared.bus.registry import ALL, DEADLETTER, DELIVERIES, EVENTS, INPUTS, KPIS, SIGNS, SITES, STATE, Shape
 from shared.log.kafka.producer import Producer
 from shared.log.kafka.records import Place
 from shared.log.kafka.topics import set_up
+from shared.wire import cloud
 from shared.wire.batches import decode_batch
 from shared.wire.orders import Resend
 from shared.wire.registrations import Registration, encode_registration
 from tests.e2e.foreign import wait_for
 from tests.fleet.centre import Processor
 from tests.fleet.joined import KEY, PARTITION, SITE, Fleet, joined
-from tests.fleet.traffic import check_kafka, check_mqtt, kcat
+from tests.fleet.traffic import NO_BLOCK, check_kafka, check_mqtt, heard, kcat
 from tests.testkit.fleet import KafkaBroker, Mosquitto
 
 BY_OTHERS = (DELIVERIES.name, SIGNS.name, KPIS.name)
 """Topics of services that do not run here: the README's fleet has them (test_readme.py)."""
-NO_BLOCK = b"no block at all"
 RAISED = "ampward.alarm.raised.v1"
 
 
@@ -29,13 +28,12 @@ def test_live_traffic_is_what_the_document_says(tmp_path: Path, kafka: KafkaBrok
     fleet = Fleet(kafka.bootstrap)
     asyncio.run(set_up(fleet.access, [topic.named(fleet.prefix) for topic in ALL], Shape(partitions=2)))
     asyncio.run(_begin(fleet))
-    heard = subprocess.Popen(
-        ["mosquitto_sub", "-V", "5", "-p", str(mosquitto.plan.port), "-t", f"ampward/v1/{SITE}/#", "-F", "%t %x"],
-        stdout=subprocess.PIPE,
-    )
     processor = Processor(kafka.bootstrap, fleet.prefix, 2, 0.5, 0)
     try:
-        with joined(tmp_path, fleet, mqtt=mosquitto.url) as (depot, _site):
+        with (
+            heard(mosquitto.url, f"ampward/v1/{SITE}/#", tmp_path / "heard") as told,
+            joined(tmp_path, fleet, mqtt=mosquitto.url) as (depot, _site),
+        ):
             depot.h2(25)
             fleet.order(Resend(id="r1", site=SITE, sent_at_ms=0, ttl_ms=1, from_seq=1, epoch=1, state=False))
             wait_for("the alarm in the fleet's log", lambda: _is_raised(fleet))
@@ -43,24 +41,20 @@ def test_live_traffic_is_what_the_document_says(tmp_path: Path, kafka: KafkaBrok
             wait_for("the dead letter", lambda: fleet.read(DEADLETTER))
     finally:
         processor.stop()
-        heard.terminate()
-    told, _ = heard.communicate(timeout=30)
     stands = {topic.name: kcat(fleet.bootstrap, fleet.prefix + topic.name) for topic in ALL}
     assert [topic for topic, records in stands.items() if not records and topic not in BY_OTHERS] == []
-    found = [name for topic, read in stands.items() for name in check_kafka(topic, read, tmp_path, wrong=NO_BLOCK)]
+    found = [name for topic, read in stands.items() for name in check_kafka(topic, read, tmp_path)]
     assert set(found) == {"block", "batch", "live", "state", "ruleset", "resend", "dead_letter", "registration"}
-    assert set(check_mqtt(told)) == {"site_status", "events", "point", "device_status", "frame"}
+    assert set(check_mqtt(told.read_bytes())) == {"site_status", "events", "point", "device_status", "frame"}
 
 
 async def _begin(fleet: Fleet) -> None:
     """The site's registration, and a record that is no block."""
     async with Producer(fleet.access, "test") as producer:
+        headers = cloud.headers(cloud.REGISTRATION, site=SITE, id="registration/0", at_ms=0)
         made = encode_registration(Registration(SITE, PARTITION, (KEY.public.text(),)))
-        await producer.send(Place(fleet.prefix + SITES.name, PARTITION), SITE.encode(), made, _REGISTERED)
+        await producer.send(Place(fleet.prefix + SITES.name, PARTITION), SITE.encode(), made, headers)
         await producer.send(Place(fleet.prefix + INPUTS.name, PARTITION), SITE.encode(), NO_BLOCK)
-
-
-_REGISTERED = (("content-type", b"application/json"),)
 
 
 def _is_raised(fleet: Fleet) -> bool:

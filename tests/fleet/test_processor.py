@@ -1,6 +1,7 @@
 """The Faust app on a real broker: recorded sites in, the fleet's events out, byte for byte."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 from shared.bus.registry import COMMANDS, DEADLETTER, INPUTS
@@ -9,6 +10,7 @@ from shared.wire.deadletters import decode_dead_letter
 from shared.wire.orders import Resend, decode_order
 from shared.wire.signing import SigningKey
 from tests.fleet.centre import KEY, Centre, Told
+from tests.fleet.traffic import MESSAGES, validate
 from tests.services.processor.recorded import blocks_of, bodies, recorded
 from tests.soak.rig import stored
 from tests.testkit.fleet import KafkaBroker
@@ -77,6 +79,7 @@ async def test_a_hole_stops_its_site_and_is_asked_for(kafka: KafkaBroker) -> Non
         [asked] = await centre.first(COMMANDS, 1)
         order = decode_order(asked.value or b"")
         assert isinstance(order, Resend)
+        validate(json.loads(asked.value or b""), MESSAGES["resend"]["payload"])
         assert (order.site, order.from_seq, order.epoch, order.state) == ("holed", blocks[5].first_seq, 1, False)
         await centre.send("holed", [replace(block, epoch=2) for block in blocks[5:]])
         told = Told(centre, {"holed": stored(log), "whole": stored(log)})

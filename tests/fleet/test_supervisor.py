@@ -143,7 +143,7 @@ async def test_another_takes_over_and_the_processors_fold_derives_the_same(fleet
     for record in records:
         headers = dict(record.headers)
         assert headers["ampward-key"].decode() == FLEET_KEY.id
-        FLEET_KEY.public.check(SIGNED + (record.value or b""), headers["ampward-signature"])
+        FLEET_KEY.public.check(SIGNED + (record.value or b""), bytes.fromhex(headers["ampward-signature"].decode()))
     told = [event.id for event in await fleet.events()]
     assert len(told) == len(set(told))
     # Fenced; or who took over has ended its connection in the midst of a statement.
@@ -180,7 +180,7 @@ async def test_a_new_key_waits_until_the_fleet_knows_it(fleet: Supervised, monke
     await fleet.until(("raised", "north/site/site_lost"), ("started", "north"))
     signed = [(dict(record.headers), record.value or b"") for record in await fleet.records()]
     assert list(dict.fromkeys(headers["ampward-key"].decode() for headers, _ in signed)) == [FLEET_KEY.id, key.id]
-    key.public.check(SIGNED + signed[-1][1], signed[-1][0]["ampward-signature"])
+    key.public.check(SIGNED + signed[-1][1], bytes.fromhex(signed[-1][0]["ampward-signature"].decode()))
 
 
 async def test_the_same_command_twice_is_one_input(fleet: Supervised) -> None:

@@ -95,6 +95,20 @@ MUTANTS = (
         "tests/services/guard/test_engine.py::test_a_frame_is_kept_before_the_reports_of_what_it_led_to",
     ),
     Mutant(
+        "what was lost on its way up is told as sent",
+        "services/uplink/traced.py",
+        "if not done.cancelled() and done.exception() is None:",
+        "if not done.cancelled():",
+        "tests/services/uplink/test_traced.py::test_each_traced_input_is_told_when_the_fleet_has_its_block",
+    ),
+    Mutant(
+        "a batch's signature is bytes that other programs show as rubbish",
+        "services/fleet/supervise_tell.py",
+        "key.sign(SIGNED + value).hex().encode()",
+        "key.sign(SIGNED + value)",
+        "tests/fleet/test_supervisor.py::test_another_takes_over_and_the_processors_fold_derives_the_same",
+    ),
+    Mutant(
         "a message's trace names the person",
         "services/notifier/post.py",
         '"channel": message.lane.channel,\n',
