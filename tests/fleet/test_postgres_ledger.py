@@ -10,7 +10,7 @@ from services.notifier.centre.claims import LIVES_S, Claims
 from services.notifier.centre.ledger import Fenced, LedgerAway, PostgresLedger
 from services.notifier.centre.schema import MIGRATIONS, MONTHLY, SCHEMA
 from services.notifier.ledger_port import Change
-from shared.runtime.postgres import Months, Pool, migrate
+from shared.runtime.postgres import Migrations, Months, Pool, migrate
 from tests.fleet.database import new_database, pool_of
 from tests.services.notifier.ledger_contract import STAND, LedgerContract, Ledgers, row, rows
 from tests.testkit.fleet import Postgres
@@ -41,6 +41,21 @@ class TestPostgresLedger(LedgerContract):
         other = ledger(pool, await claims.claim("other", 0), "other")
         await other.commit(Change(STAND, {"b": b"other"}, rows(row(1), row(9))))
         return lambda: ledger(pool, fence)
+
+
+async def test_an_older_programs_ledger_is_brought_up_while_one_of_its_replicas_goes_on(postgres: Postgres) -> None:
+    """It wrote a site, its place and its messages; all of it is there, of the live lane nothing is known, and what the
+    older replica writes afterwards, which knows of no live lane, holds too."""
+    async with pool_of(await new_database(postgres)) as pool:
+        assert await migrate(pool, Migrations(SCHEMA, MIGRATIONS.steps[:1])) == 1
+        await pool.execute("INSERT INTO notifier.site (site, partition, fence, seen) VALUES ('s', 3, 1, 'x')")
+        older = ledger(pool, 1)
+        await older.commit(Change(STAND, {"b": b"known"}, rows(row(1))))
+        assert await migrate(pool, MIGRATIONS) == len(MIGRATIONS.steps) - 1
+        await older.commit(Change(STAND, {"c": b"later"}, rows(row(2))))
+        found = await ledger(pool, 1).open()
+        assert (found.stand, dict(found.records), len(found.rows)) == (STAND, {"b": b"known", "c": b"later"}, 2)
+        assert await pool.fetchrow("SELECT seen, live FROM notifier.site") == (b"x", None)
 
 
 async def test_a_site_has_one_holder_who_gives_signs(pool: Pool, claims: Claims) -> None:

@@ -30,6 +30,13 @@ MUTANTS = (
         f"{T_EARLY}::test_behind_a_hole_nobody_knows_who_sends",
     ),
     Mutant(
+        "a stand that notes no holes is taken for one without any",
+        EARLY,
+        "return 0 < self.stand.whole_from <= seen.last_seq + 1",
+        "return self.stand.whole_from <= seen.last_seq + 1",
+        f"{T_EARLY}::test_what_an_older_or_newer_replica_has_stored_is_gone_on_with",
+    ),
+    Mutant(
         "a live record that is sent again is told again",
         EARLY,
         "        if not _is_newer(live, *self._newest):\n            return\n",

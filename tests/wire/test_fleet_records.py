@@ -42,6 +42,30 @@ def test_a_newer_programs_record_is_read(sample: Sample) -> None:
         sample.decode(json.dumps(fields | {"v": 3}).encode())
 
 
+def _added() -> list[tuple[Sample, msgspec.structs.FieldInfo]]:
+    """Fields that a record may lack; ``v`` and the key that has signed it are always there."""
+    return [
+        (sample, each)
+        for sample in SAMPLES
+        if sample in JSON_SAMPLES or sample.name == "live"
+        if isinstance(sample.value, msgspec.Struct)
+        for each in msgspec.structs.fields(sample.value)
+        if not each.required and each.name not in ("v", "key")
+    ]
+
+
+@pytest.mark.parametrize(("sample", "added"), _added(), ids=lambda each: each.name)
+def test_an_older_programs_record_is_read(sample: Sample, added: msgspec.structs.FieldInfo) -> None:
+    """Of before the field was there: it has the default that says nothing, and everything else is as it was."""
+    header, newline, _ = sample.data.partition(b"\n")
+    fields = json.loads(header)
+    del fields[added.name]
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    older = line + b"\n" + KEY.sign(live.SIGNED + line) if newline else line
+    default = added.default if added.default_factory is msgspec.NODEFAULT else added.default_factory()
+    assert sample.decode(older) == msgspec.structs.replace(sample.value, **{added.name: default})
+
+
 class _Third(msgspec.Struct):
     v: int
     name: str

@@ -49,7 +49,7 @@ class LiveStand:
     to_seq: int = 0
     """Behind this input nothing is known."""
     whole_from: int = 0
-    """Nothing was left out from this input on."""
+    """Nothing was left out from this input on; 0: an older program stored this, and nobody knows."""
     changes: list[tuple[int, str | None]] = field(default_factory=list)
     """(input, holder from there on); None: a hole."""
 
@@ -139,7 +139,7 @@ class Heard:
 
     def _is_whole(self, seen: Seen) -> bool:
         """Whether the lane has left nothing out since the place of the blocks."""
-        return bool(self.stand.to_seq) and self.stand.whole_from <= seen.last_seq + 1
+        return 0 < self.stand.whole_from <= seen.last_seq + 1
 
     def _follow(self, live: Live, events: Sequence[Event]) -> None:
         """The lease and how far it is known."""
@@ -152,6 +152,7 @@ class Heard:
             if not stand.to_seq or live.from_seq > stand.to_seq + 1:
                 stand.changes.append((stand.to_seq + 1, None))
                 stand.whole_from = live.from_seq
+            stand.whole_from = stand.whole_from or live.from_seq
             stand.to_seq = live.site_seq
         for event in events:
             if (holder := lease.holder(event)) is not None:

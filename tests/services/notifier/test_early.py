@@ -1,5 +1,6 @@
 """What the centre's notifier takes from a site's live lane: only what is late by the blocks, and whose it is."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,6 +192,22 @@ def test_the_next_replica_goes_on_where_the_lane_was_known(lane: Lane) -> None:
     lane.clock.now_ms += GRACE_MS
     assert [(one.event, one.leased) for one in AheadOf(second, lane.seen).events()] == [(first, NOTIFIER)]
     assert lease.site_seq < first.site_seq
+
+
+def test_what_an_older_or_newer_replica_has_stored_is_gone_on_with(lane: Lane) -> None:
+    """One that did not note holes says nothing of them: whose an event is comes from a Report alone, until the lane
+    goes on. What a newer one notes beside is left alone."""
+    lane.block(lane.lease())
+    lane.world.seq += 5
+    lane.live(lane.world.seq, lane.alarm())
+    stored = json.loads(lane.heard.stored())
+    del stored["whole_from"]
+    second = Heard(lane.clock)  # type: ignore[arg-type]
+    second.adopt(json.dumps(stored | {"later": [1]}).encode())
+    first, after = lane.world.seq, lane.world.seq + 1
+    assert second.holder_at(first, lane.seen) is None
+    second.take(lane.live(after, event := lane.alarm()), (event,), lane.seen, lane.clock.now_ms)
+    assert (second.stand.whole_from, second.holder_at(after, lane.seen)) == (after, None)
 
 
 def test_a_record_of_values_is_known_without_being_read() -> None:
