@@ -1,7 +1,7 @@
 """The manifests of the cluster: against Kubernetes' own schemas, and against what they promise.
 
-Strimzi and KEDA have no schema here: the fields that matter are looked at one by one, and infra/kubernetes/lab.sh hands
-everything to a real API server.
+Strimzi and KEDA have no schema here: the fields that matter are looked at one by one, and tests/containers/cluster.py
+hands everything to a real API server.
 """
 
 import subprocess
@@ -110,6 +110,23 @@ def test_of_the_book_of_sites_a_pod_has_its_own_folder_alone(overlay: tuple[str,
                 read[service] = mount["subPath"]
     shared = {} if overlay[0] == "production" else {"supervisor": "supervisor"}
     assert read == {"bridge": "hosted", **shared}
+
+
+def test_whoever_mounts_the_book_goes_to_the_node_where_it_is(overlay: tuple[str, list[Resource]]) -> None:
+    """Its volume is on one node at a time: on another one a pod would wait for ever. What has replicas has it not."""
+    found = {
+        name: (workload, pod)
+        for name, workload, pod in _workloads(overlay[1])
+        if any(each.get("persistentVolumeClaim", {}).get("claimName") == "book" for each in pod["volumes"])
+    }
+    if overlay[0] == "single-node":
+        found.pop("supervisor")
+    assert set(found) == {"set-up", "bridge"}
+    assert found["bridge"][0]["spec"]["replicas"] == 1
+    for _, pod in found.values():
+        (near,) = pod["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        assert near["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+        assert set(_components(near["podAffinityTerm"]["labelSelector"])) == set(found)
 
 
 def test_nodes_are_drained_one_replica_at_a_time_and_replicas_stand_apart(
