@@ -13,6 +13,7 @@ Promises: integers only (int64; values are below 2**53, so nothing overflows), e
 of 1,320 values with 3,300 limit rows takes some 50 microseconds.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -444,6 +445,6 @@ class Columns:
         return over(x, on_at, on_at - self.off_at.item(row))
 
 
-def as_points(points: tuple[int, ...]) -> "Ints":
-    """Point numbers as a column, for :meth:`Columns.highest`."""
-    return np.array(points, np.int64)
+def as_column(numbers: Sequence[int]) -> "Ints":
+    """Integers as a column."""
+    return np.array(numbers, np.int64)

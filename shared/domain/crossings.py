@@ -1,4 +1,4 @@
-"""Alarms that hang on one limit alone: what a value that crosses it makes of them, without a turn of step().
+"""Alarms that hang on one limit alone: what values that cross it make of them, without a turn of step().
 
 Most alarms of a battery room are of this kind: one column row, no delay, nothing that counts them, no output that looks
 at them, and nothing suppresses them now. Then a row goes over its limit and comes back, and two arrows of the alarm's
@@ -10,25 +10,29 @@ machine and at most two events follow:
             C --false--> A                RETURNED, CLEARED
             C --latched--> F              RETURNED
 
-This is what shared.domain.alarms does with them, written straight: who is not of this kind goes there
-(:func:`can_cross`). A fact says what there is to tell; its bytes are made by who wants them (shared.wire.event_lines).
+This is what shared.domain.alarms does with them, written as columns over all crossings of a run: of each row they take
+turns, over and back, so what one finds is what the one before has left, and only the first asks the room's state. Who
+is not of this kind goes through a turn (:func:`can_cross`). Facts say what there is to tell; their bytes are made by
+who wants them (shared.wire.event_lines).
 
 Promises: state and events are those of a turn (tests/domain/test_runs.py holds both against step()).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.domain.alarm_machine import ACTIVE, TABLE, State, Trigger
+from shared.domain.columns import as_column
 from shared.domain.conditions import TRUE, UNKNOWN
 from shared.domain.events import EventType
-from shared.domain.ids import occurrence_id
+from shared.domain.ids import occurrence_ids
 from shared.domain.plan import NONE, Mode
 from shared.domain.state import AlarmRecord, RoomState
 from shared.domain.trip import FAR_MS, NEVER_MS
 
 if TYPE_CHECKING:
-    from shared.domain.layout import Ints
+    from shared.domain.layout import Flags, Ints
 
 SUPERSEDED, RAISED, RETURNED, CLEARED = range(4)
 """What a fact tells."""
@@ -38,22 +42,15 @@ TYPES: Final = (
     EventType.ALARM_RETURNED.value,
     EventType.ALARM_CLEARED.value,
 )
-Fact = tuple[int, int, int, str, str, int]
-"""(what, row, its limit now, the alarm's letter after it, occurrence, value); no value with SUPERSEDED and CLEARED."""
-
-Crossing = tuple[int, int, int, int, int, int, int]
-"""(scan, rank and number of the alarm, row, raw, limit, value): in this order they are told.
-
-``raw`` is TRUE when the row's value is over its limit, FALSE when it is back from it.
-"""
-_B: Final = State.B
-_BACK: Final = {state: TABLE[state, Trigger.FALSE] for state in (State.B, State.C)}
-_LATCHED: Final = {state: TABLE[state, Trigger.LATCHED] for state in (State.B, State.C)}
-_LETTERS: Final = {state: str(state) for state in State}
+STATES: Final = tuple(State)
+"""A letter is told by its place here."""
+_A, _B, _C, _D, _E, _F = range(len(STATES))
+_BACK: Final = [[STATES.index(TABLE[STATES[was], how]) for how in (Trigger.FALSE, Trigger.LATCHED)] for was in (_B, _C)]
+"""What becomes of B and of C, by whether the alarm latches."""
 
 
 def can_cross(state: RoomState, row: int) -> bool:
-    """Whether the row's alarm is of this kind and at rest, so that :func:`cross` says all that comes of it."""
+    """Whether the row's alarm is of this kind and at rest, so that :class:`Crossings` say all that comes of it."""
     index, cond = state.index, state.columns.cond[row]
     if row not in index.lone or cond == UNKNOWN or row in state.pending or state.maintenance:
         return False
@@ -99,48 +96,160 @@ class Run(NamedTuple):
     """A row each."""
 
 
-class Moment:
-    """One input: when, and what its facts are."""
+class Moment(NamedTuple):
+    """One input that has something to tell: when, and how many facts."""
 
-    __slots__ = ("at_ms", "facts", "log_id", "now", "site_seq")
-
-    def __init__(self, log_id: str, site_seq: int, now: int, at_ms: int) -> None:
-        self.log_id = log_id
-        self.site_seq = site_seq
-        self.now = now
-        self.at_ms = at_ms
-        self.facts: list[Fact] = []
+    site_seq: int
+    now: int
+    at_ms: int
+    facts: int
 
 
-def cross(state: RoomState, run: Run, crossings: Sequence[Crossing]) -> list[Moment]:
-    """Take crossings in their order, with what each scan has to tell; bounds are left to who calls."""
-    records, cond, alarms, rows = state.records, state.columns.cond, state.plan.alarms, state.index.rows
-    log_id, scan, now, at_ms, site_seq = run.log_id, -1, 0, 0, 0
-    moments: list[Moment] = []
-    for at, _, a, row, raw, limit, value in crossings:
-        if at != scan:
-            scan, now, at_ms, site_seq = at, run.ticks[at], run.stamps[at], run.site_seq + at
-            moment = Moment(log_id, site_seq, now, at_ms)
-            moments.append(moment)
-            tell = moment.facts.append
-        cond[row] = raw
-        record = records.get(a)
-        if raw == TRUE:
+class Facts(NamedTuple):
+    """What there is to tell of some inputs of a log, in its order: a place of each list for each fact."""
+
+    log_id: str
+    moments: Sequence[Moment]
+    codes: Sequence[int]
+    """:func:`code` of each."""
+    occurrences: Sequence[str]
+    values: Sequence[int]
+    """0 with SUPERSEDED and CLEARED."""
+    limits: Mapping[int, int]
+    """By row its limit now."""
+
+
+def code(what: int, row: int, letter: int) -> int:
+    """What is told of which row, and the place of the alarm's letter after it, as one number."""
+    return (row * len(TYPES) + what) * len(STATES) + letter
+
+
+def decode(number: int) -> tuple[int, int, int]:
+    """(what, row, letter) of :func:`code`."""
+    rest, letter = divmod(number, len(STATES))
+    row, what = divmod(rest, len(TYPES))
+    return what, row, letter
+
+
+def codes_of(row: int) -> range:
+    """All numbers of a row."""
+    return range(code(0, row, 0), code(0, row + 1, 0))
+
+
+class Moves(NamedTuple):
+    """Where rows go over their limits and come back: row by row, and of each in order."""
+
+    rows: Sequence[int]
+    """The rows, in the order of their alarms (rank, number)."""
+    which: "Ints"
+    """Of each move the place of its row."""
+    scans: "Ints"
+    over: "Flags"
+    values: "Ints"
+
+
+class Crossings:
+    """The moves of a run's scans, taken in their order: scan by scan, in each by rank and number of the alarm."""
+
+    def __init__(self, state: RoomState, moves: Moves) -> None:
+        self._state = state
+        self._rows, self._which, self._scans, self._over, values = moves
+        which, over, count = self._which, self._over, len(moves.rows)
+        self._alarms = alarms = [state.plan.alarms[state.index.rows[row].alarm] for row in moves.rows]
+        records = [state.records.get(state.index.rows[row].alarm) for row in moves.rows]
+        self._names = ["" if record is None else record.occurrence for record in records]
+        """Of occurrences: those that rows had before, then of each move over the limit the new one."""
+        self._names += [""] * int(over.sum())
+        latches = as_column([int(alarm.latch) for alarm in alarms]).take(which)
+        left = as_column([_A if record is None else STATES.index(record.state) for record in records]).take(which)
+        is_first = which == which
+        is_first[1:] = which[1:] != which[:-1]
+        follows = (~is_first).nonzero()[0]
+        self._letters = letters = as_column(_BACK[0]).take(latches)
+        was_acked = (is_first & (left == _C)).nonzero()[0]
+        letters[was_acked] = as_column(_BACK[1]).take(latches.take(was_acked))
+        letters[over] = _B
+        left[follows] = letters.take(follows - 1)
+        self._name_of = name_of = over.cumsum() + (count - 1)
+        first_back = (is_first & ~over).nonzero()[0]
+        name_of[first_back] = which.take(first_back)
+        name_before = which.copy()
+        name_before[follows] = name_of.take(follows - 1)
+        # In the order of the log: each move has a fact, and one more before it or behind.
+        self._order = order = (self._scans * count + which).argsort(kind="stable")
+        supersedes, clears = over & (left != _A), ~over & (letters == _A)
+        at = order.repeat(1 + (supersedes | clears).take(order))
+        is_second = at != at
+        is_second[1:] = at[1:] == at[:-1]
+        before, behind = ~is_second & supersedes.take(at), is_second & clears.take(at)
+        what = RETURNED - over.take(at)
+        what[before], what[behind] = SUPERSEDED, CLEARED
+        letters, names, told = letters.take(at), name_of.take(at), values.take(at)
+        letters[before], names[before] = left.take(at)[before], name_before.take(at)[before]
+        told[before | behind] = 0
+        rows = as_column(moves.rows).take(which.take(at))
+        self._codes: Ints = (rows * len(TYPES) + what) * len(STATES) + letters
+        self._fact_names, self._fact_values, self._fact_scans = names, told, self._scans.take(at)
+        self._move_scans = self._scans.take(order)
+        self._limits = {row: state.columns.limit(row) for row in moves.rows}
+        self._moves = self._facts = 0
+        """So many were taken."""
+
+    def cross(self, run: Run, end: int) -> tuple[Facts, list[int]] | None:
+        """Take those of the scans before ``end``; facts and the rows, whose bounds are left to who calls."""
+        first, after = self._moves, int(self._move_scans.searchsorted(end))
+        if after == first:
+            return None
+        self._moves = after
+        order = self._order[first:after]
+        self._name(run, order)
+        rows = self._leave(run, order)
+        begin, self._facts = self._facts, int(self._fact_scans.searchsorted(end))
+        part = slice(begin, self._facts)
+        scans = self._fact_scans[part]
+        starts = [0, *((scans[1:] != scans[:-1]).nonzero()[0] + 1).tolist(), len(scans)]
+        moments = [
+            Moment(run.site_seq + scan, run.ticks[scan], run.stamps[scan], stop - start)
+            for (start, stop), scan in zip(pairwise(starts), scans.take(starts[:-1]).tolist(), strict=True)
+        ]
+        names = list(map(self._names.__getitem__, self._fact_names[part].tolist()))
+        values = self._fact_values[part].tolist()
+        return Facts(run.log_id, moments, self._codes[part].tolist(), names, values, self._limits), rows
+
+    def of_scan(self, run: Run, scan: int) -> list[tuple[int, int]]:
+        """Rows that cross in this scan, which is the next one, each with its raw: a turn takes them."""
+        first, self._moves = self._moves, int(self._move_scans.searchsorted(scan + 1))
+        self._facts = int(self._fact_scans.searchsorted(scan + 1))
+        order = self._order[first : self._moves]
+        self._name(run, order)
+        rows = [self._rows[k] for k in self._which.take(order).tolist()]
+        return list(zip(rows, self._over.take(order).astype(int).tolist(), strict=True))
+
+    def _name(self, run: Run, order: "Ints") -> None:
+        """Give the occurrences names that these moves begin."""
+        over, names, alarms = order[self._over.take(order)], self._names, self._alarms
+        begun = [alarms[k].id for k in self._which.take(over).tolist()]
+        made = occurrence_ids(begun, run.log_id, (self._scans.take(over) + run.site_seq).tolist())
+        for place, name in zip(self._name_of.take(over).tolist(), made, strict=True):
+            names[place] = name
+
+    def _leave(self, run: Run, order: "Ints") -> list[int]:
+        """Leave the state as the last of these moves of each row does; which rows they were."""
+        state, records, left = self._state, self._state.records, list[int]()
+        for k in self._which.take(order[self._letters.take(order) == _A]).tolist():
+            del records[state.index.rows[self._rows[k]].alarm]
+        last = dict(zip(self._which.take(order).tolist(), order.tolist(), strict=True))
+        for k, move in last.items():
+            row, scan, letter = self._rows[k], self._scans.item(move), self._letters.item(move)
+            left.append(row)
+            state.columns.cond[row] = int(self._over.item(move))
+            if letter == _A:
+                continue
+            known = state.index.rows[row]
+            record = records.get(known.alarm)
             if record is None:
-                record = records[a] = AlarmRecord()
-            elif record.occurrence:
-                tell((SUPERSEDED, row, limit, _LETTERS[record.state], record.occurrence, 0))
-            record.occurrence = occurrence = occurrence_id(alarms[a].id, log_id, site_seq)
-            record.severity = rows[row].severity
-            record.state = _B
-            tell((RAISED, row, limit, "B", occurrence, value))
-        else:
-            assert record is not None, "what is TRUE has a record"
-            record.state = then = (_LATCHED if alarms[a].latch else _BACK)[record.state]
-            letter = _LETTERS[then]
-            tell((RETURNED, row, limit, letter, record.occurrence, value))
-            if letter == "A":
-                tell((CLEARED, row, limit, letter, record.occurrence, 0))
-                del records[a]
-        record.since_ms, record.since_at_ms, record.realarm_ms = now, at_ms, FAR_MS
-    return moments
+                record = records[known.alarm] = AlarmRecord()
+            record.state, record.severity = STATES[letter], known.severity
+            record.occurrence = self._names[self._name_of.item(move)]
+            record.since_ms, record.since_at_ms, record.realarm_ms = run.ticks[scan], run.stamps[scan], FAR_MS
+        return left

@@ -7,7 +7,7 @@ ordinal.
 """
 
 import re
-from functools import partial
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import NewType
 
@@ -26,8 +26,12 @@ DecisionVersion = NewType("DecisionVersion", str)
 
 ID_ALLOWED = "1 to 40 of a-z 0-9 _ -"
 _ID = re.compile(r"[a-z0-9_-]{1,40}")
-_digest = partial(sha256, usedforsecurity=False)
-"""A name and no seal: asked for so, it takes half the time, and a busy site makes some ten thousand a second."""
+
+
+def _digest(name: str) -> str:
+    """A name and no seal: asked for so, it takes half the time, and a busy site makes some ten thousand a second."""
+    return sha256(name.encode(), usedforsecurity=False).hexdigest()
+
 
 SITE_ROOM = RoomId("_site")
 """The pseudo-room that carries the alarms of the box itself: log, disk, clock, replay."""
@@ -54,9 +58,17 @@ def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
 
 def event_id_begun(log_id: str, site_seq: int, room: str) -> str:
     """What the ids of all events of one input in one room begin with; four digits of the ordinal end each."""
-    return _digest(f"{log_id}\x1f{site_seq}\x1f{room}".encode()).hexdigest()[:28]
+    return _digest(f"{log_id}\x1f{site_seq}\x1f{room}")[:28]
 
 
 def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:
     """Id of the occurrence of ``alarm`` that the input (log_id, site_seq) began."""
-    return OccurrenceId(_digest(f"{alarm}\x1f{log_id}\x1f{site_seq}".encode()).hexdigest()[:32])
+    return occurrence_ids((alarm,), log_id, (site_seq,))[0]
+
+
+def occurrence_ids(alarms: Iterable[str], log_id: str, site_seqs: Iterable[int]) -> list[OccurrenceId]:
+    """Of several: of each alarm the occurrence that the input beside it began."""
+    return [
+        OccurrenceId(_digest(f"{alarm}\x1f{log_id}\x1f{site_seq}")[:32])
+        for alarm, site_seq in zip(alarms, site_seqs, strict=True)
+    ]

@@ -4,7 +4,7 @@ Each gives one raw per look: TRUE, FALSE, UNKNOWN when a value it needs cannot b
 """
 
 from shared.domain import medians
-from shared.domain.columns import LOW, as_points
+from shared.domain.columns import LOW, as_column
 from shared.domain.conditions import FALSE, TRUE, UNKNOWN, RowKind, over
 from shared.domain.measures import count_true
 from shared.domain.plan import NONE, LostBy, Mode, RateRow
@@ -97,7 +97,7 @@ def _count(state: RoomState, at: int) -> int:
 
 def _runaway(state: RoomState, at: int) -> int:
     plan = state.plan.runaways[at]
-    hottest, all_good = state.columns.highest(as_points(plan.temperatures))
+    hottest, all_good = state.columns.highest(as_column(plan.temperatures))
     mode = state.batteries[plan.battery].mode
     if hottest >= plan.hot and mode is not Mode.DISCHARGE:
         return TRUE

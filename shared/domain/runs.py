@@ -17,13 +17,12 @@ bounds between two devices). Limit: ROWS_MAX rows to look at in one scan; more a
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shared.domain import rows, rules, timers
-from shared.domain.columns import Columns
+from shared.domain.columns import Columns, as_column
 from shared.domain.conditions import FALSE, KEEP, TRUE
-from shared.domain.crossings import Crossing, Moment, can_cross, cross
+from shared.domain.crossings import Crossings, Facts, Moves, can_cross
 from shared.domain.crossings import Run as Run
 from shared.domain.events import Event
 from shared.domain.index import Index
@@ -117,7 +116,7 @@ class _Wanting(NamedTuple):
 class Lines(Protocol):
     """Makes the bytes of events: what a run tells."""
 
-    def of_facts(self, moments: Sequence[Moment], state: RoomState) -> list[bytes]:
+    def of_facts(self, facts: Facts, state: RoomState) -> list[bytes]:
         """Of the facts of inputs that follow one another; their events are the next ones of the room."""
 
     def of_events(self, events: Sequence[Event]) -> list[bytes]: ...
@@ -133,10 +132,7 @@ class Runner:
         self._s = state.index.scan_by_device[run.device]
         self._parts = _parts(state.columns, self._s, run.values)
         self._taken = -1
-        self._crossings: list[Crossing] = []
-        """In their order."""
-        self._crossed = 0
-        """So many of them were taken."""
+        self._crossings: Crossings | None = None
 
     def take(self, begin: int) -> tuple[int, list[bytes]]:
         """Take scans from number ``begin`` on; how many were taken, and their events."""
@@ -166,13 +162,9 @@ class Runner:
     def _compare(self, at: int) -> None:
         """Find out which rows want a turn from scan ``at`` on, and where the others cross their limits."""
         state = self._state
-        found: list[list[Crossing]] = []
-        for part in self._parts:
-            lone = part.compare(at, lambda row: can_cross(state, row))
-            if lone:
-                found.append(_crossings(state, part, lone, at))
-        self._crossings = found[0] if len(found) == 1 else sorted(chain.from_iterable(found))
-        self._crossed = 0
+        lone = [(part, part.compare(at, lambda row: can_cross(state, row))) for part in self._parts]
+        moves = [_moves(state, part, rows, at) for part, rows in lone if rows]
+        self._crossings = Crossings(state, _merged(state, moves)) if moves else None
 
     def _next_turn(self, at: int, stop: int) -> int:
         """The first scan from ``at`` on with rows that want a turn, at most ``stop``."""
@@ -205,15 +197,12 @@ class Runner:
 
     def _cross(self, end: int, crossed: set[int]) -> list[bytes]:
         """The lone alarms of the scans before ``end``."""
-        first, crossings = self._crossed, self._crossings
-        after = bisect_left(crossings, end, first, key=itemgetter(0))
-        if after == first:
+        found = None if self._crossings is None else self._crossings.cross(self._run, end)
+        if found is None:
             return []
-        together = crossings[first:after]
-        self._crossed = after
-        moments = cross(self._state, self._run, together)
-        crossed.update([crossing[3] for crossing in together])
-        told = self._lines.of_facts(moments, self._state)
+        facts, rows = found
+        crossed.update(rows)
+        told = self._lines.of_facts(facts, self._state)
         self._state.room_no += len(told)
         return told
 
@@ -227,9 +216,8 @@ class Runner:
         found = [
             (row, TRUE if value >= on_at(row) else FALSE if value <= off_at(row) else KEEP) for row, value in looked
         ]
-        while self._crossed < len(self._crossings) and self._crossings[self._crossed][0] == at:
-            found.append(self._crossings[self._crossed][3:5])
-            self._crossed += 1
+        if self._crossings is not None:
+            found += self._crossings.of_scan(run, at)
         turn = Turn(state, Entry(run.log_id, run.site_seq + at, run.ticks[at], run.stamps[at], Tick("")))
         self._stay(at)
         for row, raw in found:
@@ -240,34 +228,47 @@ class Runner:
         return turn.events
 
 
-def _crossings(state: RoomState, part: _Part, lone: list[int], at: int) -> list[Crossing]:
-    """Where these rows of a part go over their limits and come back, from scan ``at`` on; in their order.
+def _moves(state: RoomState, part: _Part, lone: list[int], at: int) -> Moves:
+    """Where these rows of a part go over their limits and come back, from scan ``at`` on.
 
-    A row's place is +1 over its limit, -1 back inside, 0 in the deadband. It crosses only where its place changes.
+    A row's place is +1 over its limit, -1 back inside, 0 in the deadband. It moves only where its place changes.
     """
-    columns, index = state.columns, state.index
-    of = []
-    for r in lone:
-        row = part.start + r
-        a = index.rows[row].alarm
-        of.append((index.rank[a], a, row, columns.limit(row), columns.high[row]))
-    of.sort()
-    numbers = [row for _, _, row, _, _ in of]
-    x = part.columns([row - part.start for row in numbers], at)
-    place = (x >= columns.on_at.take(numbers)).view("i1") - (x <= columns.off_at.take(numbers)).view("i1")
-    cond = columns.cond_view.take(numbers)
-    begin = (place[0] != 2 * cond.view("i1") - 1).nonzero()[0]
-    scans, which = (place[1:] != place[:-1]).nonzero()
-    scans += 1
-    is_over = cond.tolist()
-    found: list[Crossing] = []
-    moves = zip(scans.tolist(), which.tolist(), place[scans, which].tolist(), x[scans, which].tolist(), strict=True)
-    for n, k, where, value in (*((0, k, place.item(0, k), x.item(0, k)) for k in begin.tolist()), *moves):
-        if where and (where > 0) != is_over[k]:
-            is_over[k] = raw = TRUE if where > 0 else FALSE
-            rank, a, row, limit, high = of[k]
-            found.append((at + n, rank, a, row, raw, limit, value if high else -value))
-    return found
+    columns = state.columns
+    rows = _in_order(state, [part.start + r for r in lone])
+    x = part.columns([row - part.start for row in rows], at)
+    over, inside = x >= columns.on_at.take(rows), x <= columns.off_at.take(rows)
+    place = (over.view("i1") - inside.view("i1")).T.copy()
+    may = place != 0
+    may[:, 1:] &= place[:, 1:] != place[:, :-1]
+    which, scans = may.nonzero()
+    is_over = place[which, scans] > 0
+    was_over = (columns.cond_view.take(rows) == TRUE).take(which)
+    follows = (which[1:] == which[:-1]).nonzero()[0] + 1
+    was_over[follows] = is_over.take(follows - 1)
+    moves = (is_over != was_over).nonzero()[0]
+    which, scans, is_over = which.take(moves), scans.take(moves), is_over.take(moves)
+    signs = as_column([1 if columns.high[row] else -1 for row in rows])
+    return Moves(rows, which, scans + at, is_over, x[scans, which] * signs.take(which))
+
+
+def _merged(state: RoomState, parts: list[Moves]) -> Moves:
+    """Those of all parts together."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = _in_order(state, list(chain.from_iterable(part.rows for part in parts)))
+    place_of = {row: place for place, row in enumerate(rows)}
+    found: list[tuple[int, int, int, int]] = []
+    for part in parts:
+        places = as_column([place_of[row] for row in part.rows]).take(part.which)
+        found += zip(*(each.tolist() for each in (places, part.scans, part.over, part.values)), strict=True)
+    which, scans, over, values = map(as_column, zip(*sorted(found), strict=True)) if found else [as_column(())] * 4
+    return Moves(rows, which, scans, over == TRUE, values)
+
+
+def _in_order(state: RoomState, rows: list[int]) -> list[int]:
+    """As their alarms are told."""
+    index = state.index
+    return sorted(rows, key=lambda row: (index.rank[index.rows[row].alarm], index.rows[row].alarm, row))
 
 
 def can_take(state: RoomState, device: str) -> bool:

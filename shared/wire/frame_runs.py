@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Octets = NDArray[np.uint8]
 
-RUN_MAX: Final = 256
-"""Frames of a run: columns of so many stay in a processor's cache, and what ends a run soon has cost little."""
+RUN_MAX: Final = 1024
+"""Frames of a run: as many as the largest block of a backlog has, for what a run costs once is shared by all of it."""
 LENGTHS_MAX: Final = 8
 _N: Final = rb"(0|[1-9][0-9]{0,14})"
 _S: Final = rb'"(?:[^"\\\n]|\\[^\n])*"'

@@ -54,8 +54,22 @@ MUTANTS = (
     Mutant(
         "the close of the occurrence before is not told by a crossing",
         "shared/domain/crossings.py",
-        "            elif record.occurrence:\n",
-        "            elif record.occurrence and alarms[a].latch:\n",
+        "over & (left != _A), ",
+        "over & (left == _E), ",
+        f"{RUNS}::test_most_scans_go_by_runs",
+    ),
+    Mutant(
+        "an alarm that was acked is not cleared by a crossing",
+        "shared/domain/crossings.py",
+        "        letters[was_acked] = as_column(_BACK[1])",
+        "        letters[was_acked] = as_column(_BACK[0])",
+        f"{RUNS}::test_runs_end_as_steps_do",
+    ),
+    Mutant(
+        "the close of an occurrence names the one that begins",
+        "shared/domain/crossings.py",
+        "name_of.take(follows - 1)",
+        "name_of.take(follows)",
         f"{RUNS}::test_most_scans_go_by_runs",
     ),
     Mutant(
@@ -68,8 +82,8 @@ MUTANTS = (
     Mutant(
         "a value in the deadband ends what is over its limit",
         "shared/domain/runs.py",
-        "(x <= columns.off_at.take(numbers))",
-        "(x < on_at)",
+        "x <= columns.off_at.take(rows)",
+        "x < columns.on_at.take(rows)",
         f"{RUNS}::test_runs_end_as_steps_do",
     ),
     Mutant(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.core import initial
-from shared.domain.crossings import CLEARED, RAISED, RETURNED, SUPERSEDED, TYPES, Fact, Moment
+from shared.domain.crossings import CLEARED, RAISED, RETURNED, STATES, SUPERSEDED, TYPES, Facts, Moment, code
 from shared.domain.events import Event
 from shared.domain.ids import AlarmId, event_id
 from shared.domain.measures import of_column
@@ -20,15 +20,19 @@ from tests.bench.rooms import room
 NUMBER = 1 << 53
 ROWS = 11
 """Of one module: ten limits and a deviation."""
-FACTS = st.tuples(
+LIMIT = st.one_of(st.integers(-NUMBER, NUMBER), st.just(NO_LIMIT))
+LIMITS = st.lists(LIMIT, min_size=ROWS, max_size=ROWS)
+FACT = st.tuples(
     st.sampled_from((SUPERSEDED, RAISED, RETURNED, CLEARED)),
     st.integers(0, ROWS - 1),
-    st.one_of(st.integers(-NUMBER, NUMBER), st.just(NO_LIMIT)),
-    st.sampled_from("ABCDEF"),
+    st.integers(0, len(STATES) - 1),
     st.text("0123456789abcdef", min_size=32, max_size=32),
     st.integers(-NUMBER, NUMBER),
 )
-MOMENTS = st.tuples(*[st.integers(0, NUMBER)] * 3, st.lists(FACTS, max_size=20))
+Fact = tuple[int, int, int, str, int]
+"""(what, row, place of the alarm's letter, occurrence, value)."""
+Told = tuple[int, int, int, list[Fact]]
+MOMENTS = st.lists(st.tuples(*[st.integers(0, NUMBER)] * 3, st.lists(FACT, min_size=1, max_size=20)), max_size=3)
 
 
 def _state(name: str, version: str) -> RoomState:
@@ -40,29 +44,40 @@ def _state(name: str, version: str) -> RoomState:
     return state
 
 
-def _event(state: RoomState, moment: Moment, ordinal: int, fact: Fact) -> Event:
-    what, row, limit, letter, occurrence, value = fact
+def _event(state: RoomState, told: Told, ordinal: int, limits: list[int]) -> Event:
+    site_seq, now, at_ms, facts = told
+    what, row, letter, occurrence, value = facts[ordinal]
     alarm = state.plan.alarms[state.index.rows[row].alarm]
     severity = state.index.rows[row].severity.label
-    measured = of_column(state, row, value, limit) if what in (RAISED, RETURNED) else ("", "", "", "")
-    place = moment.log_id, moment.site_seq, ordinal, moment.now, moment.at_ms, state.version
-    name = event_id(moment.log_id, moment.site_seq, "r1", ordinal)
-    number = state.room_no + ordinal + 1
-    head = TYPES[what], name, "bench", "r1", number, *place
-    return Event(*head, alarm.id, occurrence, alarm.rule, severity, letter, *measured, "", "", 0)
+    measured = of_column(state, row, value, limits[row]) if what in (RAISED, RETURNED) else ("", "", "", "")
+    place = "log", site_seq, ordinal, now, at_ms, state.version
+    head = TYPES[what], event_id("log", site_seq, "r1", ordinal), "bench", "r1", state.room_no + 1, *place
+    state.room_no += 1
+    return Event(*head, alarm.id, occurrence, alarm.rule, severity, STATES[letter], *measured, "", "", 0)
+
+
+def _facts(moments: list[Told], limits: list[int]) -> Facts:
+    """All of them as columns."""
+    facts = [fact for *_, its in moments for fact in its]
+    return Facts(
+        "log",
+        [Moment(site_seq, now, at_ms, len(its)) for site_seq, now, at_ms, its in moments],
+        [code(what, row, letter) for what, row, letter, _, _ in facts],
+        [occurrence for _, _, _, occurrence, _ in facts],
+        [value for *_, value in facts],
+        {row: limits[row] for _, row, _, _, _ in facts},
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(MOMENTS, max_size=3), st.text(max_size=10), st.text(max_size=4), st.text(max_size=4))
+@given(st.lists(st.tuples(MOMENTS, LIMITS), max_size=3), st.text(max_size=10), st.text(max_size=4))
 def test_pieces_make_the_bytes_of_the_encoder(
-    moments: list[tuple[int, int, int, list[Fact]]], name: str, version: str, log_id: str
+    runs: list[tuple[list[Told], list[int]]], name: str, version: str
 ) -> None:
     """Whatever the numbers, names and limits that move: equal bytes; also when another rule set follows."""
     lines = EventLines()
     for state in (_state(name, version), _state(name, version + "x")):
-        for site_seq, now, at_ms, facts in moments:
-            moment = Moment(log_id, site_seq, now, at_ms)
-            moment.facts += facts
-            told = lines.of_facts([moment], state)
-            assert told == [encode_event(_event(state, moment, *each)) for each in enumerate(facts)]
-            state.room_no += len(facts)
+        for moments, limits in runs:
+            made = lines.of_facts(_facts(moments, limits), state)
+            events = [_event(state, told, n, limits) for told in moments for n in range(len(told[3]))]
+            assert made == list(map(encode_event, events))
