@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.processor.runner import Runner
-from services.site import token_watch
+from services.site import pushes, token_watch
 from services.site.backup.mark import RestoredMark
 from services.site.faces import Faces, Outside
 from services.site.first_join import log_begins
@@ -34,7 +34,6 @@ from services.site.loss_mark import LossMark
 from services.site.measured import measured, uplink_notes
 from services.site.notify import SiteNews, Telling
 from services.site.past import SitePast, batteries
-from services.site.pushes import Pushes
 from services.site.reader import LogReader
 from services.site.reload import Reloader
 from services.site.service import Service
@@ -148,9 +147,10 @@ class Process:
             source=self._options.source, data=self._data, service=service, link=self._link, plan=self.plan,
             adopted=self._on_new_plan, ended=self._signals.ended,
         )  # fmt: skip
-        self._pushes = Pushes(
+        self._pushes = pushes.Pushes(
             self._options.source, self._data, dict(os.environ), self._reloader.check_instead, self._reloader.reload,
-            lambda kind, part, detail, on: service.report(kind, part, detail, on=on),
+            f"{decision.site}/{SITE_ROOM}", runner.position(pushes.POSITION),
+            lambda reports, position: service.record(reports, pushes.POSITION, position).result(),
         )  # fmt: skip
         self._night = NightlyReplay(self._data, self._now())
         self._clean_up.callback(self._night.end)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 CHECK_WAIT_S = 120.0
 GUARD_WAIT_S = 5.0
+GUARD_AWAY = ("guard is not connected; reload again when it is", "guard does not answer")
+"""What says nothing about a plan."""
 DETAIL_CHARACTERS_MAX = 900
 """The first faults; all of them are in the text log."""
 
@@ -52,17 +54,21 @@ class Reloader:
     ended: End
     """Set when the process is to end: nothing is begun or waited for then."""
 
-    def reload(self, actor: str) -> bool:
-        """Check the site file and put it in force; False when the old one stays."""
+    def reload(self, actor: str) -> bool | None:
+        """Check the site file and put it in force. When the old one stays False; None when nothing was decided: the
+        check did not end, guard is away, or we are to end."""
         log = logger(source=str(self.source))
         answer = self._check()
         if self.ended.is_set():
-            return False
+            return None
+        if not answer:
+            self._reject("the check did not end")
+            return None
         faults = [str(fault) for fault in answer.get("faults", ())]
         if not answer.get("ok"):
             for fault in faults:
                 log.warning("config_fault", fault=fault)
-            return self._reject("; ".join(faults) or "the check did not end")
+            return self._reject("; ".join(faults))
         body = places.find_file(self.data, CANDIDATE).read_bytes()
         plan = decode_site(body)
         guards = encode_guard(plan)
@@ -73,7 +79,8 @@ class Reloader:
         if guards != encode_guard(self.plan) or self.link.state.plan not in ("", version):
             why = fixed_parts(self.plan, plan) or self._tell_guard(version, guards)
             if why:
-                return self._reject(why)
+                self._reject(why)
+                return None if why in GUARD_AWAY else False
             self._commit(plan.decision, actor)
             self.link.plan_committed(version)
         self.plan = plan
@@ -93,7 +100,7 @@ class Reloader:
     def _tell_guard(self, version: str, body: bytes) -> str:
         """Empty when guard trips by the lower of both from now on; else why it does not."""
         if not self.link.plan(version, body):
-            return "guard is not connected; reload again when it is"
+            return GUARD_AWAY[0]
         end = monotonic() + GUARD_WAIT_S
         while monotonic() < end:
             state = self.link.state
@@ -102,7 +109,7 @@ class Reloader:
             if state.refusal:
                 return f"guard refuses the plan: {state.refusal}"
             self.ended.wait(0.05)
-        return "guard does not answer"
+        return GUARD_AWAY[1]
 
     def _commit(self, decision: DecisionPlan, actor: str) -> None:
         self.service.change_rules(decision, actor).result()
@@ -112,7 +119,7 @@ class Reloader:
         return self._check("--instead", str(path), str(other))
 
     def _check(self, *words: str) -> dict[str, Any]:
-        """In a process of its own; what it prints."""
+        """In a process of its own; what it prints, {} when it did not end by itself."""
         command = python("services.site.compile", str(self.source), str(self.data), *(words or ("--candidate",)))
         environment = {**os.environ, PARENT: str(os.getpid())}
         end = monotonic() + CHECK_WAIT_S
@@ -127,7 +134,7 @@ class Reloader:
         try:
             made = json.loads(output)
         except ValueError:
-            return {"ok": False, "faults": ["the check of the site file failed"]}
+            return {}
         return made if isinstance(made, dict) else {}
 
     def _reject(self, why: str) -> bool:

@@ -2,7 +2,8 @@
 
 from tests.mutants.mutant import Mutant
 
-COMMANDS = "tests/fleet/test_gateway_commands.py"
+ORDERS = "tests/services/gateway/test_centre_orders.py"
+PICTURE = "tests/services/gateway/test_centre_picture.py"
 TAIL = "tests/services/gateway/test_centre_tail.py"
 PAST = "tests/services/gateway/test_past_sites.py"
 STOCK = "tests/services/gateway/test_centre_stock.py"
@@ -28,14 +29,14 @@ MUTANTS = (
         "services/gateway/centre/orders.py",
         "max(now_ms, self._leases.get(command.subject, 0) + 1)",
         "now_ms",
-        f"{COMMANDS}::test_an_output_is_held_on_by_a_lease_above_all_before",
+        f"{ORDERS}::test_a_lease_is_above_those_that_other_replicas_gave",
     ),
     Mutant(
         "an output is held on for any time",
         "services/gateway/centre/orders.py",
         "not 0 < command.for_ms <= LEASE_MS_MAX:",
         "command.for_ms < 0:",
-        f"{COMMANDS}::test_an_output_is_held_on_by_a_lease_above_all_before",
+        f"{ORDERS}::test_an_output_is_held_on_for_a_stated_time_that_is_not_too_long",
     ),
     Mutant(
         "a command that nobody took waits for ever",
@@ -44,7 +45,7 @@ MUTANTS = (
         " and now_ms <= known.until_ms + SHOWN_MS:\n"
         '                found[act] = "undelivered"\n',
         '            elif known.answer.state is CommandState.PENDING:\n                found[act] = "pending"\n',
-        f"{COMMANDS}::test_a_command_that_nobody_answers_is_undelivered",
+        f"{ORDERS}::test_what_nobody_took_is_undelivered_for_a_while",
     ),
     Mutant(
         "what the live lane told is told again by the blocks",
@@ -72,7 +73,7 @@ MUTANTS = (
         "services/gateway/centre/picture.py",
         "        return self._wall_ms() - site.heard_at_ms > SILENT_MS\n",
         "        return False\n",
-        f"{COMMANDS}::test_a_silent_site_shows_no_good_value",
+        f"{PICTURE}::test_a_site_that_is_silent_has_no_good_value",
     ),
     Mutant(
         "what is due is counted from when a backlog came",

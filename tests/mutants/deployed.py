@@ -6,7 +6,8 @@ SET_UP = "tests/fleet/test_set_up.py"
 COMPOSE = "tests/infra/test_compose.py"
 CLUSTER = "tests/infra/test_kubernetes.py"
 FLOWS = "tests/infra/test_flows.py"
-READY = "tests/fleet/test_supervisor_ready.py"
+READY = "tests/services/fleet/test_ready.py"
+EARS = "tests/services/fleet/test_ears.py"
 
 MUTANTS = (
     Mutant(
@@ -105,7 +106,7 @@ MUTANTS = (
         "services/fleet/supervise_read.py",
         "self._reader is None or self._reader.standing.is_away",
         "self._reader is not None and self._reader.standing.is_away",
-        f"{READY}::test_a_supervisor_that_holds_the_lease_and_hears_no_broker_is_not_ready",
+        f"{EARS}::test_who_has_no_broker_is_deaf",
     ),
     Mutant(
         "Ctrl-C while a folder is made is told as a fault",

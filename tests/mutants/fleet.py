@@ -80,11 +80,33 @@ MUTANTS = (
         f"{PUSHES}::test_an_older_push_that_comes_again_is_refused",
     ),
     Mutant(
+        "a pushed file is known before its Report is in the log",
+        "services/site/pushes.py",
+        "        self.record([made], json.dumps(self._known).encode())\n",
+        "        self.record([], json.dumps(self._known).encode())\n"
+        "        self.record([made], self.stored or b'{}')\n",
+        f"{PUSHES}::test_a_site_that_is_killed_before_its_report_takes_the_file_in_again",
+    ),
+    Mutant(
+        "a check that was killed refuses the file",
+        "services/site/pushes.py",
+        "            if not answer:\n                return None\n",
+        "",
+        f"{PUSHES}::test_a_check_that_was_killed_says_nothing_of_the_file",
+    ),
+    Mutant(
+        "a file is refused because guard is away",
+        "services/site/pushes.py",
+        "return None if is_taken is None else ",
+        "return ",
+        f"{PUSHES}::test_a_guard_that_is_away_refuses_nothing",
+    ),
+    Mutant(
         "a renewed key is gone by before the fleet knows it",
         "services/fleet/supervise_term.py",
         " and who.key.id in self._ears.own_keys:",
         ":",
-        f"{SERVERS}::test_a_new_key_waits_until_the_fleet_knows_it",
+        f"{EARS}::test_a_new_key_is_gone_by_once_the_fleet_knows_it",
     ),
     Mutant(
         "a file is signed by a key that no box knows yet",
@@ -169,7 +191,7 @@ MUTANTS = (
         "services/fleet/supervise_term.py",
         "        for one in self._watch.undelivered():\n",
         "        for one in ():\n",
-        f"{SERVERS}::test_messages_that_do_not_get_out_are_told",
+        f"{EARS}::test_a_message_that_was_refused_for_good_goes_into_the_log",
     ),
     Mutant(
         "all demo sites go by the shipped file, and what is pushed to one is everybody's",

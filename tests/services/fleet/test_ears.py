@@ -6,21 +6,23 @@ import pytest
 
 from services.fleet.supervise_read import BAD_SIGNATURE, Ears, Waiting
 from services.fleet.supervise_tell import Who
-from services.fleet.supervise_term import Term
+from services.fleet.supervise_term import Renewed, Term
 from services.fleet.supervise_watch import Limits, Watch
 from shared.bus.registry import EVENTS, LIVE, SITES
 from shared.domain.errors import WireError
-from shared.domain.inputs import ReportKind, What
+from shared.domain.inputs import Report, ReportKind, What
 from shared.log.kafka.access import Access
 from shared.log.kafka.records import Place, Record, silent
 from shared.runtime.clocks import SystemClock
 from shared.wire.batches import EventsBatch, Verdict, encode_batch
 from shared.wire.blocks import encode_block
+from shared.wire.deliveries import Outcome
 from shared.wire.events import encode_event
 from shared.wire.live import Live, LiveAnswer, encode_live
 from shared.wire.orders import CommandOrder
 from shared.wire.registrations import Registration, encode_registration
 from shared.wire.signing import SigningKey
+from tests.services.fleet.test_watch import message
 from tests.services.gateway.samples import event
 from tests.services.processor.recorded import blocks_of, recorded
 
@@ -92,3 +94,35 @@ async def test_what_an_earlier_term_signed_is_sent_after_any_number_of_renewals(
     term._setting = SimpleNamespace(who=Who(SigningKey(bytes(32)), 0))  # type: ignore[assignment]
     await term._send_unsent()
     assert sent == [block.last_seq for block in blocks]
+
+
+def test_who_has_no_broker_is_deaf() -> None:
+    """And before the first record: a supervisor that holds the lease is not ready then."""
+    made = ears()
+    assert made.is_deaf
+    for is_away in (True, False):
+        made._reader = SimpleNamespace(standing=SimpleNamespace(is_away=is_away))  # type: ignore[assignment]
+        assert made.is_deaf is is_away
+
+
+async def test_a_new_key_is_gone_by_once_the_fleet_knows_it() -> None:
+    """Until then whoever checks would refuse what it signs."""
+    term, folder = object.__new__(Term), [Who(SigningKey(bytes(32)), 0)]
+    term._ears = ears()
+    term._setting = SimpleNamespace(who=Who(KEYS["_fleet"], 0), ask_who=lambda: folder[0])  # type: ignore[assignment]
+    await term._look_at_key()
+    folder[0] = Who(KEYS["renewed"], 0)
+    with pytest.raises(Renewed):
+        await term._look_at_key()
+
+
+def test_a_message_that_was_refused_for_good_goes_into_the_log() -> None:
+    """With what it was, to whom and why."""
+    term = object.__new__(Term)
+    term._ears, term._clock = ears(), SystemClock()
+    term._watch = term._ears._watch
+    term._watch.delivery(message(Outcome.FAILED, "refused: no such mailbox"), 0, is_new=True)
+    [said] = term._undelivered()
+    assert isinstance(said, Report)
+    assert (said.kind, said.subject) == (ReportKind.UNDELIVERED, "_fleet/a/messages")
+    assert said.detail.endswith("refused: no such mailbox")

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.centre.picture import Picture
+from services.gateway.centre.picture import SILENT_MS, Picture
 from shared.wire.live import Live, LiveAlarm, LiveOutput, LivePoint
 from shared.wire.registrations import Registration
 from tests.wire.chained import KEY
@@ -74,3 +74,17 @@ def test_a_telling_anew_ends_what_was_known(picture: Picture) -> None:
     assert (picture.points(), picture.outputs({})) == ((), ())
     picture.take_live(replace(sign, number=2, alarms_gone=(alarm.id,)), NOW)
     assert picture.alarms({}) == ()
+
+
+def test_a_site_that_is_silent_has_no_good_value() -> None:
+    """Up to a minute behind its last sign of life what it showed holds; then its points have no value."""
+    now = [NOW]
+    made = Picture(lambda: now[0])
+    made.register(Registration("depot", 0, (KEY.public.text(),)))
+    made.take_live(record("0.2"), NOW)
+    now[0] = NOW + SILENT_MS
+    assert (value(made), made.site_items()[0].is_silent) == ("0.2", False)
+    now[0] += 1
+    [point] = made.points()
+    assert (point.value, point.quality, point.no_data) == (None, "bad", "site_silent")
+    assert made.site_items()[0].is_silent

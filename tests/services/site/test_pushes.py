@@ -1,5 +1,6 @@
 """Files that the centre pushes to a site: taken in after the check alone, refused with words, told when they drift."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from services.site import pushes
 from services.site.pushes import Pushes
-from shared.domain.inputs import ReportKind
+from shared.domain.inputs import Report, ReportKind
 from shared.runtime import pushed
 from shared.runtime.pushed import Given, Said
 
@@ -26,34 +27,46 @@ class World:
         (folder / "site.yaml").write_text("version: 1\ninclude: [people.yaml]\n")
         (folder / "secret.yaml").write_text("nobody's\n")
         self.faults: list[str] = []
-        self.is_reloaded = True
+        self.is_check_killed = self.is_record_killed = False
+        self.is_reloaded: bool | None = True
         self.checked: list[str] = []
         self.actors: list[str] = []
         self.told: list[tuple[str, str, bool]] = []
+        self.stored: bytes | None = None
         self.pushes = self.made()
 
     def made(self) -> Pushes:
-        return Pushes(self.folder / "site.yaml", self.data, {}, self._check, self._reload, self._tell)
+        source, stored = self.folder / "site.yaml", self.stored
+        return Pushes(source, self.data, {}, self._check, self._reload, "depot/_site", stored, self._record)
 
     def _check(self, path: Path, other: Path) -> dict[str, Any]:
         assert path == self.people
         assert self.people.read_text() == FIRST, "nothing is touched before the check"
         self.checked.append(other.read_text())
+        if self.is_check_killed:
+            return {}
         return {"ok": not self.faults, "faults": self.faults}
 
-    def _reload(self, actor: str) -> bool:
+    def _reload(self, actor: str) -> bool | None:
         self.actors.append(actor)
         return self.is_reloaded
 
-    def _tell(self, kind: ReportKind, part: str, detail: str, on: bool) -> None:
-        assert kind is ReportKind.PUSHED_FILE
-        self.told.append((part, detail, on))
+    def _record(self, reports: Sequence[Report], position: bytes) -> None:
+        if self.is_record_killed and reports:
+            raise Killed
+        self.stored = position
+        for each in reports:
+            assert each.kind == ReportKind.PUSHED_FILE
+            self.told.append((each.subject, each.detail, each.on))
 
     def push(self, body: str = NEW, name: str = "people.yaml", number: int = 1, ident: str = "p1") -> Said | None:
         pushed.hand_in(self.data, Given(ident, name, number, "anna", body))
         self.pushes.look()
-        assert pushed.given(self.data) is None
-        return pushed.answered(self.data, ident)
+        return pushed.answered(self.data, ident) if pushed.given(self.data) is None else None
+
+
+class Killed(Exception):
+    """The process ends here."""
 
 
 @pytest.fixture
@@ -66,7 +79,7 @@ def test_a_file_without_faults_takes_the_place_of_the_included_one(world: World)
     assert world.push() == Said("p1", accepted=True)
     assert (world.people.read_text(), world.checked, world.actors) == (NEW, [NEW], ["centre:anna"])
     ((part, detail, on),) = world.told
-    assert (part, detail.partition(" by ")[2], on) == ("files/people.yaml", "anna", True)
+    assert (part, detail.partition(" by ")[2], on) == ("depot/_site/files/people.yaml", "anna", True)
     world.pushes = world.made()
     assert world.push() == Said("p1", accepted=True)
     assert len(world.actors) == len(world.told) == 1
@@ -117,3 +130,47 @@ def test_a_pushed_file_that_is_changed_on_the_box_is_told(world: World, monkeypa
     world.pushes.look()
     world.pushes.look()
     assert [detail.partition(" by ")[2] for _, detail, _ in world.told] == ["anna", "local"]
+
+
+def test_a_site_that_is_killed_before_its_report_takes_the_file_in_again(world: World) -> None:
+    """The centre hears of it all the same, once; nothing else would ever tell it."""
+    world.is_record_killed = True
+    with pytest.raises(Killed):
+        world.push()
+    assert (world.people.read_text(), world.told) == (NEW, [])
+    world.people.write_text(FIRST)  # For the check of this test; a site finds the new one there.
+    world.is_record_killed = False
+    world.pushes = world.made()
+    world.pushes.look()
+    assert pushed.answered(world.data, "p1") == Said("p1", accepted=True)
+    assert len(world.told) == 1
+
+
+def test_a_check_that_was_killed_says_nothing_of_the_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is checked again, and taken in; only one that never ends is refused, for a reason of its own."""
+    monkeypatch.setattr(pushes, "AGAIN_S", 0.0)
+    world.is_check_killed = True
+    assert world.push() is None
+    assert (world.people.read_text(), world.told) == (FIRST, [])
+    world.is_check_killed = False
+    world.pushes.look()
+    assert pushed.answered(world.data, "p1") == Said("p1", accepted=True)
+    monkeypatch.setattr(pushes, "PATIENCE_S", 0.0)
+    world.people.write_text(FIRST)
+    world.is_check_killed = True
+    said = world.push(number=2, ident="p2")
+    assert said is not None
+    assert (said.accepted, "neither the check nor guard" in said.text) == (False, True)
+    assert world.people.read_text() == FIRST
+
+
+def test_a_guard_that_is_away_refuses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old file stands meanwhile; it is taken in when guard is back."""
+    monkeypatch.setattr(pushes, "AGAIN_S", 0.0)
+    world.is_reloaded = None
+    assert world.push() is None
+    assert (world.people.read_text(), world.told) == (FIRST, [])
+    world.is_reloaded = True
+    world.pushes.look()
+    assert pushed.answered(world.data, "p1") == Said("p1", accepted=True)
+    assert world.people.read_text() == NEW
