@@ -23,6 +23,7 @@ from shared.domain.inputs import ReportKind
 from shared.log.kafka.access import Access
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.strangers import Strangers
 from shared.runtime.clocks import Clock
 from shared.wire.batches import decode_batch
 from shared.wire.deadletters import decode_dead_letter
@@ -74,6 +75,7 @@ class Ears:
         self._watch = watch
         self._clock = clock
         self._tell = tell
+        self._strangers = Strangers(tell)
         at_first = clock.monotonic_ms() - clock.wall_ms()
         self._least = (at_first, at_first)
         """The least (our steady time - broker's time) of a record, in the window before and in this one."""
@@ -165,7 +167,11 @@ class Ears:
             case LIVE.name | EVENTS.name if record.key == FLEET.encode():
                 return
             case LIVE.name:
-                live = decode_live(value, self._keys.get(record.name, {}))
+                keys = self._keys.get(record.name)
+                if not keys:
+                    self._strangers.note(record)
+                    return
+                live = decode_live(value, keys)
                 if live.site.encode() != record.key:
                     raise WireError(f"it is of {live.site}")
                 self._watch.live(live, now_ms)
@@ -206,7 +212,7 @@ class Ears:
         self.moved.set()
 
     def _bury(self, site: str) -> None:
-        self._watch.happened(poison(site if site in self._keys else ROOM))
+        self._watch.happened(poison(site if self._keys.get(site) else ROOM))
         self.moved.set()
 
     def _order(self, record: Record, value: bytes) -> None:

@@ -139,9 +139,9 @@ class Telling:
         place = Place(self.prefix + EVENTS.name, partition)
         await asyncio.gather(*[await self.producer.hand_over(place, b"site", each) for each in batches])
 
-    async def register(self, partition: int, site: str) -> None:
-        """Whoever signs with KEY speaks for the site."""
-        value = encode_registration(Registration(site, partition, (KEY.public.text(),)))
+    async def register(self, partition: int, site: str, *, is_ended: bool = False) -> None:
+        """Whoever signs with KEY speaks for the site; nobody does when it has ended."""
+        value = encode_registration(Registration(site, partition, (KEY.public.text(),), is_ended))
         await self.producer.send(Place(self.prefix + SITES.name, partition), site.encode(), value)
 
     async def live(self, partition: int, from_seq: int, *events: Event, key: SigningKey = KEY) -> None:
@@ -161,6 +161,12 @@ class Telling:
         events = [self.event(site, "raised", point, age_ms=age_ms) for point in points]
         await self.send(partition, *map(self.batch, events))
         return events
+
+    async def until_said(self, event: str) -> None:
+        """A replica has this in its log."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not any(event in path.read_text() for path in self.folder.glob("*.log")):
+                await asyncio.sleep(0.05)
 
     def arrived(self) -> list[Arrived]:
         path = self.folder / "arrived"

@@ -77,6 +77,50 @@ async def test_a_record_that_nobody_can_read_goes_to_the_dead_letters(telling: T
     assert letters[1].reason == "an event of east stands among those of south"
 
 
+async def test_nobody_is_told_of_a_site_that_has_ended_until_it_is_one_again(telling: Telling) -> None:
+    """Whatever is open of it, and over a restart: no message, no lease; what comes when it is one again is told."""
+    first = telling.start()
+    for site in ("gone", "north"):
+        await telling.register(1, site)
+    await telling.raise_(1, "gone", "gas1")
+    async with asyncio.timeout(PATIENCE_S):
+        while not await leases_of(telling, "gone"):
+            await asyncio.sleep(0.2)
+    await telling.until_arrived(1)
+    await telling.register(1, "gone", is_ended=True)
+    await telling.until_said("site_ended")
+    await telling.raise_(1, "gone", "gas2")
+    await telling.raise_(1, "north", "gas1")
+    await telling.until_arrived(2)
+    leases = await leases_of(telling, "gone")
+    assert first.stop() == 0
+    telling.start()
+    await telling.raise_(1, "gone", "gas3")
+    await telling.raise_(1, "north", "gas2")
+    assert len(await telling.until_arrived(3)) == 3
+    async with asyncio.timeout(PATIENCE_S):
+        while len(told := await told_of(telling)) < 3:
+            await asyncio.sleep(0.1)
+    assert sorted(told) == ["gone", "north", "north"]
+    assert await leases_of(telling, "gone") == leases
+    await telling.register(1, "gone")
+    async with asyncio.timeout(PATIENCE_S):
+        while (await told_of(telling)).count("gone") < 2:
+            await telling.raise_(1, "gone", "gas9")
+            await asyncio.sleep(0.5)
+
+
+async def told_of(telling: Telling) -> list[str]:
+    """The site of each message."""
+    return [decode_delivery(record.value or b"").site for record in await telling.records(DELIVERIES)]
+
+
+async def leases_of(telling: Telling, site: str) -> int:
+    """How often the notifier has said that it tells people of this site."""
+    orders = [decode_order(record.value or b"") for record in await telling.records(COMMANDS)]
+    return sum(isinstance(order, NotifyLease) and order.site == site for order in orders)
+
+
 @pytest.mark.parametrize("label", LABELS)
 async def test_a_replica_killed_at_any_step_loses_nothing_and_marks_what_it_repeats(
     telling: Telling, label: str

@@ -37,6 +37,13 @@ MUTANTS = (
         "tests/fleet/test_known.py::test_a_key_signs_nothing_more_after_its_end",
     ),
     Mutant(
+        "people are told of a site that has ended",
+        "services/notifier/centre/sites.py",
+        "            self._ended.add(site)\n",
+        "",
+        "tests/fleet/test_notifier.py::test_nobody_is_told_of_a_site_that_has_ended_until_it_is_one_again",
+    ),
+    Mutant(
         "who folds goes on by a key that was ended",
         "services/processor/sifting.py",
         "    return broker.may_sign(record.name, key_id, record.at_ms)\n",

@@ -25,6 +25,7 @@ from shared.domain.errors import WireError
 from shared.log.kafka.access import Access
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.strangers import Strangers
 from shared.log.kafka.watching import Standing, together
 from shared.runtime.metrics import Ages
 from shared.runtime.tracing import OFF, Span, Spans, Stage, by_input
@@ -73,6 +74,7 @@ class Follower:
         self._orders = orders
         self._wall_ms = wall_ms
         self._tell = tell
+        self._strangers = Strangers(tell)
         self._readers: tuple[Reader, ...] = ()
         self._fault = ""
         self._words = ""
@@ -184,6 +186,9 @@ class Follower:
 
     def _take_live(self, record: Record) -> None:
         keys = self._picture.keys(record.name)
+        if not keys:
+            self._strangers.note(record)
+            return
         found = read_live(record, keys, self._tell)
         if found is None:
             return

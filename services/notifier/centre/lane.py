@@ -1,6 +1,6 @@
 """Reads the live lanes of the sites that are ours: what they decide now, whatever their blocks still have to bring.
 
-    partitions shared out -> keys of their sites -> records of the last ten minutes, then those that come -> seats
+    partitions shared out -> who is registered there -> records of the last ten minutes, then those that come -> seats
 
 Who may write to the topic may write for any site: a record counts when a key that is registered for its site has
 signed it, and when every event in it is of that site. Anything else is left out and told once, until a good one comes:
@@ -83,6 +83,7 @@ class LiveLanes:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         self._take(await known.take())
+            self._sites.booked(partitions)
             starts = await known.taken_since(lanes, self._clock.wall_ms() - LATE_MS)
             starts |= {place: known.offset(place) for place in books}
         async with Reader(self._access, starts, "notifier-live", gather_ms=GATHER_MS, tell=self._tell) as reader:
@@ -104,6 +105,7 @@ class LiveLanes:
         found = decode_registration(data)
         keys = () if found.ended else map(read_public_key, found.keys)
         self._keys[found.site] = {key.id: key for key in keys}
+        self._sites.register(found.site, found.partition, is_ended=found.ended)
 
     def _hear(self, record: Record) -> None:
         """Raises WireError."""

@@ -1,13 +1,14 @@
 """The sites of the partitions that are ours: records in, each to its site's notifier, then the place in the topic.
 
-    assigned -> places from PostgreSQL -> seats of the sites that are known there
+    assigned -> places from PostgreSQL -> registrations read -> seats of the sites that are known there and not ended
     records  -> decoded, repeats left out -> pushed to the seats -> each has committed -> seen + place, one transaction
     revoked  -> seats of partitions that went drain what is under way and hand their sites over
 
 Promises: the place of a partition moves when every event below it has been looked at by its site's notifier and what
 that planned is committed; place and what was seen of each site move in one transaction, under the fences of all these
 sites. So what comes again after any crash is known as a repeat, by the number that its site had read.
-A topic that begins anew (its place is above what comes) makes the sites go on at its head.
+A topic that begins anew (its place is above what comes) makes the sites go on at its head. Of a site whose registration
+ended nobody is told anything more, whatever is open of it; enrolled again it goes on where it stood.
 """
 
 import asyncio
@@ -63,6 +64,11 @@ class Sites:
         self._seats: dict[str, Seat] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._next: dict[Place, int] = {}
+        self._found: Mapping[str, int] = {}
+        """Sites that the database knows in our partitions, and theirs."""
+        self._ended: set[str] = set()
+        self._booked = asyncio.Event()
+        """The registrations of our partitions are known."""
         self.is_begun = False
         """Partitions were shared out once."""
         self.unreadable = 0
@@ -89,8 +95,8 @@ class Sites:
         self._next = {place: stored.get(place, 0) for place in places}
         self.is_begun = True
         known = await pool.fetch("SELECT site, partition FROM notifier.site WHERE partition = ANY ($1)", partitions)
-        for site, partition in known:
-            self._seat(site, partition)
+        self._found = {site: partition for site, partition in known}  # noqa: C416
+        self._booked.clear()
         self.shared.set()
         self._log.info("partitions_ours", partitions=partitions, sites=len(known))
         return dict(self._next)
@@ -109,12 +115,41 @@ class Sites:
                 self.unreadable += 1
         while is_current():
             try:
-                if await self._bring(batches, is_current) and await self._keep(batches, records):
+                if await self._take(batches, records, is_current):
                     return True
             except TROUBLE as fault:
                 self._log.warning("place_not_kept", fault=f"{type(fault).__name__}: {fault}")
             await asyncio.sleep(AGAIN_S)
         return False
+
+    async def _take(self, batches: Sequence[_Batch], records: Sequence[Record], is_current: Callable[[], bool]) -> bool:
+        if not self._booked.is_set() and not await _waited(self._is_booked, is_current):
+            return False
+        living = [one for one in batches if one.batch.site not in self._ended]
+        return await self._bring(living, is_current) and await self._keep(living, records)
+
+    async def _is_booked(self) -> None:
+        await self._booked.wait()
+
+    def register(self, site: str, partition: int, *, is_ended: bool) -> None:
+        """A site joined, changed or ended."""
+        if is_ended:
+            self._ended.add(site)
+            if site in self._seats:
+                self._end(site, self._seats.pop(site))
+                self._log.info("site_ended", site=site)
+        elif site in self._ended:
+            self._ended.discard(site)
+            if self._booked.is_set() and partition in self.partitions:
+                self._seat(site, partition)
+
+    def booked(self, partitions: frozenset[int]) -> None:
+        """All registrations in these have been told of."""
+        if partitions == self.partitions:
+            self._booked.set()
+            for site, partition in self._found.items():
+                if site not in self._ended:
+                    self._seat(site, partition)
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -188,6 +223,8 @@ class Sites:
         return all(done)
 
     async def _bring_to(self, site: str, batches: Sequence[_Batch], is_current: Callable[[], bool]) -> bool:
+        if site in self._ended:
+            return False
         seat = self._seat(site, batches[0].record.place.partition)
         if not await _waited(seat.ready, is_current):
             return False
