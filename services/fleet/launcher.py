@@ -168,7 +168,7 @@ class Launcher:
             self._keep(make())
         for kept in self._kept:
             assert kept.started is not None
-            kept.started.wait_ready()
+            kept.started.wait_ready(self.say, signals.ended.is_set)
             self.say(f"{kept.server.name}: ready at {self._addresses[kept.server.name]}")
         access = vault.access(kafka.bootstrap) if vault is not None else Access(kafka.bootstrap)
         asyncio.run(self._set_up(access, book))
@@ -265,7 +265,7 @@ class Launcher:
                 self._ended(running[descriptor])
         for kept in self._kept:
             if kept.started is None and monotonic() >= kept.again_at and not signals.ended.is_set():
-                self._again(kept)
+                self._again(kept, signals)
 
     def _ended(self, kept: _Kept) -> None:
         assert kept.started is not None
@@ -277,12 +277,12 @@ class Launcher:
         kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
         self.say(f"{kept.server.name}: ended by itself, it is started again (see {kept.server.log})")
 
-    def _again(self, kept: _Kept) -> None:
+    def _again(self, kept: _Kept, signals: Signals) -> None:
         kept.began = monotonic()
         started: Started | None = None
         try:
             started = Started(kept.server)
-            started.wait_ready()
+            started.wait_ready(self.say, signals.ended.is_set)
         except (ServerFailed, OSError) as error:
             if started is not None:
                 started.close()

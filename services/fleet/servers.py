@@ -22,6 +22,9 @@ from shared.domain.errors import AmpwardError
 
 LOOK_S = 0.02
 """Between two looks whether a server is ready; its end is seen at once, by its pidfd."""
+SAY_S = 10.0
+READY_TIMES = 10
+"""A server that gets on, as its log shows, may take so many times as long: on a busy machine Java does."""
 LAST_LINES = 12
 LAST_BYTES = 16 << 10
 _PASSING = (("dac_read_search", 2), ("dac_override", 1))
@@ -49,6 +52,7 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     ready_s: float = 120.0
+    """How long it may say nothing before it is ready."""
     stop_s: float = 30.0
 
 
@@ -81,17 +85,31 @@ class Started:
         """Readable when it has ended."""
         return self._pidfd
 
-    def wait_ready(self) -> None:
-        """Return when it is ready; raises ServerFailed when it ends before or takes too long."""
-        server, until = self.server, monotonic() + self.server.ready_s
+    def wait_ready(
+        self, say: Callable[[str], None] = lambda _: None, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Return when it is ready; raises ServerFailed when it ends before or takes too long, or ``is_over`` says that
+        nobody waits any more. ``say`` hears each SAY_S that it goes on."""
+        server, began = self.server, monotonic()
+        size, moved, said = 0, began, began
         while not server.is_ready(self):
             if select.select([self._pidfd], [], [], LOOK_S)[0]:
                 raise ServerFailed(
                     f"{server.name} ended with {self._process.wait()} at its start:\n{self.last_lines()}"
                 )
-            if monotonic() > until:
+            now = monotonic()
+            if server.log.stat().st_size != size:
+                size, moved = server.log.stat().st_size, now
+            if is_over():
+                raise ServerFailed(f"{server.name} is not waited for any more")
+            if now - moved > server.ready_s or now - began > READY_TIMES * server.ready_s:
                 self.stop()
-                raise ServerFailed(f"{server.name} is not ready after {server.ready_s:g} s:\n{self.last_lines()}")
+                raise ServerFailed(
+                    f"{server.name} is not ready after {now - began:.1f} s, {_busy()}:\n{self.last_lines()}"
+                )
+            if now - said > SAY_S:
+                said = now
+                say(f"{server.name}: not ready after {now - began:.0f} s, {_busy()}; its log: {server.log}")
 
     def stop(self) -> None:
         """End it cleanly; KILL when it takes longer than its limit. Nothing happens when it has ended."""
@@ -133,6 +151,10 @@ class Started:
             log.seek(max(self.log_begin, size - LAST_BYTES))
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or f"  (nothing in {self.server.log})"
+
+
+def _busy() -> str:
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors: the machine may be busy"
 
 
 _IF_PARENT = ("/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.fleet.supervise_fold import Made
-from services.fleet.supervise_push import SCHEMA
+from services.fleet.supervise_push import SCHEMA, WITHDRAWN
 from shared.devices.plan import DecisionPlan
 from shared.domain.errors import AmpwardError
 from shared.log.chain import GENESIS
@@ -49,7 +49,7 @@ CREATE TABLE fleet.room (room text PRIMARY KEY, state bytea NOT NULL);
 CREATE TABLE fleet.place (topic text NOT NULL, partition integer NOT NULL, next bigint NOT NULL,
     PRIMARY KEY (topic, partition));
 """
-MIGRATIONS: Final = Migrations("fleet", (_FIRST, SCHEMA))
+MIGRATIONS: Final = Migrations("fleet", (_FIRST, SCHEMA, WITHDRAWN))
 
 _TAKE = f"""
 UPDATE fleet.lease SET holder = $1, fence = fence + 1, until = now() + interval '{LIVES_S} s'

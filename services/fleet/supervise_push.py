@@ -4,9 +4,11 @@
     accepted | refused | changed  <- pushed_file Report in the site's log <-|
 
 `changed` is a file that the site accepted and that is another one on its box now; it and `refused` are drift. A wave
-may begin when every site of the waves before it has accepted the same file.
-Promises: an order that was lost is sent again, one that comes twice changes nothing. Refuses (ConfigError): sites that
-are not registered, a file that is too large or has no name that can be pushed, a wave before its turn.
+may begin when every site of the waves before it has accepted the same file. What is withdrawn is wanted no more: it is
+no drift, and nothing is taken back from a box. What was pushed to a site that has ended counts when it is one again.
+Promises: an order that was lost is sent again, one that comes twice changes nothing; who pushed and who withdrew stays
+on record. Refuses (ConfigError): sites that are not registered, a file that is too large or has no name that can be
+pushed, a wave before its turn, to withdraw what was not pushed.
 """
 
 import re
@@ -21,6 +23,8 @@ from shared.wire.pushes import file_hash
 AGAIN_MS: Final = 120_000
 TTL_MS: Final = 600_000
 NAME: Final = re.compile(r"[a-z0-9_-]{1,40}\.yaml")
+SAID_MAX: Final = 50
+"""Files at sites in an error message."""
 PENDING, ACCEPTED, REFUSED = "pending", "accepted", "refused"
 SCHEMA: Final = """
 CREATE TABLE fleet.push (
@@ -31,6 +35,11 @@ CREATE TABLE fleet.target (
     state text NOT NULL DEFAULT 'pending', words text NOT NULL DEFAULT '', actual text NOT NULL DEFAULT '',
     sent_at_ms bigint NOT NULL DEFAULT 0, PRIMARY KEY (site, name));
 CREATE TABLE fleet.known (site text PRIMARY KEY);
+"""
+WITHDRAWN: Final = """
+CREATE TABLE fleet.withdrawn (
+    site text NOT NULL, name text NOT NULL, number bigint NOT NULL REFERENCES fleet.push, actor text NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now());
 """
 
 
@@ -105,7 +114,8 @@ class Pushes:
         """What is to be sent, the first time or again; also what was sent by a clock that was far ahead."""
         rows = await self._pool.fetch(
             "SELECT target.site, target.name, target.number, push.actor, push.body FROM fleet.target"
-            " JOIN fleet.push USING (number) WHERE state = 'pending' AND sent_at_ms NOT BETWEEN $1 AND $2"
+            " JOIN fleet.push USING (number) JOIN fleet.known USING (site)"
+            " WHERE state = 'pending' AND sent_at_ms NOT BETWEEN $1 AND $2"
             " ORDER BY number LIMIT 100",
             now_ms - AGAIN_MS + 1,
             now_ms + AGAIN_MS,
@@ -161,7 +171,7 @@ async def push(pool: Pool, name: str, body: str, sites: Sequence[str], *, wave: 
             allowed = ", ".join(sorted(known)) or "none: the supervisor knows no site yet"
             raise ConfigError(f"--sites {','.join(wrong)}: not registered, allowed: {allowed}")
         before = await connection.fetch(
-            "SELECT site, state FROM fleet.target JOIN fleet.push USING (number)"
+            "SELECT site, state FROM fleet.target JOIN fleet.push USING (number) JOIN fleet.known USING (site)"
             " WHERE target.name = $1 AND push.sha256 = $2 AND wave < $3", name, digest, wave,
         )  # fmt: skip
         if open_ones := sorted(f"{site} ({state})" for site, state in before if state != ACCEPTED):
@@ -181,10 +191,29 @@ async def push(pool: Pool, name: str, body: str, sites: Sequence[str], *, wave: 
     return number
 
 
+async def withdraw(pool: Pool, name: str, sites: Sequence[str], *, actor: str) -> None:
+    """Want this file no more at these sites. Raises ConfigError, and then nothing is withdrawn."""
+    async with pool.acquire() as connection, connection.transaction():
+        wanted = await connection.fetch(
+            "DELETE FROM fleet.target WHERE name = $1 AND site = ANY ($2::text[]) RETURNING site, number",
+            name, list(sites),
+        )  # fmt: skip
+        if wrong := sorted(set(sites) - {str(site) for site, _ in wanted}):
+            pushed = await connection.fetch("SELECT site, name FROM fleet.target ORDER BY name, site")
+            stood = sorted({f"{each} at {site}" for site, each in (*pushed, *((site, name) for site, _ in wanted))})
+            allowed = ", ".join(stood[:SAID_MAX]) + (", ..." if len(stood) > SAID_MAX else "")
+            raise ConfigError(f"{name[:60]}: not pushed to {', '.join(wrong)}, allowed: {allowed or 'nothing'}")
+        await connection.executemany(
+            "INSERT INTO fleet.withdrawn (site, name, number, actor) VALUES ($1, $2, $3, $4)",
+            [(site, name, number, actor) for site, number in wanted],
+        )
+
+
 async def targets(pool: Pool, number: int | None = None) -> list[Target]:
     """How files stand at sites: all of them, or those of one push."""
     rows = await pool.fetch(
         "SELECT site, target.name, wave, state, target.sha256, actual, words FROM fleet.target"
-        " JOIN fleet.push USING (number) WHERE $1::bigint IS NULL OR number = $1 ORDER BY site, target.name", number,
+        " JOIN fleet.push USING (number) JOIN fleet.known USING (site)"
+        " WHERE $1::bigint IS NULL OR number = $1 ORDER BY site, target.name", number,
     )  # fmt: skip
     return [Target(*row) for row in rows]

@@ -85,11 +85,11 @@ def test_a_full_disk_ends_no_server_that_runs(tmp_path: Path, monkeypatch: pytes
     kept = launcher._Kept(Server("sleeper", ("/bin/sleep", "600"), tmp_path / "log", is_ready=lambda _: True))
     with monkeypatch.context() as patch:
         patch.setattr(launcher, "Started", Mock(side_effect=full))
-        made._again(kept)
+        made._again(kept, Signals())
     assert kept.started is None and kept.again_at > 0
     with monkeypatch.context() as patch:
         patch.setattr(launcher, "write_private", Mock(side_effect=full))
-        made._again(kept)
+        made._again(kept, Signals())
     started = kept.started
     assert started is not None and started.is_running
     started.close()

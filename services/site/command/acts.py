@@ -4,6 +4,7 @@ Each is a command to the running site, recorded in its log with who, why and for
 of it. A refusal is exit code 1 with the reason in words.
 """
 
+import sys
 from time import monotonic, sleep
 from typing import Annotated, Any
 from uuid import uuid4
@@ -17,6 +18,8 @@ from services.site.command.trouble import Exit, Trouble
 
 PANEL = "Acts (recorded, with who and why)"
 OUTCOME_S = 10.0
+TOLD_S = 0.5
+"""Nobody waits longer without a word."""
 
 
 def _complete(kind: str, incomplete: str) -> list[str]:
@@ -258,13 +261,15 @@ def act(body: dict[str, Any], command_id: str, data: Any, *, as_json: bool) -> i
     if answer.status != 202:
         code = Exit.USAGE if answer.status in (400, 422) else Exit.NOT_TRIED
         raise Trouble(f"the site answers {answer.status}: {problem_words(answer.body)}", code)
-    outcome = _outcome(site, given["id"])
+    outcome = _outcome(site, given)
     if as_json:
         write_json(outcome)
     elif outcome["state"] == "accepted":
         write(f"accepted: {body['what'].replace('_', ' ')} {body['subject']}{_rooms(outcome)}")
     else:
-        write(f"{outcome['state']}: the site has it and has not yet decided (id {given['id']})")
+        write(
+            f"{outcome['state']}: the site has not answered yet, what it decides stands in its log (id {given['id']})"
+        )
     return Exit.NO if outcome["state"] in ("rejected", "expired") else Exit.DONE
 
 
@@ -276,13 +281,17 @@ def _rooms(answer: dict[str, Any]) -> str:
     return "".join(f"; {plain(one['room'])} refused: {plain(one['text'] or one['reason'])}" for one in refusals)
 
 
-def _outcome(site: RunningSite, command_id: str) -> dict[str, Any]:
-    """The state of the command once it is no longer pending; pending after OUTCOME_S."""
-    end = monotonic() + OUTCOME_S
+def _outcome(site: RunningSite, given: dict[str, Any]) -> dict[str, Any]:
+    """The state of the command once it is no longer pending; pending after OUTCOME_S, and said so while one waits."""
+    began, is_told = monotonic(), False
     while True:
-        outcome: dict[str, Any] = site.get(f"/api/v1/commands/{command_id}")
-        if outcome["state"] != "pending" or monotonic() > end:
+        outcome: dict[str, Any] = site.get(f"/api/v1/commands/{given['id']}")
+        if outcome["state"] != "pending" or monotonic() > began + OUTCOME_S:
             return outcome
+        if not is_told and monotonic() > began + TOLD_S:
+            is_told = True
+            sys.stderr.write(f"ampward: pending: on its way to {given['subject'].split('/')[0]}, no answer yet\n")
+            sys.stderr.flush()
         sleep(0.1)
 
 

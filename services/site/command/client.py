@@ -137,6 +137,15 @@ def find_fleet(data: Path) -> tuple[str, Path] | None:
         raise Trouble(f"{data / places.FLEET} cannot be read: {error}") from None
 
 
+def refuse_fleet(data: Path, where: str) -> None:
+    """Raises Trouble when this is a fleet's folder and what is asked for is a site's; ``where`` the fleet's is."""
+    if not (data / places.FLEET).exists() and not (data / "fleet.yaml").exists():
+        return
+    demo = sorted(str(each) for each in data.glob("demo/*/") if (each / places.SITE_PLAN).exists())
+    here = f" ({', '.join(demo)})" if demo else ""
+    raise Trouble(f"{data} is a fleet's folder, and this is asked of one site's{here}; {where}")
+
+
 def read_run(data: Path) -> dict[str, Any]:
     """DIR/run.json. Raises Trouble when no site runs there."""
     try:

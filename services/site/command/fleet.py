@@ -17,7 +17,7 @@ import typer
 from services.site.command import repository_file
 from services.site.command.options import Json
 from services.site.command.output import plain, table, write, write_json
-from services.site.command.pushing import drift, push
+from services.site.command.pushing import drift, push, withdraw
 from services.site.command.trouble import Exit, Trouble
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ LOOK_S = 0.05
 DOWN_S = 90.0
 """Services have 30 s to hand over, and then their servers as long."""
 
+CENTRE = ("processor", "gateway", "notifier", "history", "supervisor", "kpi", "bridge")
+"""The services that a centre has, and runs when nobody says otherwise."""
 Folder = Annotated[Path, typer.Option("--dir", help="The fleet's folder: configuration, data, logs, fleet.json.")]
 FOLDER = Path("data/fleet")
 
@@ -39,6 +41,7 @@ def add(app: typer.Typer) -> None:
     fleet.command("down")(down)
     fleet.command("topics")(topics)
     fleet.command("push")(push)
+    fleet.command("withdraw")(withdraw)
     fleet.command("drift")(drift)
     fleet.command("set-up")(set_up)
     app.add_typer(fleet, name="fleet", rich_help_panel=PANEL)
@@ -56,8 +59,13 @@ def up(
         list[str] | None, typer.Option("--host", help="A further name of this machine in the certificates.")
     ] = None,
     services: Annotated[
-        str, typer.Option("--services", help="Services of the centre to keep running too, by comma; empty: none.")
-    ] = "processor,gateway,notifier,history,supervisor,kpi,bridge",
+        str,
+        typer.Option(
+            "--services",
+            help=f"Services of the centre to keep running too, by comma; empty: none; else {', '.join(CENTRE)}.",
+            show_default=False,
+        ),
+    ] = ",".join(CENTRE),
     sites: Annotated[
         str, typer.Option("--sites", help="Simulated sites to run too, joined to the fleet; empty: none.")
     ] = "north,south",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.site.command.client import RunningSite, Told, find_fleet
+from services.site.command.client import RunningSite, Told, find_fleet, refuse_fleet
 from services.site.command.options import DATA, Json
 from services.site.command.output import plain, progress_bar, write, write_json
 from services.site.command.trouble import Exit, Trouble
@@ -18,6 +18,10 @@ AGAIN_S = 1.0
 BEGINNING = (0, 0)
 END = (1 << 62, 0)
 _PREFIX = "ampward."
+CENTRE_CHECKS = (
+    "the centre checks and derives every block again, and says what came of it in GET /api/v1/sites of its gateway"
+    " (different, last_verdict)"
+)
 
 
 def add(app: typer.Typer) -> None:
@@ -163,6 +167,7 @@ def verify(
     """
     from services.processor.verify import verify as run
 
+    refuse_fleet(data, CENTRE_CHECKS)
     with progress_bar("verifying") as tell:
         found = run(data, tell)
     if as_json:
@@ -195,6 +200,7 @@ def replay(
     """
     from services.processor.replay import replay as run
 
+    refuse_fleet(data, CENTRE_CHECKS)
     decision = None if rules is None else _decision(rules)
     with progress_bar("replaying") as tell:
         found = run(data, decision, progress=tell)

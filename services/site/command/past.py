@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.site.command.client import refuse_fleet
 from services.site.command.options import DATA, Data, Json
 from services.site.command.output import plain, progress_bar, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
@@ -67,6 +68,8 @@ def export(
         raise Trouble(f"--step {step}: not a step, allowed: {', '.join(Step)}", Exit.USAGE)
     if file.suffix not in KINDS:
         raise Trouble(f"{file}: not a kind of file that is written, allowed: {', '.join(KINDS)}", Exit.USAGE)
+    if config is None:
+        refuse_fleet(data, f"points of a fleet's sites: --config {data / 'fleet.yaml'}")
     span_ms = _span(begin, end, days=7)
     with progress_bar("exporting") as tell:
         source = Queries(data) if config is None else _fleet_trends(config)
@@ -98,6 +101,7 @@ def kpi(
     from shared.runtime import places
     from shared.wire.plans import decode_site
 
+    refuse_fleet(data, "figures of a fleet's sites: GET /api/v1/kpis of its gateway")
     begin_ms, end_ms = _span("", "", days=days)
     plan = places.find_file(data, places.SITE_PLAN)
     zone = ZoneInfo(decode_site(plan.read_bytes()).time_zone) if plan.exists() else UTC

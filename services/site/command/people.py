@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.site.command.client import RunningSite
+from services.site.command.client import RunningSite, refuse_fleet
 from services.site.command.options import DATA, Data, Json
 from services.site.command.output import plain, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
@@ -44,6 +44,11 @@ def route(
     from services.notifier.explain import explain
     from services.notifier.peek import lanes_in
 
+    if site is None:
+        refuse_fleet(
+            data,
+            "whom the centre tells stands in the file that notify: names in fleet.yaml; --site FILE asks of a site",
+        )
     plan = _plan(site, data)
     setting, lanes = _setting(plan), lanes_in(data)
     events = _events(plan, alarm)

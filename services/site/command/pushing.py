@@ -21,12 +21,13 @@ LOOK_S = 0.5
 T = TypeVar("T")
 Folder = Annotated[Path, typer.Option("--dir", help="The fleet's folder, with fleet.yaml.")]
 FOLDER = Path("data/fleet")
+Sites = Annotated[str, typer.Option("--sites", help="Sites, by comma.", show_default=False)]
 COLUMNS = ("SITE", "FILE", "WAVE", "STATE", "WANTED", "ON THE BOX", "WHY")
 
 
 def push(
     file: Annotated[Path, typer.Argument(help="File that the sites include.", exists=True, dir_okay=False)],
-    sites: Annotated[str, typer.Option("--sites", help="Sites, by comma.", show_default=False)],
+    sites: Sites,
     wave: Annotated[int, typer.Option("--wave", min=1, help="A wave begins when those before it are accepted.")] = 1,
     wait: Annotated[int, typer.Option("--wait", min=0, help="Seconds to wait for the sites' answers.")] = 120,
     folder: Folder = FOLDER,
@@ -43,17 +44,14 @@ def push(
     from services.fleet import supervise_push
     from shared.domain.errors import ConfigError
 
-    names = [name.strip() for name in sites.split(",") if name.strip()]
-    if not names:
-        raise Trouble("--sites: none is named, allowed: one or more sites, by comma", Exit.USAGE)
+    names = _named(sites)
     try:
         body = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise Trouble(f"{file}: cannot be read as UTF-8 text: {fault}") from None
 
     async def run(pool: "Pool") -> "list[Target]":
-        actor = f"cli:{os.environ.get('USER', '') or os.getuid()}"
-        number = await supervise_push.push(pool, file.name, body, names, wave=wave, actor=actor)
+        number = await supervise_push.push(pool, file.name, body, names, wave=wave, actor=_actor())
         end = time.monotonic() + wait
         while True:
             found = await supervise_push.targets(pool, number)
@@ -67,6 +65,41 @@ def push(
         raise Trouble(str(fault)) from None
     _show(found, as_json=as_json)
     return Exit.DONE if all(one.state == supervise_push.ACCEPTED for one in found) else Exit.NO
+
+
+def withdraw(
+    name: Annotated[str, typer.Argument(help="Name of a file that was pushed: rules.yaml.", show_default=False)],
+    sites: Sites,
+    folder: Folder = FOLDER,
+) -> int:
+    """Want a pushed file no more at sites: one that they cannot take, or one that its box may change again.
+
+    It goes off the list of `ampward fleet drift` and its alarm returns; what stands on a box stays there. Who withdrew
+    it is recorded. Exit 3 when it was not pushed to one of the sites; then nothing is withdrawn.
+
+    Example: ampward fleet withdraw rules.yaml --sites north
+    """
+    from services.fleet import supervise_push
+    from shared.domain.errors import ConfigError
+
+    names = _named(sites)
+    try:
+        _on_database(folder, lambda pool: supervise_push.withdraw(pool, name, names, actor=_actor()))
+    except ConfigError as fault:
+        raise Trouble(str(fault)) from None
+    write(f"{name} is wanted no more at {', '.join(names)}")
+    return Exit.DONE
+
+
+def _named(sites: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in sites.split(",") if name.strip()))
+    if not names:
+        raise Trouble("--sites: none is named, allowed: one or more sites, by comma", Exit.USAGE)
+    return names
+
+
+def _actor() -> str:
+    return f"cli:{os.environ.get('USER', '') or os.getuid()}"
 
 
 def drift(folder: Folder = FOLDER, as_json: Json = False) -> int:

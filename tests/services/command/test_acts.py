@@ -141,7 +141,8 @@ def test_the_same_id_is_the_same_act(run: Run, site: Served) -> None:
 
 def test_an_act_is_pending_until_the_site_has_decided(run: Run, site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site that takes its time is said to, and the act is not called done."""
-    monkeypatch.setattr("services.site.command.acts.OUTCOME_S", 0.0)
+    monkeypatch.setattr("services.site.command.acts.OUTCOME_S", 0.3)
+    monkeypatch.setattr("services.site.command.acts.TOLD_S", 0.1)
 
     def later(command: Command) -> CommandAnswer:
         return CommandAnswer(command.id, CommandState.PENDING)
@@ -149,7 +150,8 @@ def test_an_act_is_pending_until_the_site_has_decided(run: Run, site: Served, mo
     site.views.decide = later
     ran = run("ack", ALARM, "--id", "c2", "--data", site.folder)
     assert ran.code == 0
-    assert ran.out == "pending: the site has it and has not yet decided (id c2)\n"
+    assert ran.err == f"ampward: pending: on its way to {ALARM.split('/')[0]}, no answer yet\n"
+    assert ran.out == "pending: the site has not answered yet, what it decides stands in its log (id c2)\n"
 
 
 WRONG: list[tuple[list[str], str]] = [

@@ -166,3 +166,26 @@ def test_a_folder_without_a_log_is_exit_3(run: Run, tmp_path: Path) -> None:
         ran = run(command, tmp_path)
         assert (ran.code, ran.out) == (3, "")
         assert "no log in" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["kpi", "--data", "{}"], "GET /api/v1/kpis of its gateway"),
+        (["route", "h2_alarm", "--data", "{}"], "stands in the file that notify: names"),
+        (["verify", "{}"], "GET /api/v1/sites of its gateway"),
+        (["replay", "{}"], "GET /api/v1/sites of its gateway"),
+        (["export", "a.csv", "--point", "north/r1/p", "--data", "{}"], "--config {}/fleet.yaml"),
+    ],
+)
+def test_in_a_fleets_folder_one_is_told_where_its_figures_are(
+    run: Run, tmp_path: Path, words: list[str], where: str
+) -> None:
+    """What asks of one site's log or history has a site's folder; those of the demo's sites are named."""
+    (tmp_path / "fleet.yaml").touch()
+    (tmp_path / "demo" / "north").mkdir(parents=True)
+    (tmp_path / "demo" / "north" / "site.json").touch()
+    ran = run(*(word.format(tmp_path) for word in words))
+    assert ran.code == 3
+    assert f"{tmp_path} is a fleet's folder, and this is asked of one site's ({tmp_path / 'demo' / 'north'})" in ran.err
+    assert where.format(tmp_path) in ran.err
