@@ -14,7 +14,7 @@ import http.client
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +53,23 @@ def port_names(sites: Iterable[str]) -> tuple[str, ...]:
     return (MAILBOX, *(f"{server_name(site)}{part}" for site in sites for part in ("-http", "-devices")))
 
 
-def enroll(book: Book, sites: Iterable[str]) -> tuple[str, ...]:
-    """Those that were not enrolled yet, and are now. Raises ConfigError for a name that is none."""
-    living = {entry.site for entry in book.entries() if not entry.is_ended}
-    new = tuple(site for site in sites if site not in living)
-    for site in new:
-        book.enroll(site)
-    return new
+def have(book: Book, sites: Iterable[str]) -> Iterator[str]:
+    """The fleet's own identity and these sites in the book; says what of that is new, and who has ended: a start makes
+    nobody anew whom `ampward revoke` has ended. Raises ConfigError for a name that is none."""
+    book.have_fleet()
+    known = {entry.site: entry for entry in book.entries()}
+    for site in sites:
+        if site not in known:
+            book.enroll(site)
+            yield f"{site}: enrolled"
+        elif known[site].is_ended:
+            yield f"{site}: it was ended and is not run, `ampward enroll {site}` makes it anew"
+    book.publish()
+
+
+def living(book: Book, sites: Iterable[str]) -> tuple[str, ...]:
+    """Those that were not ended."""
+    return tuple(site for site in sites if not book.entry(site).is_ended)
 
 
 def data_of(folder: Path, site: str) -> Path:

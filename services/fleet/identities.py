@@ -11,13 +11,17 @@
 A renewal adds: the former signing key and certificate stay good, so that the site goes on until it has the new folder;
 when it has it they can be ended. An end takes all: keys sign nothing more, certificates are revoked, the Kafka user
 goes. A site that is enrolled again after an end keeps its partition, and of its former keys only what they signed
-before. Refuses (ConfigError): a site that is enrolled already, one that is not, the end of _fleet.
+before. Who changes the book, or says to servers what stands in it, does so inside ``alone``: what another read before
+an end would else be written behind it. Refuses (ConfigError): a site that is enrolled already, one that is not, the end
+of _fleet.
 """
 
+import fcntl
 import json
+import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +39,7 @@ FLEET = "_fleet"
 """The pseudo-site of the centre's supervision: in the book like a site, its key in DIR/supervisor."""
 SUPERVISOR = "supervisor"
 HOSTED = "hosted"
+LOCK = "book.lock"
 CENTRE = "centre.pub"
 KEY, FORMER_KEY = "signing.key", "former.key"
 OURS = ("identity.json", KEY, CENTRE, "ca.pem", "client.pem", "client.key", "kafka.password")
@@ -85,6 +90,17 @@ class Book:
     prefix: str = ""
     users_elsewhere: bool = False
     """Without a vault: Kafka's users are made by whoever runs the cluster, a site's by its name, as everywhere."""
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes the book or tells of it meanwhile; waits for who does."""
+        (self.folder / "sites").mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / "sites" / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def entries(self) -> tuple[Entry, ...]:
         """Every site, ended ones too. Raises ConfigError for a file that is no entry."""

@@ -139,10 +139,9 @@ class Launcher:
         self._health = observed.addresses(self.plan.services, ports)
         logs, vault = folder / "logs", vault_of(self.plan)
         book = Book(folder, vault, self.plan.shape.partitions)
-        book.have_fleet()
-        for site in demo.enroll(book, self.plan.sites):
-            self.say(f"{site}: enrolled")
-        book.publish()
+        with book.alone():
+            for words in demo.have(book, self.plan.sites):
+                self.say(words)
         jars = given_jars(self.plan.jars) if self.plan.jars is not None else self._jars()
         kafka = KafkaPlan(
             folder=folder / "kafka",
@@ -175,7 +174,7 @@ class Launcher:
         self._start_services(f"127.0.0.1:{ports['http']}", is_secure=vault is not None, mailbox=ports[demo.MAILBOX])
         if self._addresses["gateway"]:
             self._wait_for(signals, {GATEWAY: demo.is_answering(self._addresses["gateway"])})
-        for site in self.plan.sites if not signals.ended.is_set() else ():
+        for site in demo.living(book, self.plan.sites) if not signals.ended.is_set() else ():
             self._start_site(site, book, ports)
             self._wait_for(signals, {demo.server_name(site): demo.is_trip_ready(folder, site)})
         site_addresses = {site: told["http"].removeprefix("http://") for site, told in self._sites.items()}
@@ -238,7 +237,8 @@ class Launcher:
             self.say(f"kafka: made {len(made)} topics")
         for drift in await drifts(access, ALL, self.plan.shape):
             self.say(f"kafka: {drift}")
-        await apply_all(access, book)
+        with book.alone():
+            await apply_all(access, book)
 
     def _write_record(self) -> None:
         pids = {kept.server.name: kept.started.pid for kept in self._kept if kept.started is not None}

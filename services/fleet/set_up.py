@@ -30,16 +30,19 @@ async def set_up_fleet(plan: FleetPlan, book: Book, sites: Sequence[str], say: C
     found = await _once_there(lambda: drifts(access, topics, plan.shape), access, say)
     for drift in found:
         say(f"kafka: {drift}")
-    book.have_fleet()
     # The bridge is given this folder alone, so it has to be there before its first site.
     (book.folder / HOSTED).mkdir(mode=0o700, exist_ok=True)
-    known = {entry.site for entry in book.entries() if not entry.is_ended}
-    for site in sites:
-        if site not in known:
-            entry = book.enroll(site)
-            say(f"{site} is enrolled, partition {entry.partition}")
-    entries = book.entries()
-    await register(access, book, entries)
+    with book.alone():
+        book.have_fleet()
+        known = {entry.site: entry for entry in book.entries()}
+        for site in sites:
+            if site not in known:
+                entry = book.enroll(site)
+                say(f"{site} is enrolled, partition {entry.partition}")
+            elif known[site].is_ended:
+                say(f"{site} was ended: `ampward enroll {site}` makes it anew")
+        entries = book.entries()
+        await register(access, book, entries)
     say(f"{len(entries)} sites are registered")
     return not any(drift.is_grave for drift in found)
 

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -11,14 +12,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from services.fleet import demo
 from services.fleet.authority import Authority, ends_at
 from services.fleet.identities import Book
-from services.fleet.launcher import LauncherPlan, vault_of
+from services.fleet.launcher import LauncherPlan, take_lock, vault_of
 from services.fleet.supervise import read_who
 from services.fleet.vault import RENEW_DAYS, open_vault
 from services.uplink.identity import read_identity
 from shared.domain.errors import ConfigError
 from tests.fleet.clock import NOW
+from tests.testkit.process import wait_for
 
 PARTITIONS = 3
 NOW_MS = 1_760_000_000_000
@@ -233,3 +236,49 @@ def test_a_folder_of_something_else_gets_no_book(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, f"there is no fleet in {tmp_path}" in ran.stderr) == (3, True)
     assert [path.name for path in tmp_path.iterdir()] == ["log.db"]
+
+
+def test_who_changes_the_book_waits_for_who_does(tmp_path: Path) -> None:
+    """What one read before another's end would be written behind it: an ended site would be let in again."""
+    book = _book(tmp_path)
+    book.enroll("depot")
+    with book.alone():
+        revoking = _began("revoke", "depot", "--dir", tmp_path)
+        wait_for(lambda: _waits_for_a_lock(revoking.pid), within_s=60, name="the command to wait")
+        assert not book.entry("depot").is_ended
+    assert revoking.communicate(timeout=60)[0].startswith("depot is ended")
+    assert book.entry("depot").is_ended
+
+
+def test_a_change_while_the_fleet_starts_is_told_when_it_is_ready(tmp_path: Path) -> None:
+    """The launcher may have read the book already: who changes it waits, and says so; it may end instead."""
+    _book(tmp_path, secure=False)
+    (tmp_path / "sites").mkdir()
+    launching = take_lock(tmp_path)
+    enrolling = _began("enroll", "depot", "--dir", tmp_path)
+    assert enrolling.stdout is not None
+    assert enrolling.stdout.readline() == "the fleet is starting: it is told as soon as it is ready\n"
+    os.close(launching)
+    assert "the fleet has ended meanwhile" in enrolling.communicate(timeout=60)[0]
+    assert enrolling.returncode == 0
+
+
+def test_a_start_makes_nobody_anew_whom_someone_has_ended(tmp_path: Path) -> None:
+    """Of the demo's sites too: only `ampward enroll` does."""
+    book = _book(tmp_path, secure=False)
+    assert list(demo.have(book, ("north", "south"))) == ["north: enrolled", "south: enrolled"]
+    book.revoke("north", NOW_MS)
+    assert list(demo.have(book, ("north", "south"))) == [
+        "north: it was ended and is not run, `ampward enroll north` makes it anew"
+    ]
+    assert demo.living(book, ("north", "south")) == ("south",)
+
+
+def _began(*words: object) -> "subprocess.Popen[str]":
+    command = [str(Path(sys.executable).with_name("ampward")), *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _waits_for_a_lock(pid: int) -> bool:
+    waiting = [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+    return any(line.split()[5] == str(pid) for line in waiting)

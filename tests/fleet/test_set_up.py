@@ -70,8 +70,9 @@ def test_topics_and_registrations_are_made_once(kafka: KafkaBroker, tmp_path: Pa
     identity = tmp_path / "book" / "identities" / "depot"
     key = (identity / "signing.key").read_bytes()
     subprocess.run([AMPWARD, "revoke", "mill", "--dir", tmp_path / "book"], check=True, stdout=subprocess.DEVNULL)
-    assert f"0 topics made, {len(ALL)} were there" in (said := fleet.set_up("depot"))
+    assert f"0 topics made, {len(ALL)} were there" in (said := fleet.set_up("depot", "mill"))
     assert "enrolled" not in said
+    assert "mill was ended: `ampward enroll mill` makes it anew" in said
     assert (identity / "signing.key").read_bytes() == key
     plan = check_fleet(fleet.file, {}, "admin").plan
     assert plan is not None

@@ -5,6 +5,7 @@ import datetime
 import os
 import shutil
 import signal
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.site.command.fleet import FOLDER, PANEL, Folder, admin, record
+from services.site.command.fleet import FOLDER, LOOK_S, PANEL, Folder, admin, is_ready, record
 from services.site.command.output import write
 from services.site.command.trouble import Exit, Trouble
 from shared.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from services.fleet.identities import Book, Entry
+    from shared.log.kafka.access import Access
 
 Site = Annotated[str, typer.Argument(help="The site's id, as in its site file.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", help="Copy the folder for the site's box there; it must not exist.")]
@@ -55,10 +57,11 @@ def enroll(
     if hosted and out is not None and book.vault is None:
         raise Trouble("--hosted: without security nothing goes to its device, so no --out is allowed", Exit.USAGE)
     try:
-        entry = book.enroll(site, is_hosted=hosted)
+        with book.alone():
+            entry = book.enroll(site, is_hosted=hosted)
     except ConfigError as fault:
         raise Trouble(str(fault), Exit.NO) from fault
-    told = _tell(folder, book, entry, is_new=True)
+    told = _tell(folder, book, site, is_new=True)
     write(f"{site} is enrolled, partition {entry.partition}{told}")
     return _hand_out(book, entry, out)
 
@@ -84,8 +87,9 @@ def renew(
         raise Trouble(f"{FLEET} has no box and no password: neither --out nor --password is allowed", Exit.USAGE)
     _free(out)
     book = _book(folder)
-    entry = book.renew(site, password=password)
-    told = _tell(folder, book, entry, is_new=password)
+    with book.alone():
+        entry = book.renew(site, password=password)
+    told = _tell(folder, book, site, is_new=password)
     write(f"{site} has new keys{told}")
     if site == FLEET:
         write(f"the supervisor signs by what is in {book.identity(site)}, every folder for a box names the new key too")
@@ -107,8 +111,9 @@ def revoke(
     Example: ampward revoke depot --dir data/fleet
     """
     book, now_ms = _book(folder), time.time_ns() // 1_000_000
-    entry = book.revoke_former(site, now_ms) if former else book.revoke(site, now_ms)
-    told = _tell(folder, book, entry, is_new=False)
+    with book.alone():
+        (book.revoke_former if former else book.revoke)(site, now_ms)
+    told = _tell(folder, book, site, is_new=False)
     write(f"{site} has its newest key alone{told}" if former else f"{site} is ended{told}")
     return Exit.DONE
 
@@ -127,17 +132,36 @@ def _book(folder: Path) -> "Book":
     return Book(folder.resolve(), vault, ONE_NODE.partitions)
 
 
-def _tell(folder: Path, book: "Book", entry: "Entry", *, is_new: bool) -> str:
-    """Tell the servers when they run; gives the words for when they do not."""
+def _tell(folder: Path, book: "Book", site: str, *, is_new: bool) -> str:
+    """Tell the servers when they run, or as soon as they do; gives the words for when they do not."""
     from services.fleet.applying import apply_site
     from services.fleet.launcher import holder
 
     if not holder(folder):
         return "; the fleet does not run, it is told at its next start"
-    asyncio.run(apply_site(admin(folder), book, entry, is_new=is_new))
+    access = _once_up(folder)
+    if access is None:
+        return "; the fleet has ended meanwhile, it is told at its next start"
+    with book.alone():
+        asyncio.run(apply_site(access, book, book.entry(site), is_new=is_new))
     if book.vault is not None:
         _reload_mosquitto(int(record(folder)["pids"]["mqtt"]), str(folder.resolve()))
     return ""
+
+
+def _once_up(folder: Path) -> "Access | None":
+    """How Kafka is reached, once its launcher has started it; None when the launcher has ended. What begins may have
+    read the book before it was changed: it is told nevertheless."""
+    from services.fleet.launcher import holder
+
+    said = False
+    while (pid := holder(folder)) and not is_ready(folder, pid):
+        if not said:
+            write("the fleet is starting: it is told as soon as it is ready")
+            sys.stdout.flush()
+        said = True
+        time.sleep(LOOK_S)
+    return admin(folder) if pid else None
 
 
 def _reload_mosquitto(pid: int, folder: str) -> None:

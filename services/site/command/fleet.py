@@ -112,7 +112,7 @@ def _follow(launcher: "subprocess.Popen[bytes]", folder: Path, log: Path, begin:
     with log.open("r", encoding="utf-8", errors="replace") as said:
         said.seek(begin)
         while True:
-            is_over = launcher.poll() is not None or _is_ready(folder, launcher.pid)
+            is_over = launcher.poll() is not None or is_ready(folder, launcher.pid)
             for line in said:
                 write(plain(line.rstrip("\n")))
             sys.stdout.flush()
@@ -273,7 +273,7 @@ def record(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _is_ready(folder: Path, pid: int) -> bool:
+def is_ready(folder: Path, pid: int) -> bool:
     """Whether the launcher of this pid has written its record."""
     try:
         record = json.loads((folder / "fleet.json").read_text(encoding="utf-8"))
