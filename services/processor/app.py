@@ -271,7 +271,7 @@ async def _serve(plan: ProcessorPlan, stop: asyncio.Event, telling: Telling) -> 
     beside, acks = _Beside(plan, known, tell), Acks()
     seats: SeatsPort = await Hands.start(plan.hands) if plan.hands else OwnSeats()
     worker = Worker(seats, beside, acks, tell=tell, prefix=plan.prefix, save_s=plan.save_s,
-                    spans=telling.spans)  # fmt: skip
+                    ahead=min(plan.hands, 1), spans=telling.spans)  # fmt: skip
     telling.worker = worker
     beside_it = (known.follow(), _tend(worker), watch(worker, INPUTS, plan, end, telling))
     await drive(plan, Driven(GROUP, INPUTS, worker, acks), beside_it, stop, end)

@@ -1,7 +1,7 @@
 """What the worker of services.processor.worker keeps of each site and partition, and whom it works with."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -71,6 +71,10 @@ class Counts(NamedTuple):
     asked: int = 0
     """Times that a site was asked to send again."""
 
+    def plus(self, **more: int) -> "Counts":
+        """With so many more."""
+        return self._replace(**{name: getattr(self, name) + number for name, number in more.items()})
+
 
 @dataclass(slots=True)
 class Site:
@@ -107,3 +111,20 @@ class Partition:
     """Behind the last record that was passed by because nobody had registered its site; -1 before there was one."""
     pending: "list[asyncio.Future[Any]]" = field(default_factory=list)
     ready: "asyncio.Task[None] | None" = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who has it folds, saves or gives away; given in the order in which it was asked for."""
+
+    async def confirmed(self) -> None:
+        """Waits for all that was sent; one that is given up meanwhile is waited for again by who comes next."""
+        pending = list(self.pending)
+        if pending:
+            await asyncio.wait(pending)
+            for sent in pending:
+                sent.result()
+            del self.pending[: len(pending)]
+
+
+def restored(partitions: Iterable[Partition]) -> list[Partition]:
+    """Those whose states are read; raises what their reading raised."""
+    done = [(each, each.ready) for each in partitions if each.ready is not None and each.ready.done()]
+    return [partition for partition, ready in done if not ready.cancelled() and ready.result() is None]

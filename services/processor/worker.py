@@ -20,12 +20,14 @@ Limits: SAVE_SHARE bounds the part of the time that states cost; PENDING_MAX the
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from contextlib import AsyncExitStack
+from itertools import chain, count
 from typing import Final
 
-from services.processor.books import ASK_S, ASK_S_MAX, ASK_TTL_MS, TURNS_MAX, Broker, Counts, Engine, Partition, Site
+from services.processor.books import ASK_S, ASK_S_MAX, TURNS_MAX, Broker, Counts, Engine, Partition, Site, restored
 from services.processor.compared import tell_compared
 from services.processor.hands import SeatsPort
+from services.processor.saying import letter_of, order_of
 from services.processor.seats import KEY, Given, Kind, Outcome
 from services.processor.sifting import sift
 from shared.bus.registry import COMMANDS, DEADLETTER, EVENTS, STATE
@@ -36,8 +38,6 @@ from shared.runtime.metrics import Ages
 from shared.runtime.tracing import OFF, Spans
 from shared.wire import cloud
 from shared.wire.batches import Verdict
-from shared.wire.deadletters import DeadLetter, encode_dead_letter
-from shared.wire.orders import Resend, encode_order
 from shared.wire.site_state import StatePlace, peek_site_state
 
 SAVE_S: Final = 5.0
@@ -47,7 +47,6 @@ confirm them does not count: one that was away for a minute would put off the ne
 PENDING_MAX: Final = 1_000
 TOLD_PARKED_S: Final = 60.0
 CATCH_UP_PAUSE_S: Final = 5.0
-READER: Final = "processor"
 
 
 class Worker:
@@ -62,6 +61,7 @@ class Worker:
         tell: Tell,
         prefix: str = "",
         save_s: float = SAVE_S,
+        ahead: int = 0,
         spans: Spans = OFF,
         now: Callable[[], float] = time.monotonic,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -72,11 +72,13 @@ class Worker:
         self._tell = tell
         self._prefix = prefix
         self._save_s = self._pause_s = save_s
+        self._ahead = ahead
         self._spans = spans
         self._now = now
         self._wall_ms = wall_ms
         self._partitions: dict[Place, Partition] = {}
-        self._lock = asyncio.Lock()
+        self._assigning = asyncio.Lock()
+        self._taking: list[list[asyncio.Task[None]]] = []  # The parts of each take that is still going on.
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self.counts = Counts()
@@ -86,21 +88,20 @@ class Worker:
         self.generation = -1
         """Of the partitions that are ours; -1 before there were any."""
 
-    # Whose partitions
-
     async def assign(self, places: Sequence[Place], generation: int) -> None:
         """These partitions are ours from now on, and no others; their states are read before anything is taken."""
         self.generation = generation
-        async with self._lock:
+        async with self._assigning, AsyncExitStack() as turns:
+            for partition in self._partitions.values():
+                await turns.enter_async_context(partition.turn)
             old, self._partitions = self._partitions, {}
             readying = [partition.ready for partition in old.values() if partition.ready is not None]
             for task in readying:
                 task.cancel()
             await asyncio.gather(*readying, return_exceptions=True)
             for place in places:
-                made = Partition(place, generation, saved_at=self._now())
                 before = old.pop(place, None)
-                made.pending = before.pending if before else []
+                made = Partition(place, generation, self._now(), pending=before.pending if before else [])
                 made.ready = asyncio.create_task(self._restore(made, before.sites if before else {}))
                 self._partitions[place] = made
             for gone in old.values():
@@ -108,14 +109,15 @@ class Worker:
 
     async def hand_over(self) -> None:
         """Before partitions may go elsewhere: states of everything that was taken."""
-        async with self._lock:
-            for partition in self._partitions.values():
-                if partition.ready is not None and partition.ready.done() and not partition.ready.cancelled():
+        for partition in restored(self._partitions.values()):
+            async with partition.turn:
+                if self._is_ours(partition):
                     await self._save(partition)
 
     async def close(self) -> None:
         """Nothing is taken any more."""
-        tasks = [*self._tasks, *(p.ready for p in self._partitions.values() if p.ready is not None)]
+        readying = [p.ready for p in self._partitions.values() if p.ready is not None]
+        tasks = [*chain(*self._taking), *self._tasks, *readying]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -136,7 +138,7 @@ class Worker:
     @property
     def is_busy(self) -> bool:
         """Whether records are being worked on: who has none waits for the engine."""
-        return self._lock.locked()
+        return any(partition.turn.locked() for partition in self._partitions.values())
 
     def stands(self) -> dict[Place, int]:
         """The next offset that the engine should give, of each partition that it has begun."""
@@ -174,18 +176,37 @@ class Worker:
         for name in [name for name in partition.stored if parked[name] and self._broker.is_registered(name)]:
             (await self._site(partition, name)).needs = parked[name]
 
-    # Records
-
     async def take(self, records: Sequence[Record]) -> None:
-        """The next records of the engine, in the order of each partition; partitions side by side."""
+        """The next records of the engine, in the order of each partition; partitions side by side.
+
+        Returns when no more takes than ``ahead`` are still being folded: so no process that folds waits for another.
+        """
         parts: dict[Place, list[Record]] = {}
         for record in records:
             parts.setdefault(record.place, []).append(record)
         partitions = [partition for place in parts if (partition := await self._ready(place)) is not None]
-        async with self._lock:
-            ours = [each for each in partitions if self._partitions.get(each.place) is each]
-            await asyncio.gather(*(self._take_part(each, parts[each.place]) for each in ours))
-        await self.tend()
+        begun = [asyncio.create_task(self._take_own(each, parts[each.place])) for each in partitions]
+        self._taking.append(begun)
+        while len(self._taking) > self._ahead:
+            for part in self._taking[0]:
+                await part
+            del self._taking[0]
+
+    async def _take_own(self, partition: Partition, records: list[Record]) -> None:
+        """In the order in which they were begun, as long as the partition is ours."""
+        async with partition.turn:
+            if self._is_ours(partition):
+                try:
+                    await self._take_part(partition, records)
+                    if self._is_ours(partition):
+                        await self._tend_to(partition)
+                except Exception as fault:  # Before who waits for its turn gets it.
+                    self._fault = fault
+                    raise
+
+    def _is_ours(self, partition: Partition) -> bool:
+        """Nothing is, once the worker has to end."""
+        return self._fault is None and self._partitions.get(partition.place) is partition
 
     async def _ready(self, place: Place) -> Partition | None:
         """The partition when its states are read; None when it is not ours."""
@@ -208,7 +229,7 @@ class Worker:
             if record.offset > partition.next:
                 self._tell("engine_left_out", f"{partition.place} {partition.next} to {record.offset - 1}")
                 async for left_out in self._broker.read(partition.place, partition.next, record.offset):
-                    self._count(skipped=1)
+                    self.counts = self.counts.plus(skipped=1)
                     wanted.append(left_out)
             wanted.append(record)
             partition.next = record.offset + 1
@@ -288,7 +309,7 @@ class Worker:
             return
         site.epoch, site.site_seq = outcome.epoch, outcome.site_seq
         if outcome.kind is Kind.REPEAT:
-            self._count(repeats=1)
+            self.counts = self.counts.plus(repeats=1)
         elif outcome.kind is Kind.BATCH:
             await self._publish(partition, site, record, outcome)
         elif 0 <= site.unseen < max(partition.first, partition.passed) and site.catching is None:
@@ -301,8 +322,8 @@ class Worker:
         site.unseen = -1
         site.unsaved = record.offset if site.unsaved < 0 else site.unsaved
         is_different, is_open = (outcome.verdict == each.value for each in (Verdict.DIFFERENT, Verdict.NOT_COMPARABLE))
-        self._count(blocks=1, inputs=outcome.inputs, events=outcome.events)
-        self._count(different=int(is_different), not_comparable=int(is_open))
+        self.counts = self.counts.plus(blocks=1, inputs=outcome.inputs, events=outcome.events)
+        self.counts = self.counts.plus(different=int(is_different), not_comparable=int(is_open))
         if is_different:
             self._tell("block_differs", f"{site.name} {outcome.id}: {outcome.why}")
         if outcome.record:
@@ -316,43 +337,28 @@ class Worker:
             site.ask_pause = ASK_S
 
     async def _bury(self, partition: Partition, site: Site, record: Record, why: str) -> None:
-        self._count(dead=1)
+        self.counts = self.counts.plus(dead=1)
         name = f"{record.place.topic}/{record.place.partition}/{record.offset}"
         self._tell("dead_letter", f"{name} {site.name}: {why}")
-        letter = DeadLetter(*record.place, record.offset, site.name, why, READER, self._wall_ms(), record.value or b"")
-        headers = cloud.headers(cloud.DEAD_LETTER, site=site.name, id=name, at_ms=record.at_ms)
-        await self._send(partition, DEADLETTER.name, site.name, encode_dead_letter(letter), headers)
+        letter, headers = letter_of(record, site.name, name, why, self._wall_ms())
+        await self._send(partition, DEADLETTER.name, site.name, letter, headers)
 
     async def _ask(self, partition: Partition, site: Site, from_seq: int, *, state: bool) -> None:
         """Asks the site to send again, at ever longer intervals as long as nothing fits."""
         now = self._now()
         if now - site.asked_at < site.ask_pause:
             return
-        self._count(asked=1)
+        self.counts = self.counts.plus(asked=1)
         site.asked_at, site.ask_pause = now, min(2 * site.ask_pause, ASK_S_MAX)
-        sent_at, name = self._wall_ms(), f"{site.name}-{site.epoch}-{from_seq}-{self._wall_ms()}"
-        order = Resend(
-            id=name, site=site.name, sent_at_ms=sent_at, ttl_ms=ASK_TTL_MS, from_seq=from_seq, epoch=site.epoch,
-            state=state,
-        )  # fmt: skip
         self._tell("site_asked_to_resend", f"{site.name} from {from_seq}, {'with' if state else 'without'} its state")
-        headers = cloud.headers(cloud.ORDER, site=site.name, id=name, at_ms=sent_at)
-        await self._send(partition, COMMANDS.name, site.name, encode_order(order), headers)
+        order, headers = order_of(site.name, site.epoch, from_seq, self._wall_ms(), state=state)
+        await self._send(partition, COMMANDS.name, site.name, order, headers)
 
     async def _send(self, partition: Partition, topic: str, site: str, value: bytes, headers: Headers) -> None:
         if len(partition.pending) >= PENDING_MAX:
-            await self._confirmed(partition)
+            await partition.confirmed()
         place = Place(self._prefix + topic, partition.place.partition)
         partition.pending.append(await self._broker.hand_over(place, site.encode(), value, headers))
-
-    async def _confirmed(self, partition: Partition) -> None:
-        """Waits for all that was sent; one that is given up meanwhile is waited for again by who comes next."""
-        pending = list(partition.pending)
-        if pending:
-            await asyncio.wait(pending)
-            for sent in pending:
-                sent.result()
-            del partition.pending[: len(pending)]
 
     def _catch_up(self, partition: Partition, site: Site) -> None:
         task = asyncio.create_task(self._read_on(partition, site), name=f"catch up {site.name}")
@@ -375,8 +381,8 @@ class Worker:
                     at = record.offset + 1
                     if record.name != site.name or record.offset < site.offset:
                         continue
-                    async with self._lock:
-                        if self._partitions.get(partition.place) is not partition:
+                    async with partition.turn:
+                        if not self._is_ours(partition):
                             return
                         mine = await sift([record], partition, self._broker, self.strangers)
                         await self._fold(partition, [(site, each) for each in mine], behind=True)
@@ -388,29 +394,26 @@ class Worker:
                 await asyncio.sleep(CATCH_UP_PAUSE_S)
                 continue
             at = max(at, end or 0)
-            async with self._lock:
+            async with partition.turn:
                 if end is None or end >= partition.next:
                     site.offset, site.catching, site.unseen = max(site.offset, at), None, -1
                     return
-
-    # What time brings
 
     async def tend(self) -> None:
         """States that are due, parked sites; wants to be called a few times a second."""
         if self._fault is not None:
             raise self._fault
+        for partition in restored(self._partitions.values()):
+            async with partition.turn:
+                if self._is_ours(partition):
+                    await self._tend_to(partition)
+
+    async def _tend_to(self, partition: Partition) -> None:
         now = self._now()
-        for partition in list(self._partitions.values()):
-            if partition.ready is None or not partition.ready.done() or partition.ready.cancelled():
-                continue
-            partition.ready.result()
-            async with self._lock:
-                if self._partitions.get(partition.place) is not partition:
-                    continue
-                for site in [site for site in partition.sites.values() if site.needs]:
-                    await self._look_at_parked(partition, site, now)
-                if now - partition.saved_at >= self._pause_s:
-                    await self._save(partition)
+        for site in [site for site in partition.sites.values() if site.needs]:
+            await self._look_at_parked(partition, site, now)
+        if now - partition.saved_at >= self._pause_s:
+            await self._save(partition)
 
     async def _look_at_parked(self, partition: Partition, site: Site, now: float) -> None:
         if await self._learn(site, site.needs) or site.needs.startswith(KEY):
@@ -431,20 +434,16 @@ class Worker:
         wanted = [(site.name, site.offset, site.needs) for site in due]
         states = await self._seats.states(wanted, partition.generation) if wanted else []
         worked_s = self._now() - began
-        await self._confirmed(partition)
+        await partition.confirmed()
         at_ms = self._wall_ms()
         for site, state in zip(due, states, strict=True):
             name = f"{site.name}/{site.offset}/{site.site_seq}"
             headers = cloud.headers(cloud.STATE, site=site.name, id=name, at_ms=at_ms)
             await self._send(partition, STATE.name, site.name, state, headers)
-        await self._confirmed(partition)
+        await partition.confirmed()
         for site in due:
             site.unsaved = -1
         partition.saved_at = self._now()
         self._pause_s = max(self._save_s, SAVE_SHARE * worked_s * len(self._partitions))
         if partition.next >= 0:
             self._engine.acknowledge(partition.place, partition.next)
-
-    def _count(self, **more: int) -> None:
-        counts = self.counts
-        self.counts = counts._replace(**{name: getattr(counts, name) + number for name, number in more.items()})

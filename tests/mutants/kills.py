@@ -15,7 +15,7 @@ MUTANTS = (
     Mutant(
         "input is acknowledged before its state is confirmed",
         "services/processor/worker.py",
-        "        await self._confirmed(partition)\n        for site in due:\n",
+        "        await partition.confirmed()\n        for site in due:\n",
         "        for site in due:\n",
         f"{WORKER}::test_nothing_is_acknowledged_before_events_and_state_are_confirmed",
     ),

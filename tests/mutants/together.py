@@ -6,7 +6,8 @@ RUNS = "tests/domain/test_runs.py"
 FIGURES = "tests/services/processor/test_figures.py"
 TOGETHER = "tests/services/processor/test_apply_all.py"
 WORKER = "tests/services/processor/test_worker.py"
-_GATHER = "            await asyncio.gather(*(self._take_part(each, parts[each.place]) for each in ours))\n"
+_OWN = "        begun = [asyncio.create_task(self._take_own(each, parts[each.place])) for each in partitions]\n"
+_FAULT = "                    self._fault = fault\n                    raise\n"
 
 MUTANTS = (
     Mutant(
@@ -89,22 +90,24 @@ MUTANTS = (
     Mutant(
         "a fault of one partition is passed over as others are folded beside it",
         "services/processor/worker.py",
-        _GATHER,
-        _GATHER.replace("in ours))", "in ours), return_exceptions=True)"),
+        _FAULT,
+        "                    del fault\n",
         f"{WORKER}::test_trouble_of_one_partition_acknowledges_nothing_of_another",
     ),
     Mutant(
         "partitions of a take are folded one after another",
         "services/processor/worker.py",
-        _GATHER,
-        "            for each in ours:\n                await self._take_part(each, parts[each.place])\n",
+        _OWN,
+        _OWN.replace("]", "][:1]")
+        + "        await asyncio.wait(begun)\n"
+        + _OWN.replace("begun =", "begun +=").replace("partitions]", "partitions[1:]]"),
         f"{WORKER}::test_partitions_of_a_take_are_folded_side_by_side",
     ),
     Mutant(
         "a partition that is folded beside others takes their records too",
         "services/processor/worker.py",
-        _GATHER,
-        _GATHER.replace("parts[each.place]", "list(records)"),
+        _OWN,
+        _OWN.replace("parts[each.place]", "list(records)"),
         f"{WORKER}::test_partitions_of_a_take_are_folded_side_by_side",
     ),
     Mutant(

@@ -102,6 +102,60 @@ async def test_partitions_of_a_take_are_folded_side_by_side() -> None:
     await worker.close()
 
 
+class Held(OwnSeats):
+    """The process of one site is busy until it is let go; of what it is asked the order is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = asyncio.Event()
+        self.taken: dict[tuple[str, int], None] = {}
+        """Each once: a site that was parked for its key is given again."""
+
+    async def take(self, given: Sequence[Given]) -> list[Outcome]:
+        if given[0].site == "s":
+            await self.let_go.wait()
+        self.taken |= {(each.site, each.offset): None for each in given}
+        return await super().take(given)
+
+
+async def test_the_next_take_begins_while_a_partition_of_the_last_is_folded() -> None:
+    """A process that folds need not wait for another's part, and what comes for a partition stays in its order."""
+    topics, records = _two_partitions()
+    seats = Held()
+    worker = topics.worker(seats=seats, ahead=2)
+    await worker.assign([PLACE, OTHER], 1)
+    for begin in (0, 6):
+        await worker.take(records[begin : begin + 6])
+    async with asyncio.timeout(60):
+        while len(seats.taken) < 6:
+            await asyncio.sleep(0)
+    assert [*seats.taken] == [("t", number) for number in range(6)]
+    seats.let_go.set()
+    await worker.hand_over()
+    assert [*seats.taken][6:] == [("s", number) for number in range(6)]
+    assert (topics.acknowledged, worker.counts.skipped) == ([6, 6], 0)
+    await worker.close()
+
+
+async def test_trouble_of_a_take_that_still_goes_on_is_raised_and_ends_its_partition() -> None:
+    """Nothing that came behind it is folded, saved or acknowledged: another worker takes it from the states."""
+    topics, records = _two_partitions()
+    seats = SideBySide(is_lost=True)
+    worker = topics.worker(seats=seats, ahead=2)
+    await worker.assign([PLACE, OTHER], 1)
+    topics.now = 2 * SAVE_S
+    for begin in (0, 6):
+        await worker.take([record for record in records[begin : begin + 6] if record.name == "t"])
+    with pytest.raises(HandLost):
+        async with asyncio.timeout(60):
+            while True:
+                await asyncio.sleep(0)
+                await worker.tend()
+    await worker.hand_over()
+    assert (seats.asked, topics.acknowledged) == (["t"], [])
+    await worker.close()
+
+
 async def test_trouble_of_one_partition_acknowledges_nothing_of_another() -> None:
     """The process that folded a site is gone, and so is what it was given: the worker has to end, not to go on."""
     topics, records = _two_partitions()

@@ -78,11 +78,10 @@ class Topics:
         self.made_sure += 1
         self.keys |= self.coming
 
-    def acknowledge(self, place: Place, below: int) -> None:
-        assert place == PLACE
+    def acknowledge(self, place: Place, below: int) -> None:  # noqa: ARG002
         self.acknowledged.append(below)
 
-    def worker(self, spans: Spans = OFF, seats: SeatsPort | None = None) -> Worker:
+    def worker(self, spans: Spans = OFF, seats: SeatsPort | None = None, ahead: int = 0) -> Worker:
         def tell(event: str, words: str) -> None:
             self.told.append((event, words))
 
@@ -92,6 +91,7 @@ class Topics:
             self,
             tell=tell,
             save_s=SAVE_S,
+            ahead=ahead,
             now=lambda: self.now,
             wall_ms=lambda: 1,
             spans=spans,
