@@ -1,8 +1,10 @@
-"""The supervision on a machine whose wall clock is wrong by years, on a real PostgreSQL."""
+"""The supervision on a machine that slept, or whose wall clock is wrong by years, on a real PostgreSQL."""
 
 import time
 
-from services.fleet.supervise_log import KEPT_MS, MIGRATIONS, FleetLog
+import pytest
+
+from services.fleet.supervise_log import KEPT_MS, MIGRATIONS, Fenced, FleetLog
 from services.fleet.supervise_push import AGAIN_MS, Pushes, push
 from shared.runtime.postgres import migrate
 from tests.fleet.database import new_database, pool_of
@@ -40,3 +42,19 @@ async def test_old_links_go_only_when_they_are_old_by_the_databases_clock_too(po
         assert [number for (number,) in await pool.fetch("SELECT last_seq FROM fleet.block")] == [2]
         await log.tidy(now_ms - 10 * YEAR_MS)
         assert [number for (number,) in await pool.fetch("SELECT last_seq FROM fleet.block")] == [2]
+
+
+async def test_a_supervisor_that_slept_writes_nothing_more(postgres: Postgres) -> None:
+    """Another has the lease by now, and alone says how far Kafka was read."""
+    async with pool_of(await new_database(postgres), "fleet") as pool:
+        await migrate(pool, MIGRATIONS)
+        slept, other = FleetLog(pool, "slept"), FleetLog(pool, "other")
+        assert await slept.take()
+        await slept.keep({("t", 0): 7})
+        assert not await other.take()
+        await pool.execute("UPDATE fleet.lease SET until = now() - interval '1 s'")
+        assert await other.take()
+        await other.keep({("t", 0): 9})
+        with pytest.raises(Fenced):
+            await slept.keep({("t", 0): 8})
+        assert await other.places() == {("t", 0): 9}

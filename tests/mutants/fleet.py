@@ -6,7 +6,6 @@ EARS = "tests/services/fleet/test_ears.py"
 WATCH = "tests/services/fleet/test_watch.py"
 DEMO = "tests/services/fleet/test_demo.py"
 PUSHES = "tests/services/site/test_pushes.py"
-SERVERS = "tests/fleet/test_supervisor.py"
 
 MUTANTS = (
     Mutant(
@@ -56,7 +55,7 @@ MUTANTS = (
         "services/fleet/supervise_log.py",
         "        if not held:\n",
         "        if held == -1:\n",
-        f"{SERVERS}::test_another_takes_over_and_the_processors_fold_derives_the_same",
+        "tests/fleet/test_supervisor_clocks.py::test_a_supervisor_that_slept_writes_nothing_more",
     ),
     Mutant(
         "the body of a pushed file is not signed",

@@ -97,11 +97,16 @@ async def test_events_come_as_they_are_committed(site: Site, tmp_path: Path) -> 
 
 async def test_a_ring_is_enough(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events are sent at the ring after their commit, also when nobody would look for an hour."""
-    fleet = FakeFleet()
+    fleet, waits = FakeFleet(), list[float]()
+
+    class Heard(Bell):
+        async def wait(self, rings: int, seconds: float) -> None:
+            waits.append(seconds)
+            await super().wait(rings, seconds)
 
     def quiet() -> bool:
         monkeypatch.setattr(live_module, "LOOK_S", 3600.0)
-        return True
+        return 3600.0 in waits
 
     def begin() -> bool:
         live(site, 30)
@@ -112,7 +117,7 @@ async def test_a_ring_is_enough(site: Site, tmp_path: Path, monkeypatch: pytest.
         Rope(tmp_path).ring()
         return len(events_of(fleet)) >= len(site.events)
 
-    with Bell(tmp_path) as bell:
+    with Heard(tmp_path) as bell:
         await run(tmp_path, fleet, Door(), lambda: bool(seen(fleet)), quiet, begin, come, bell=bell)
     places.leave_memory(tmp_path, places.IN_MEMORY)
     assert events_of(fleet) == [event.id for event in site.events]
