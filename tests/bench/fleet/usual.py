@@ -34,7 +34,7 @@ LIMITS = {
     "voltage": (1308, 1326, 1350, 1368, 2),
     "resistance": (-1, -1, 372, 403, 5),
     "temperature": (-1, -1, 350, 450, 10),
-    "level": (-1, -1, 1, 2, 1),
+    "level": (-1, -1, 1, 2, 0),
 }
 RATE = "readings_per_s "
 BITS = 3

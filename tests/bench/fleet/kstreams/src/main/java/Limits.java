@@ -21,7 +21,7 @@ public final class Limits {
   private static final String[] CHANNELS = {"voltage", "resistance", "temperature", "level"};
   /** Low alarm, low warning, high warning, high alarm, deadband, by channel, as the registers count. */
   private static final int[][] LIMITS = {
-    {1308, 1326, 1350, 1368, 2}, {-1, -1, 372, 403, 5}, {-1, -1, 350, 450, 10}, {-1, -1, 1, 2, 1},
+    {1308, 1326, 1350, 1368, 2}, {-1, -1, 372, 403, 5}, {-1, -1, 350, 450, 10}, {-1, -1, 1, 2, 0},
   };
   private static final int MODULES = 50;
   private static final int SCAN = MODULES * CHANNELS.length;
