@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services.fleet import supervise_push
 from services.fleet.supervise_log import MIGRATIONS
 from services.fleet.supervise_push import Pushes, Told, push, targets
 from services.site.command.app import call
-from shared.runtime.postgres import migrate
+from shared.runtime.postgres import Pool, migrate
 from shared.wire.pushes import file_hash
 from tests.fleet.database import new_database, pool_of
 from tests.testkit.fleet import Postgres
@@ -148,3 +149,19 @@ async def test_what_was_pushed_to_a_site_that_has_ended_counts_when_it_is_one_ag
         assert [one.site for one in await targets(pool)] == ["north"]
         await pushes.know(["gone", "north"])
         assert [one.site for one in await targets(pool)] == ["gone", "north"]
+
+
+def test_a_database_that_goes_away_is_told_in_words(
+    tmp_path: Path, postgres: Postgres, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server ends this connection in the midst of the work: no fault of the program, and what to do next."""
+
+    async def ended(pool: Pool) -> None:
+        await pool.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(supervise_push, "targets", ended)
+    ampward, _ = fleet_in(tmp_path, postgres, capsys)
+    code, said = ampward("drift")
+    assert (code, "fault of this program" in said) == (3, False)
+    assert "PostgreSQL went away" in said
+    assert "fleet drift" in said
