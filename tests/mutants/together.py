@@ -111,6 +111,13 @@ MUTANTS = (
         f"{WORKER}::test_partitions_of_a_take_are_folded_side_by_side",
     ),
     Mutant(
+        "what waits behind a fault of its partition is folded all the same",
+        "services/processor/worker.py",
+        "self._fault is None and self._partitions",
+        "self._partitions",
+        f"{WORKER}::test_trouble_of_a_take_that_still_goes_on_is_raised_and_ends_its_partition",
+    ),
+    Mutant(
         "frames of another boot go on with a run",
         "shared/wire/frame_runs.py",
         "form.texts != first.texts",

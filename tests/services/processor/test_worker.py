@@ -124,9 +124,9 @@ async def test_the_next_take_begins_while_a_partition_of_the_last_is_folded() ->
     seats = Held()
     worker = topics.worker(seats=seats, ahead=2)
     await worker.assign([PLACE, OTHER], 1)
-    for begin in (0, 6):
-        await worker.take(records[begin : begin + 6])
     async with asyncio.timeout(60):
+        for begin in (0, 6):
+            await worker.take(records[begin : begin + 6])
         while len(seats.taken) < 6:
             await asyncio.sleep(0)
     assert [*seats.taken] == [("t", number) for number in range(6)]
