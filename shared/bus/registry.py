@@ -35,7 +35,8 @@ FOREVER: Final = -1
 HEADERS_BYTES: Final = 64 << 10
 """Room for the key, CloudEvents attributes and trace context of a record, and for its batch's own header."""
 RECORD_BYTES_MAX: Final = MAX_BLOCK_BYTES + HEADERS_BYTES
-"""Of inputs and of what is made from a whole block or room. A block is cut at 1,024 frames or 4 MiB, unless one link alone is larger."""
+"""Of inputs and of what is made from a whole block or room. A block is cut at 1,024 frames or 4 MiB, unless one link
+alone is larger."""
 LARGEST_BYTES_MAX: Final = LETTER_BYTES_MAX + HEADERS_BYTES
 """Of dead letters: one holds the largest record that a topic takes, whoever sent it, behind a header of its own."""
 SMALL_BYTES_MAX: Final = (1 << 20) + HEADERS_BYTES
