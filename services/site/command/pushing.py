@@ -134,7 +134,7 @@ def _on_database(folder: Path, work: "Callable[[Pool], Awaitable[T]]") -> T:
     from services.fleet.supervise_log import MIGRATIONS
     from shared.domain.errors import AmpwardError, ConfigError
     from shared.runtime.fleet_file import read_fleet
-    from shared.runtime.postgres import TROUBLE, close, connect, migrate
+    from shared.runtime.postgres import TROUBLE, DatabaseAway, close, connect, migrate
 
     config = folder / "fleet.yaml"
     if not config.is_file():
@@ -146,10 +146,9 @@ def _on_database(folder: Path, work: "Callable[[Pool], Awaitable[T]]") -> T:
             await migrate(pool, MIGRATIONS)
             return await work(pool)
         except TROUBLE as fault:
-            raise Trouble(
-                f"PostgreSQL went away ({type(fault).__name__}: {fault}): `ampward fleet drift` lists what is kept;"
-                " what is not can be given again"
-            ) from None
+            raise DatabaseAway(
+                f"PostgreSQL went away ({type(fault).__name__}): `ampward fleet drift` says later what it has noted"
+            ) from fault
         finally:
             await close(pool)
 
