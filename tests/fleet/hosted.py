@@ -34,13 +34,14 @@ from tests.testkit.process import Running, descendants, wait_for
 
 PARTITIONS = 2
 PATIENCE_S = 90.0
+RECONNECT_S = 5
 
 
 class Device:
     """A gas head that publishes its frames by itself: QoS 1, its own session, nothing of Ampward in it."""
 
-    def __init__(self, mosquitto: Mosquitto, site: str, name: str = "gas1") -> None:
-        host, port = mosquitto.url.removeprefix("mqtt://").split(":")
+    def __init__(self, url: str, site: str, name: str = "gas1") -> None:
+        host, port = url.removeprefix("mqtt://").split(":")
         self.site, self.name = site, name
         self.boot = os.urandom(4).hex()
         self.seq = 0
@@ -50,6 +51,7 @@ class Device:
         """Messages that the broker has taken. Filled by paho's thread, which holds locks then: no lock of ours."""
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
         self._client.on_publish = lambda _client, _data, mid, _code, _properties: self._told.add(mid)
+        self._client.reconnect_delay_set(max_delay=RECONNECT_S)
         self._client.connect(host, int(port))
         self._client.loop_start()
 
@@ -73,7 +75,11 @@ class Device:
     def settle(self) -> set[int]:
         """Wait until the broker has taken everything; the numbers of the frames that it has taken."""
         wait_for(lambda: self._given.keys() <= self._told, within_s=PATIENCE_S, name="the broker to take all")
-        return set(self._given.values()) - {0}
+        return self.taken()
+
+    def taken(self) -> set[int]:
+        """The numbers of the frames that the broker has taken by now."""
+        return {seq for mid, seq in list(self._given.items()) if mid in self._told} - {0}
 
     def close(self) -> None:
         self._client.disconnect()
@@ -118,7 +124,7 @@ class Hosting:
         return site
 
     def device(self, site: str, name: str = "gas1") -> Device:
-        self.devices.append(Device(self.mosquitto, site, name))
+        self.devices.append(Device(self.mosquitto.url, site, name))
         return self.devices[-1]
 
     def config(self, data: str = "data") -> Path:

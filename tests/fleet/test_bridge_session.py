@@ -75,7 +75,7 @@ def rig(mosquitto: Mosquitto) -> Iterator[Rig]:
 
 @pytest.fixture
 def device(rig: Rig) -> Iterator[Device]:
-    made = Device(rig.mosquitto, rig.site)
+    made = Device(rig.mosquitto.url, rig.site)
     yield made
     made.close()
 

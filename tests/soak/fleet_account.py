@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,21 +14,25 @@ from typing import Any
 import httpx
 
 from services.notifier.lease import LENT_MS, holder
+from services.notifier.stages import MINUTE_MS
 from services.uplink.identity import Identity, read_identity
 from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE, Topic
+from shared.devices.frame import Frame
 from shared.domain.events import Event
 from shared.log.kafka.records import Place, Record
 from shared.log.kafka.stretch import read_stretch
 from shared.log.store import open_reader
 from shared.wire.batches import decode_batch
 from shared.wire.events import decode_event
+from shared.wire.inputs import decode_input
 from shared.wire.site_state import decode_site_state, peek_site_state
 from tests.fleet.centre import Counted
 from tests.services.processor.recorded import links_of
 from tests.services.uplink.centre import Centre
-from tests.soak.launched import CENTRE, Launched
+from tests.soak.launched import CENTRE, HOSTED, Launched
 from tests.soak.outcome import Outcome
 from tests.soak.rig import stored
+from tests.testkit.process import Running
 from tests.testkit.web import web_client
 
 LOOK_S = 1.0
@@ -40,7 +45,7 @@ TOLD_S = HISTORY_S = 150.0
 
 
 def identity_of(fleet: Launched, site: str) -> Identity:
-    return read_identity(fleet.folder / "identities" / site, site)
+    return read_identity(fleet.identity(site), site)
 
 
 async def records(fleet: Launched, site: str, topic: Topic) -> list[Record]:
@@ -54,6 +59,16 @@ def events_of(fleet: Launched, site: str) -> list[Event]:
     log = open_reader(fleet.data(site))
     try:
         return [decode_event(data) for data in stored(log)]
+    finally:
+        log.close()
+
+
+def frames_of(fleet: Launched, site: str) -> list[int]:
+    """The devices' own numbers of the frames that a site's log has now."""
+    log = open_reader(fleet.data(site))
+    try:
+        bodies = (decode_input(row.data).body for row in log.inputs(0, 1 << 30) if row.kind == "frame")
+        return [body.device_seq for body in bodies if isinstance(body, Frame)]
     finally:
         log.close()
 
@@ -156,8 +171,12 @@ async def judge_messages(
         for who, event in sorted(missed)[:5]:
             faults.append(f"{site}: {who or 'nobody'} did not tell of {by_id[event].rule} at {by_id[event].site_seq}")
     copies = [copy for copy in copies_of(fleet) if names & set(copy.events)]
-    critical = {event.id for event in events_of(fleet, site) if event.severity == "critical"}
-    wrong = doubled(copies, critical, sorted(kills))
+    events = events_of(fleet, site)
+    critical = {event.id for event in events if event.severity == "critical"}
+    handed_over = hand_overs(events, time.monotonic() - time.time())
+    wrong = doubled(copies, critical, sorted([*kills, *handed_over]))
+    seconds = len(copies) - len({(copy.who, copy.id) for copy in copies})
+    print(f"{site}: {len(copies)} messages came, {seconds} a second time; {len(handed_over)} hand-overs", flush=True)
     outcome.doubled += len(wrong)
     faults += [f"{site}: {each}" for each in wrong[:5]]
 
@@ -166,7 +185,7 @@ def to_be_told(events: Sequence[Event]) -> set[tuple[str, str]]:
     """(who, event) for each alarm that was raised and not suppressed; who is "" where site or centre may have told.
 
     What is critical the site tells in any case. The centre tells what came under its lease, unless the lease ended
-    while the message was lent to it.
+    while the message was lent to it, or waited for its group.
     """
     wanted: set[tuple[str, str]] = set()
     leased, lent = False, list[Event]()
@@ -174,7 +193,7 @@ def to_be_told(events: Sequence[Event]) -> set[tuple[str, str]]:
         by = holder(event)
         if by is not None:
             if not by:
-                lent = [each for each in lent if event.tick_ms - each.tick_ms > 2 * LENT_MS]
+                lent = [each for each in lent if event.tick_ms - each.tick_ms > _beyond_doubt_ms(each)]
             leased = bool(by)
         elif (
             event.type == RAISED
@@ -187,8 +206,26 @@ def to_be_told(events: Sequence[Event]) -> set[tuple[str, str]]:
     return wanted | {(CENTRE, event.id) for event in lent}
 
 
+def _beyond_doubt_ms(event: Event) -> int:
+    """A lease that lasts so long after it has had the centre tell of it; what is not critical waits for its group."""
+    return 2 * LENT_MS + (0 if event.severity == "critical" else MINUTE_MS)
+
+
+def hand_overs(events: Sequence[Event], offset_s: float) -> list[float]:
+    """When others began to tell, by time.monotonic(), which is ``offset_s`` ahead of the wall clock."""
+    found: list[float] = []
+    before = ""
+    for event in events:
+        by = holder(event)
+        if by is not None and by != before:
+            found.append(event.at_ms / 1000 + offset_s)
+            before = by
+    return found
+
+
 def doubled(copies: Sequence[Copy], critical: set[str], kills: Sequence[float]) -> list[str]:
-    """Copies without mark or reason, and events that two messages tell as new. Critical ones both tell of."""
+    """Copies without mark or reason, and events that two messages tell as new. Critical ones both tell of. A reason is
+    a kill or a hand-over."""
     wrong: list[str] = []
     by_message: defaultdict[tuple[str, str], list[Copy]] = defaultdict(list)
     by_event: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -203,7 +240,8 @@ def doubled(copies: Sequence[Copy], critical: set[str], kills: Sequence[float]) 
             wrong.append(f"message {ident} of {who or 'both'} came {plain} times without its mark")
         reasons = bisect_right(kills, group[-1].at) - bisect_left(kills, group[0].at - BEFORE_S)
         if len(group) - 1 > reasons:
-            wrong.append(f"message {ident} of {who or 'both'} came {len(group)} times, {reasons} kills")
+            came = ", ".join(f"{each.who} after {each.at - group[0].at:.1f} s" for each in group)
+            wrong.append(f"message {ident} of {who or 'both'} came {len(group)} times, {reasons} reasons: {came}")
     wrong += [
         f"{event} is new in {len(ids)} messages of {who or 'both'}"
         for (who, event), ids in by_event.items()
@@ -220,7 +258,7 @@ async def judge_history(fleet: Launched, site: str, faults: list[str]) -> None:
     own: dict[str, Any] = {}
     centre: dict[str, Any] = {}
     try:
-        async with asyncio.timeout(HISTORY_S):
+        async with asyncio.timeout(HISTORY_S), _keeping(fleet, site):
             while not own or own != centre or sum(row["type"] == RAISED for row in own["alarms"]) != raised:
                 await asyncio.sleep(LOOK_S)
                 with suppress(httpx.HTTPError):
@@ -228,6 +266,16 @@ async def judge_history(fleet: Launched, site: str, faults: list[str]) -> None:
     except TimeoutError:
         sizes = {name: (len(rows), len(centre.get(name, ()))) for name, rows in own.items()}
         faults.append(f"{site}: the centre's history is not the site's (rows here, there): {sizes}, {raised} alarms")
+
+
+@asynccontextmanager
+async def _keeping(fleet: Launched, site: str) -> AsyncIterator[None]:
+    """The bridge keeps no history beside a hosted site's log: here the sites' own program does."""
+    if site != HOSTED:
+        yield
+        return
+    with Running.python("services.history", fleet.data(site)):
+        yield
 
 
 async def _history(fleet: Launched, who: str, site: str, until: datetime) -> dict[str, Any]:

@@ -1,28 +1,38 @@
 """A whole fleet under the goals' hands: the launcher's own, with sites that never rest and one receiver of messages.
 
-Everything runs as `ampward fleet up` runs it: the servers, every service of the centre and SITES, each in processes of
-its own that are started again when they die. The sites' gas rises and falls by a script; sites and centre tell the same
-person, each under a path of its own, so that the receiver knows who told.
+Everything runs as `ampward fleet up` runs it: the servers, every service of the centre and demo sites, each in
+processes of its own that are started again when they die; and HOSTED, which the bridge runs, with a device that hands
+in its frames by MQTT. The sites' gas rises and falls by a script; sites and centre tell the same person, each under a
+path of its own, so that the receiver knows who told.
 """
 
 import json
 import random
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.fleet.identities import Book
+from shared.bus.registry import ONE_NODE
 from shared.log.kafka.access import Access
+from shared.runtime import places
+from tests.fleet.hosted import Device
 from tests.testkit.http_sink import HttpSink
-from tests.testkit.process import Running, descendants, is_alive
+from tests.testkit.process import Running, descendants, is_alive, wait_for
 
-SERVICES = ("processor", "gateway", "notifier", "history", "supervisor", "kpi")
+BRIDGE = "bridge"
+SERVICES = ("processor", "gateway", "notifier", "history", "supervisor", "kpi", BRIDGE)
 SERVERS = ("kafka", "mqtt", "postgres")
 SITES = ("north", "south")
+HOSTED = "mast"
 CENTRE = "centre"
-PULSE_S, GAS_S = 8, 3
+RULES = "rules.yaml"
+PULSE_S, GAS_S, FRAME_S = 8, 3, 0.5
 LOAD_S = 900
 """For so long gas comes and goes, from each start of a site on."""
 CRITICAL, WARNING, CALM = 2.5, 1.5, 0.1
@@ -34,6 +44,7 @@ SITE = """\
 version: 1
 site: {{id: "${{AMPWARD_SITE}}", name: "${{AMPWARD_SITE}}", time_zone: UTC, language: en, demo: true}}
 simulate: devices.yaml
+include: [rules.yaml]
 buses: {{tcp1: {{modbus_tcp: "127.0.0.1:${{AMPWARD_DEMO_PORT}}", timeout: 300ms}}}}
 devices:
   gas1: {{bus: tcp1, unit: 1, profile: pemtech-pt495, every: 200ms, room: r1}}
@@ -43,10 +54,20 @@ rooms:
     volume_m3: 50
     gas: [{{h2: gas1.h2, warm_up: 1s}}]
     fan: [{{output: io1.do0, airflow: io1.di2, capacity_m3h: 100, run_up: 3s, run_on: 2s}}]
-rules: {{h2_prealarm: {{off_delay: 500ms}}, h2_alarm: {{off_delay: 500ms}}}}
 log: {{ballast_mib: 1, disk_low_mib: 1}}
 uplink: {{kafka: "${{AMPWARD_KAFKA}}", mqtt: "${{AMPWARD_MQTT}}", identity: "${{AMPWARD_IDENTITY}}"}}
 http: ${{AMPWARD_HTTP}}
+{people}
+"""
+HOSTED_SITE = """\
+version: 1
+site: {{id: "${{AMPWARD_SITE}}", name: "${{AMPWARD_SITE}}", time_zone: UTC, language: en}}
+include: [rules.yaml]
+buses: {{m1: {{mqtt: in}}}}
+devices: {{gas1: {{bus: m1, unit: 0, profile: pemtech-pt495, every: 500ms, room: r1}}}}
+rooms: {{r1: {{gas: [{{h2: gas1.h2, warm_up: 1s}}]}}}}
+log: {{ballast_mib: 1, disk_low_mib: 1}}
+uplink: {{kafka: "${{AMPWARD_KAFKA}}", identity: "${{AMPWARD_IDENTITY}}"}}
 {people}
 """
 PEOPLE = """\
@@ -72,6 +93,13 @@ class Launched:
     folder: Path
     sink: HttpSink
     launcher: Running
+    joined: tuple[str, ...]
+    """The demo sites."""
+    head: "Head"
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return (*self.joined, HOSTED)
 
     def record(self) -> dict[str, Any]:
         """fleet.json as it is now."""
@@ -84,6 +112,8 @@ class Launched:
 
     def data(self, site: str) -> Path:
         """A site's data folder."""
+        if site == HOSTED:
+            return self.folder / "services" / "hosted" / site
         return Path(self.record()["sites"][site]["data"])
 
     def token(self, site: str) -> str:
@@ -94,16 +124,29 @@ class Launched:
     def url(self, site: str) -> str:
         """Where a site, or the centre, answers."""
         record = self.record()
+        if site == HOSTED:
+            run: dict[str, Any] = json.loads(places.find_file(self.data(site), places.RUN).read_bytes())
+            return f"http://{run['http'].removeprefix('http://')}"
         return str(record["gateway"] if site == CENTRE else record["sites"][site]["http"])
 
+    def identity(self, site: str) -> Path:
+        """The folder with a site's keys."""
+        return self.data(site) / "identity" if site == HOSTED else self.folder / "identities" / site
+
+    def given(self, site: str, name: str) -> Path:
+        """A file beside a site's own site file."""
+        own = self.folder / "hosted" / site if site == HOSTED else self.data(site) / "site"
+        return own / name
+
     def victims(self) -> dict[str, int]:
-        """What runs now and can be killed alone: servers, services, the sites' parents and each of their children."""
+        """What runs now and can be killed alone: servers, services, the sites' parents, each of their children and the
+        bridge's."""
         found: dict[str, int] = {}
         for name, pid in self.record()["pids"].items():
             if name in APART or str(self.folder) not in _command(pid):
                 continue
             found[name] = pid
-            if name.startswith("site-"):
+            if name.startswith("site-") or name == BRIDGE:
                 for child in descendants(pid):
                     words = _command(child).split()
                     part = next((word.rpartition(".")[2] for word in words if word.startswith("services.")), "")
@@ -112,22 +155,79 @@ class Launched:
         return found
 
 
+class Head(threading.Thread):
+    """The gas head of HOSTED: a frame each FRAME_S, by MQTT, with the same gases as the others have."""
+
+    def __init__(self, url: str, gases: Sequence[float]) -> None:
+        super().__init__(name="gas head", daemon=True)
+        self._device = Device(url, HOSTED)
+        self._gases = gases
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(FRAME_S):
+            number, since = divmod(time.monotonic() - began, PULSE_S)
+            is_gas = number >= 1 and since < GAS_S
+            gas = self._gases[int(number) % len(self._gases)] if is_gas else CALM
+            self._device.hand_in(round(10 * gas))
+
+    def taken(self) -> set[int]:
+        """The numbers of the frames that the broker has acknowledged by now."""
+        return self._device.taken()
+
+    def close(self) -> None:
+        self._over.set()
+        self.join()
+        self._device.close()
+
+
+def rules(number: int) -> str:
+    """A rules file; each number is another content, and no alarm of these tests goes by the difference."""
+    delays = "h2_prealarm: {off_delay: 500ms}, h2_alarm: {off_delay: 500ms}"
+    return f"rules: {{{delays}, disk_low: {{off_delay: {2 + number}min}}}}\n"
+
+
 @contextmanager
-def launched(*gases: float) -> Iterator[Launched]:
-    """Up, with both sites past their first check; all of it ends with the block. ``gases`` come and go in turns."""
+def launched(*gases: float, joined: tuple[str, ...] = SITES) -> Iterator[Launched]:
+    """Up, with all sites past their first check; all of it ends with the block. ``gases`` come and go in turns."""
     with tempfile.TemporaryDirectory(prefix="ampward-fleet-") as name, HttpSink() as sink:
         folder = Path(name)
-        people = {who: PEOPLE.format(port=sink.port, who=who) for who in (CENTRE, "${AMPWARD_SITE}")}
-        centre = "version: 1\nsite: {id: centre, time_zone: UTC, language: en}\n" + people[CENTRE]
-        (folder / "people.yaml").write_text(centre, encoding="utf-8")
-        (folder / "site.yaml").write_text(SITE.format(people=people["${AMPWARD_SITE}"]), encoding="utf-8")
-        (folder / "devices.yaml").write_text(DEVICES.format(script="\n".join(_script(gases))), encoding="utf-8")
-        words = [word for each in SERVICES for word in ("--service", each)]
-        words += [word for each in SITES for word in ("--site", each)]
-        words += ["--site-file", str(folder / "site.yaml"), "--people", str(folder / "people.yaml")]
+        words = _write_files(folder, sink.port, gases)
+        words += [word for each in SERVICES for word in ("--service", each)]
+        words += [word for each in joined for word in ("--site", each)]
         with Running.python("services.fleet", folder / "fleet", *words) as launcher:
             launcher.wait_for_line("servers are ready", within_s=UP_S)
-            yield Launched((folder / "fleet").resolve(), sink, launcher)
+            said = folder / "fleet" / "logs" / f"{BRIDGE}.log"
+            # The broker keeps the hosted site's session from here on; what came before had nobody to go to.
+            wait_for(lambda: "bridge_connected" in said.read_text(), within_s=UP_S, every_s=0.2, name="the bridge")
+            home = (folder / "fleet").resolve()
+            head = Head(json.loads((home / "fleet.json").read_bytes())["mqtt"], gases)
+            head.start()
+            try:
+                yield Launched(home, sink, launcher, joined, head)
+            finally:
+                head.close()
+
+
+def _write_files(folder: Path, port: int, gases: Sequence[float]) -> list[str]:
+    """Site files, people and the hosted site's identity; the launcher's words for them."""
+    people = {who: PEOPLE.format(port=port, who=who) for who in (CENTRE, "${AMPWARD_SITE}")}
+    own, home = folder / "own", folder / "fleet"
+    own.mkdir()
+    (own / "site.yaml").write_text(SITE.format(people=people["${AMPWARD_SITE}"]), encoding="utf-8")
+    (own / "devices.yaml").write_text(DEVICES.format(script="\n".join(_script(gases))), encoding="utf-8")
+    centre = "version: 1\nsite: {id: centre, time_zone: UTC, language: en}\n" + people[CENTRE]
+    (folder / "people.yaml").write_text(centre, encoding="utf-8")
+    home.mkdir(mode=0o700)
+    book = Book(home.resolve(), None, ONE_NODE.partitions)
+    book.have_fleet()
+    book.enroll(HOSTED, is_hosted=True)
+    hosted = home / "hosted" / HOSTED
+    (hosted / "site.yaml").write_text(HOSTED_SITE.format(people=people["${AMPWARD_SITE}"]), encoding="utf-8")
+    for each in (own, hosted):
+        (each / RULES).write_text(rules(0), encoding="utf-8")
+    return ["--site-file", str(own / "site.yaml"), "--people", str(folder / "people.yaml")]
 
 
 def _script(gases: Sequence[float]) -> Iterator[str]:
