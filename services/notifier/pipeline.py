@@ -366,7 +366,7 @@ def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
 
 
 def _look(turn: Turn, lane: Lane, state: LaneState, item: Item) -> Look:
-    return Look(turn.picture, turn.setting, turn.moment, lane, state, item, turn.is_ahead)
+    return Look(turn.picture, turn.setting, turn.moment, lane, state, item)
 
 
 def _is_reminded(turn: Turn, lane: Lane, occurrence: str) -> bool:
@@ -376,7 +376,7 @@ def _is_reminded(turn: Turn, lane: Lane, occurrence: str) -> bool:
 
 
 def _flush(turn: Turn, key: str) -> None:
-    """What was held back and no longer is, as one message."""
+    """What was held back and no longer is, as one message. What is told ahead does not wait with what is old."""
     lane, state = lane_of(key), turn.picture.lanes[key]
     if state.pending or turn.moment.steady_ms - state.last_ms < MINUTE_MS:
         return

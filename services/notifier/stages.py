@@ -31,8 +31,6 @@ class Look:
     lane: Lane
     state: LaneState
     item: Item
-    is_ahead: bool = False
-    """What is old waits for its summary, and nothing that is new waits with it."""
 
 
 def late(look: Look) -> str:
@@ -55,8 +53,7 @@ def grouping(look: Look) -> str:
         state.own_ms[:] = [at for at in state.own_ms if now - at < MINUTE_MS]
         return "grouping" if len(state.own_ms) >= CRITICAL_OWN_MAX else ""
     held = look.picture.held.get(look.lane.key, {})
-    is_behind = any(not item.late for item in held.values()) if look.is_ahead else bool(held)
-    if is_behind or state.pending or now - state.last_ms < MINUTE_MS:
+    if held or state.pending or now - state.last_ms < MINUTE_MS:
         return "grouping"
     return ""
 

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 EARLY = "services/notifier/centre/early.py"
+PIPELINE = "services/notifier/pipeline.py"
 T_EARLY = "tests/services/notifier/test_early.py"
 T_AHEAD = "tests/services/notifier/test_ahead.py"
 T_LIVE = "tests/services/uplink/test_live.py"
@@ -17,9 +18,9 @@ MUTANTS = (
     ),
     Mutant(
         "an alarm of now waits for the summary of what was",
-        "services/notifier/stages.py",
-        "any(not item.late for item in held.values()) if look.is_ahead else bool(held)",
-        "bool(held)",
+        PIPELINE,
+        "if not turn.picture.held[key][number].late]",
+        "]",
         f"{T_AHEAD}::test_an_alarm_of_now_does_not_wait_for_the_summary_of_what_was",
     ),
     Mutant(
