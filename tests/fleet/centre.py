@@ -30,6 +30,7 @@ from shared.wire.signing import SigningKey
 from tests.testkit.fleet import KafkaBroker, unique
 
 KEY = SigningKey(bytes(range(32)))
+STANDS_S = 120.0
 Id = tuple[str, str, int, str, int]
 """(site, log_id, site_seq, room, ordinal) of an event."""
 
@@ -164,14 +165,18 @@ class Centre:
                 self.start()
 
     async def stands_at_end(self) -> None:
-        """Until the group has committed everything that is there: what is parked included."""
+        """Until the group has committed everything that is there: what is parked included. Raises TimeoutError."""
         places = [Place(self.prefix + INPUTS.name, number) for number in range(self.partitions)]
-        async with self.reader(INPUTS) as reader, self._group() as group:
-            while True:
-                ends = await reader.ends(places)
-                if [await group.committed(TopicPartition(*place)) or 0 for place in places] == [*ends.values()]:
-                    return
-                await asyncio.sleep(0.2)
+        ends: dict[Place, int] = {}
+        committed: list[int] = []
+        try:
+            async with asyncio.timeout(STANDS_S), self.reader(INPUTS) as reader, self._group() as group:
+                while not ends or committed != [*ends.values()]:
+                    await asyncio.sleep(0.2)
+                    ends = await reader.ends(places)
+                    committed = [await group.committed(TopicPartition(*place)) or 0 for place in places]
+        except TimeoutError as fault:
+            raise TimeoutError(f"committed {committed} of {[*ends.values()]}") from fault
 
     @asynccontextmanager
     async def _group(self) -> AsyncIterator[AIOKafkaConsumer]:
