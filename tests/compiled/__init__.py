@@ -1,0 +1,1 @@
+"""The compiled part against plain Python."""
