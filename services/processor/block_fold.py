@@ -32,8 +32,9 @@ from shared.log.port import Snapshot
 from shared.wire.batches import Verdict
 from shared.wire.blocks import Block
 from shared.wire.inputs import NUMBER_MAX, RuleSet, decode_input
+from shared.wire.linking import behind_lengths
 from shared.wire.rows import EventBytes
-from shared.wire.sections import Told
+from shared.wire.sections import Told, cut
 from shared.wire.site_state import SiteState
 from shared.wire.uncut import Inputs
 
@@ -187,11 +188,12 @@ class SiteFold:
 
     def _compared(self, part: _Part) -> tuple[Verdict, str]:
         fold = self.fold
-        made: list[bytes] = []
+        number, parts = 0, list[bytes]()
         lost = set(fold.lost)
         try:
-            for events in fold.apply_all(part.rows):
-                made += events
+            for count, lines in fold.apply_all(part.rows):
+                number += count
+                parts.append(lines)
                 if fold.lost:
                     lost |= fold.lost
         except Exception as fault:  # What step() raises on here it has not raised on at the site: told, never hidden.
@@ -200,10 +202,11 @@ class SiteFold:
         if fold.decision is not None and fold.decision.core_version != CORE_VERSION:
             self.blind = f"the rules are of core version {fold.decision.core_version}, this is {CORE_VERSION}"
             return Verdict.NOT_COMPARABLE, self.blind
-        if _are(part.events, made):
+        made = b"".join(parts)
+        if _are(part.events, number, made):
             return Verdict.EQUAL, ""
         try:
-            return _uneven(part, made, lost)
+            return _uneven(part, cut(made, number), lost)
         except WireError as fault:  # The inputs are folded and nobody can read what the site has told of them.
             self.blind = f"the events of the block cannot be read: {fault}"
             raise
@@ -259,9 +262,11 @@ class SiteFold:
             self.blind = f"the state cannot be read: {type(fault).__name__}: {fault}"
 
 
-def _are(events: Sequence[EventBytes], made: list[bytes]) -> bool:
-    """Whether the site's events are these, byte for byte."""
-    return events.are(made) if isinstance(events, Told) else made == [event.data for event in events]
+def _are(events: Sequence[EventBytes], count: int, lines: bytes) -> bool:
+    """Whether the site's events are these, byte for byte: so many, each behind its length."""
+    if isinstance(events, Told):
+        return events.are(count, lines)
+    return behind_lengths(event.data for event in events) == lines
 
 
 def _whole(block: Block) -> _Part:

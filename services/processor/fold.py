@@ -26,6 +26,7 @@ from shared.wire.event_lines import EventLines
 from shared.wire.events import encode_event
 from shared.wire.frame_runs import decode_run
 from shared.wire.inputs import Input, RuleSet, decode_input
+from shared.wire.linking import behind_lengths
 from shared.wire.plans import decode_decision
 from shared.wire.rows import InputRow
 from shared.wire.states import decode_state, encode_state
@@ -91,11 +92,10 @@ class Fold:
             case _:
                 assert_never(body)
 
-    def apply_all(self, rows: Sequence[InputRow]) -> Iterator[list[bytes]]:
+    def apply_all(self, rows: Sequence[InputRow]) -> Iterator[tuple[int, bytes]]:
         """The events of inputs that follow one another, as :meth:`apply` gives them one by one; in parts, and quicker.
 
-        They come as their bytes: most of them are never anything else.
-
+        They come as so many, and their bytes behind lengths (shared.wire.linking): most are never anything else.
         After each part ``lost`` says which rooms' states are not known.
         """
         inputs, at = Inputs.of(rows), 0
@@ -103,7 +103,7 @@ class Fold:
             entry = decode_input(inputs.data(at))
             found = self._run(entry, inputs, at)
             if found is None:
-                yield list(map(encode_event, self.apply(entry)))
+                yield _written(self.apply(entry))
                 at += 1
             else:
                 run, runner = found
@@ -128,17 +128,17 @@ class Fold:
         scans = runs.Run(*place, run.ticks, run.stamps, run.sampled_at, run.ages, values)
         return run, runs.Runner(state, scans, self._lines.setdefault(rooms[0], EventLines()))
 
-    def _apply_run(self, run: FrameRun, runner: runs.Runner, inputs: Inputs, at: int) -> Iterator[list[bytes]]:
+    def _apply_run(self, run: FrameRun, runner: runs.Runner, inputs: Inputs, at: int) -> Iterator[tuple[int, bytes]]:
         done = 0
         while done < run.frames:
-            count, events = runner.take(done)
-            if count:
-                done += count
+            told = runner.take(done)
+            if told.scans:
+                done += told.scans
                 self.site_seq = run.site_seq + done - 1
                 self.tick_ms = run.ticks[done - 1]
-                yield events
+                yield told.events, told.lines
             else:
-                yield list(map(encode_event, self.apply(decode_input(inputs.data(at + done)))))
+                yield _written(self.apply(decode_input(inputs.data(at + done))))
                 done += 1
 
     def rooms_of(self, body: Command | Report) -> list[str]:
@@ -251,3 +251,7 @@ class Fold:
         self.log_id = snapshot.log_id
         self.site_seq = snapshot.site_seq
         self.lost = set()
+
+
+def _written(events: Sequence[Event]) -> tuple[int, bytes]:
+    return len(events), behind_lengths(map(encode_event, events))

@@ -19,7 +19,6 @@ Promises: state and events are those of a turn (tests/domain/test_runs.py holds 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.domain.alarm_machine import ACTIVE, TABLE, State, Trigger
@@ -96,24 +95,22 @@ class Run(NamedTuple):
     """A row each."""
 
 
-class Moment(NamedTuple):
-    """One input that has something to tell: when, and how many facts."""
-
-    site_seq: int
-    now: int
-    at_ms: int
-    facts: int
-
-
 class Facts(NamedTuple):
-    """What there is to tell of some inputs of a log, in its order: a place of each list for each fact."""
+    """What there is to tell of some inputs of a log, in its order: a place of each column for each fact."""
 
     log_id: str
-    moments: Sequence[Moment]
-    codes: Sequence[int]
+    site_seqs: "Ints"
+    ticks: "Ints"
+    stamps: "Ints"
+    ordinals: "Ints"
+    """Of those of one input, from 0 on."""
+    codes: "Ints"
     """:func:`code` of each."""
-    occurrences: Sequence[str]
-    values: Sequence[int]
+    names: Sequence[str]
+    """Of occurrences."""
+    which: "Ints"
+    """Of each fact the place of its occurrence's name."""
+    values: "Ints"
     """0 with SUPERSEDED and CLEARED."""
     limits: Mapping[int, int]
     """By row its limit now."""
@@ -207,14 +204,25 @@ class Crossings:
         begin, self._facts = self._facts, int(self._fact_scans.searchsorted(end))
         part = slice(begin, self._facts)
         scans = self._fact_scans[part]
-        starts = [0, *((scans[1:] != scans[:-1]).nonzero()[0] + 1).tolist(), len(scans)]
-        moments = [
-            Moment(run.site_seq + scan, run.ticks[scan], run.stamps[scan], stop - start)
-            for (start, stop), scan in zip(pairwise(starts), scans.take(starts[:-1]).tolist(), strict=True)
-        ]
-        names = list(map(self._names.__getitem__, self._fact_names[part].tolist()))
-        values = self._fact_values[part].tolist()
-        return Facts(run.log_id, moments, self._codes[part].tolist(), names, values, self._limits), rows
+        is_first = scans == scans
+        is_first[1:] = scans[1:] != scans[:-1]
+        begins = is_first.nonzero()[0]
+        ordinals = as_column(range(len(scans))) - begins.take(is_first.cumsum() - 1)
+        return (
+            Facts(
+                run.log_id,
+                scans + run.site_seq,
+                as_column(run.ticks).take(scans),
+                as_column(run.stamps).take(scans),
+                ordinals,
+                self._codes[part],
+                self._names,
+                self._fact_names[part],
+                self._fact_values[part],
+                self._limits,
+            ),
+            rows,
+        )
 
     def of_scan(self, run: Run, scan: int) -> list[tuple[int, int]]:
         """Rows that cross in this scan, which is the next one, each with its raw: a turn takes them."""
@@ -227,19 +235,21 @@ class Crossings:
 
     def _name(self, run: Run, order: "Ints") -> None:
         """Give the occurrences names that these moves begin."""
-        over, names, alarms = order[self._over.take(order)], self._names, self._alarms
-        begun = [alarms[k].id for k in self._which.take(over).tolist()]
-        made = occurrence_ids(begun, run.log_id, (self._scans.take(over) + run.site_seq).tolist())
+        over = order[self._over.take(order)]
+        ids = [alarm.id for alarm in self._alarms]
+        made = occurrence_ids(ids, self._which.take(over), run.log_id, self._scans.take(over) + run.site_seq)
         for place, name in zip(self._name_of.take(over).tolist(), made, strict=True):
-            names[place] = name
+            self._names[place] = name
 
     def _leave(self, run: Run, order: "Ints") -> list[int]:
         """Leave the state as the last of these moves of each row does; which rows they were."""
         state, records, left = self._state, self._state.records, list[int]()
         for k in self._which.take(order[self._letters.take(order) == _A]).tolist():
             del records[state.index.rows[self._rows[k]].alarm]
-        last = dict(zip(self._which.take(order).tolist(), order.tolist(), strict=True))
-        for k, move in last.items():
+        last = as_column([-1]).repeat(len(self._rows))
+        last[self._which.take(order)] = order
+        for k in (last >= 0).nonzero()[0].tolist():
+            move = last.item(k)
             row, scan, letter = self._rows[k], self._scans.item(move), self._letters.item(move)
             left.append(row)
             state.columns.cond[row] = int(self._over.item(move))

@@ -9,7 +9,12 @@ ordinal.
 import re
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import NewType
+from typing import TYPE_CHECKING, Final, NewType
+
+from shared.compiled.names import digests
+
+if TYPE_CHECKING:
+    from shared.domain.layout import Ints
 
 SiteId = NewType("SiteId", str)
 RoomId = NewType("RoomId", str)
@@ -24,6 +29,8 @@ EventId = NewType("EventId", str)
 OccurrenceId = NewType("OccurrenceId", str)
 DecisionVersion = NewType("DecisionVersion", str)
 
+HASH_DIGITS: Final = 32
+BEGUN: Final = HASH_DIGITS - 4
 ID_ALLOWED = "1 to 40 of a-z 0-9 _ -"
 _ID = re.compile(r"[a-z0-9_-]{1,40}")
 
@@ -58,17 +65,19 @@ def event_id(log_id: str, site_seq: int, room: str, ordinal: int) -> EventId:
 
 def event_id_begun(log_id: str, site_seq: int, room: str) -> str:
     """What the ids of all events of one input in one room begin with; four digits of the ordinal end each."""
-    return _digest(f"{log_id}\x1f{site_seq}\x1f{room}")[:28]
+    return _digest(f"{log_id}\x1f{site_seq}\x1f{room}")[:BEGUN]
+
+
+def event_ids_begun(log_id: str, site_seqs: "Ints", room: str) -> list[str]:
+    """The same of many inputs."""
+    return digests([f"{log_id}\x1f".encode()], site_seqs * 0, site_seqs, f"\x1f{room}".encode(), BEGUN)
 
 
 def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:
     """Id of the occurrence of ``alarm`` that the input (log_id, site_seq) began."""
-    return occurrence_ids((alarm,), log_id, (site_seq,))[0]
+    return OccurrenceId(_digest(f"{alarm}\x1f{log_id}\x1f{site_seq}")[:HASH_DIGITS])
 
 
-def occurrence_ids(alarms: Iterable[str], log_id: str, site_seqs: Iterable[int]) -> list[OccurrenceId]:
-    """Of several: of each alarm the occurrence that the input beside it began."""
-    return [
-        OccurrenceId(_digest(f"{alarm}\x1f{log_id}\x1f{site_seq}")[:32])
-        for alarm, site_seq in zip(alarms, site_seqs, strict=True)
-    ]
+def occurrence_ids(alarms: Iterable[str], which: "Ints", log_id: str, site_seqs: "Ints") -> list[str]:
+    """The same of many: of each the place of its alarm, and the input that began it."""
+    return digests([f"{alarm}\x1f{log_id}\x1f".encode() for alarm in alarms], which, site_seqs, b"", HASH_DIGITS)

@@ -114,12 +114,22 @@ class _Wanting(NamedTuple):
 
 
 class Lines(Protocol):
-    """Makes the bytes of events: what a run tells."""
+    """Makes the bytes of events: what a run tells. Those of several can be put together."""
 
-    def of_facts(self, facts: Facts, state: RoomState) -> list[bytes]:
+    def of_facts(self, facts: Facts, state: RoomState) -> bytes:
         """Of the facts of inputs that follow one another; their events are the next ones of the room."""
 
-    def of_events(self, events: Sequence[Event]) -> list[bytes]: ...
+    def of_events(self, events: Sequence[Event]) -> bytes: ...
+
+
+class Told(NamedTuple):
+    """What came of some scans."""
+
+    scans: int
+    """So many were taken."""
+    events: int
+    lines: bytes
+    """The events' bytes, one after another as :class:`Lines` make them."""
 
 
 class Runner:
@@ -134,10 +144,10 @@ class Runner:
         self._taken = -1
         self._crossings: Crossings | None = None
 
-    def take(self, begin: int) -> tuple[int, list[bytes]]:
-        """Take scans from number ``begin`` on; how many were taken, and their events."""
+    def take(self, begin: int) -> Told:
+        """Take scans from number ``begin`` on."""
         state, run = self._state, self._run
-        told: list[bytes] = []
+        events, lines = 0, list[bytes]()
         at, end = begin, len(run.ticks)
         if at != self._taken:
             self._compare(at)
@@ -145,19 +155,20 @@ class Runner:
         while at < end and self._is_next(at) and run.ticks[at] >= state.tick_ms:
             stop = self._first_late(at, bisect_left(run.ticks, timers.next_due_ms(state), at))
             turn = self._next_turn(at, stop)
-            told += self._cross(turn, crossed)
+            events += self._cross(turn, crossed, lines)
             if turn > at:
                 self._stay(turn - 1)
             at = turn
             made = self._turn(at) if at < stop else None
             if made is None:
                 break
-            told += self._lines.of_events(made)
+            events += len(made)
+            lines.append(self._lines.of_events(made))
             at += 1
         for row in crossed:
             state.columns.bound(row)
         self._taken = at
-        return at - begin, told
+        return Told(at - begin, events, b"".join(lines))
 
     def _compare(self, at: int) -> None:
         """Find out which rows want a turn from scan ``at`` on, and where the others cross their limits."""
@@ -195,16 +206,16 @@ class Runner:
         known.is_cut = False
         state.tick_ms, state.site_seq, state.log_id = now, run.site_seq + at, run.log_id
 
-    def _cross(self, end: int, crossed: set[int]) -> list[bytes]:
-        """The lone alarms of the scans before ``end``."""
+    def _cross(self, end: int, crossed: set[int], lines: list[bytes]) -> int:
+        """Tell of the lone alarms of the scans before ``end``; so many events."""
         found = None if self._crossings is None else self._crossings.cross(self._run, end)
         if found is None:
-            return []
+            return 0
         facts, rows = found
         crossed.update(rows)
-        told = self._lines.of_facts(facts, self._state)
-        self._state.room_no += len(told)
-        return told
+        lines.append(self._lines.of_facts(facts, self._state))
+        self._state.room_no += len(facts.codes)
+        return len(facts.codes)
 
     def _turn(self, at: int) -> list[Event] | None:
         """One scan with rows to look at, as step() takes it; None when it must do so itself."""

@@ -8,22 +8,25 @@ the pieces for one limit are remembered (some 0.5 KB a row that has ever crossed
 of values, rules and limits each.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
-from itertools import chain, count, repeat
-from operator import getitem
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from shared.compiled.lines import Numbers, Scaled, Texts, records
+from shared.domain.columns import as_column
 from shared.domain.conditions import NOTHING_MEASURED
 from shared.domain.crossings import RAISED, RETURNED, STATES, TYPES, Facts, codes_of, decode
 from shared.domain.events import Event
-from shared.domain.ids import event_id_begun
+from shared.domain.ids import event_ids_begun
 from shared.domain.measures import of_column
 from shared.domain.state import RoomState
-from shared.domain.units import format_scaled
 from shared.wire.events import encode_event
+from shared.wire.linking import behind_lengths
+
+if TYPE_CHECKING:
+    from shared.domain.layout import Ints
 
 SHOWN_MAX: Final = 10_000
 _MEASURED: Final = frozenset({RAISED, RETURNED})
@@ -37,8 +40,8 @@ class _Piece(NamedTuple):
     subject: bytes
     rule: bytes
     tail: bytes
-    texts: "Texts"
-    """Of values with its decimals."""
+    decimals: int
+    """Of its value, -1 when it shows none."""
 
 
 class EventLines:
@@ -52,43 +55,41 @@ class EventLines:
         """By row that of its pieces."""
         self._subjects: dict[int, bytes] = {}
         """By row. What else a piece has, all rooms have in common: a worker has thousands of them."""
-        self._room = self._log = self._version = ""
+        self._room, self._log, self._version = "", b"", ""
 
-    def of_events(self, events: Sequence[Event]) -> list[bytes]:
-        return list(map(encode_event, events))
+    def of_events(self, events: Sequence[Event]) -> bytes:
+        return behind_lengths(map(encode_event, events))
 
-    def of_facts(self, facts: Facts, state: RoomState) -> list[bytes]:
-        """The room's next events; its number is left as it is.
-
-        Written as columns: each piece of all events, one after another, then the pieces of each event joined.
-        """
+    def of_facts(self, facts: Facts, state: RoomState) -> bytes:
+        """The room's next events; its number is left as it is."""
         if (state.index, state.version, facts.log_id) != self._of:
             self._begin(state, facts.log_id)
-        self._prepare(facts, state)
-        log, version, room, log_id = self._log, self._version, state.plan.id, facts.log_id
-        moments, counts = facts.moments, [moment.facts for moment in facts.moments]
-        begun = [event_id_begun(log_id, moment.site_seq, room).encode() for moment in moments]
-        seqs = [f'{log}{moment.site_seq},"ordinal":'.encode() for moment in moments]
-        times = [f',"tick_ms":{moment.now},"at_ms":{moment.at_ms}{version}'.encode() for moment in moments]
-        most = max(counts, default=0)
-        ids = [f"{ordinal:04x}{self._room}".encode() for ordinal in range(most)]
-        ordinals = [b"%d" % ordinal for ordinal in range(most)]
-        heads, subjects, rules, tails, texts = _columns([*map(self._pieces.__getitem__, facts.codes)])
-        columns: tuple[Iterable[bytes], ...] = (
-            heads,
-            _of_moments(begun, counts),
-            _of_ordinals(ids, counts),
-            map(b"%d".__mod__, count(state.room_no + 1)),
-            _of_moments(seqs, counts),
-            _of_ordinals(ordinals, counts),
-            _of_moments(times, counts),
-            subjects,
-            map(str.encode, facts.occurrences),
-            rules,
-            map(getitem, texts, facts.values),
-            tails,
-        )
-        return list(map(b"".join, zip(*columns, strict=False)))
+        count, ordinals = len(facts.codes), facts.ordinals
+        if not count:
+            return b""
+        is_first, ids = ordinals == 0, range(int(ordinals.max()) + 1)
+        begun = event_ids_begun(facts.log_id, facts.site_seqs[is_first], state.plan.id)
+        codes, which = _distinct(facts.codes)
+        self._prepare(codes, facts.limits, state)
+        pieces = [self._pieces[number] for number in codes]
+        same = ordinals * 0
+        return records((
+            Texts([piece.head for piece in pieces], which),
+            Texts(begun, is_first.cumsum() - 1),
+            Texts([f"{ordinal:04x}{self._room}" for ordinal in ids], ordinals),
+            Numbers(as_column(range(state.room_no + 1, state.room_no + 1 + count))),
+            Texts([self._log], same),
+            Numbers(facts.site_seqs),
+            Texts([f',"ordinal":{ordinal},"tick_ms":' for ordinal in ids], ordinals),
+            Numbers(facts.ticks),
+            Texts([',"at_ms":'], same),
+            Numbers(facts.stamps),
+            Texts([piece.subject for piece in pieces], which),
+            Texts(facts.names, facts.which),
+            Texts([piece.rule for piece in pieces], which),
+            Scaled(facts.values, as_column([piece.decimals for piece in pieces]).take(which)),
+            Texts([piece.tail for piece in pieces], which),
+        ))  # fmt: skip
 
     def _begin(self, state: RoomState, log_id: str) -> None:
         self._of = state.index, state.version, log_id
@@ -96,18 +97,18 @@ class EventLines:
             known.clear()
         plan = state.plan
         self._room = f'","site":{_text(plan.site)},"room":{_text(plan.id)},"room_no":'
-        self._log = f',"log_id":{_text(log_id)},"site_seq":'
+        self._log = f',"log_id":{_text(log_id)},"site_seq":'.encode()
         self._version = f',"version":{_text(state.version)},"subject":'
 
-    def _prepare(self, facts: Facts, state: RoomState) -> None:
+    def _prepare(self, codes: Iterable[int], now: Mapping[int, int], state: RoomState) -> None:
         """Have the pieces of all these facts, under the limits of now."""
         pieces, limits = self._pieces, self._limits
-        if not facts.limits.items() <= limits.items():
-            for row, limit in facts.limits.items() - limits.items():
+        if not now.items() <= limits.items():
+            for row, limit in now.items() - limits.items():
                 for number in codes_of(row) if row in limits else ():
                     pieces.pop(number, None)
                 limits[row] = limit
-        for number in {*facts.codes} - pieces.keys():
+        for number in {*codes} - pieces.keys():
             pieces[number] = self._piece(state, *decode(number))
 
     def _piece(self, state: RoomState, what: int, row: int, letter: int) -> _Piece:
@@ -118,41 +119,17 @@ class EventLines:
         decimals = index.point_units[index.rows[row].point][1] if has_value else -1
         subject = self._subjects.get(row)
         if subject is None:
-            subject = self._subjects[row] = f'{_text(plan.id)},"occurrence":"'.encode()
+            subject = self._subjects[row] = f'{self._version}{_text(plan.id)},"occurrence":"'.encode()
         rule = _rule(plan.rule, index.rows[row].severity.label, STATES[letter])
-        return _Piece(_HEADS[what], subject, rule, _tail(unit, limit, quality), _texts(decimals))
+        return _Piece(_HEADS[what], subject, rule, _tail(unit, limit, quality), decimals)
 
 
-def _columns(pieces: Sequence[_Piece]) -> Iterable[Iterable[Any]]:
-    """Of each part of the pieces a column."""
-    return zip(*pieces, strict=True) if pieces else repeat((), len(_Piece._fields))
-
-
-def _of_moments(texts: Sequence[bytes], counts: Sequence[int]) -> Iterator[bytes]:
-    """Each text as many times as its moment has facts."""
-    return chain.from_iterable(map(repeat, texts, counts))
-
-
-def _of_ordinals(texts: Sequence[bytes], counts: Sequence[int]) -> Iterator[bytes]:
-    """The texts of each moment's facts."""
-    return chain.from_iterable(map(texts.__getitem__, map(slice, counts)))
-
-
-class Texts(dict[int, bytes]):
-    """Values as people read them, each made once; with decimals below 0 nothing is shown. All rooms share them."""
-
-    def __init__(self, decimals: int) -> None:
-        super().__init__()
-        self._decimals = decimals
-
-    def __missing__(self, value: int) -> bytes:
-        if len(self) >= SHOWN_MAX:
-            self.clear()
-        text = self[value] = format_scaled(value, self._decimals).encode() if self._decimals >= 0 else b""
-        return text
-
-
-_texts: Final = cache(Texts)
+def _distinct(codes: "Ints") -> "tuple[list[int], Ints]":
+    """Which there are, and of each fact the place of its own among them."""
+    found = as_column([0]).repeat(int(codes.max()) + 1)
+    found[codes] = 1
+    distinct = found.nonzero()[0]
+    return distinct.tolist(), (found.cumsum() - 1).take(codes)
 
 
 @lru_cache(maxsize=SHOWN_MAX)

@@ -7,12 +7,12 @@ Promises: what was packed unpacks to the same. Refuses (WireError): frames of an
 longer, records that do not fill the bytes exactly. Limits: SECTION_BYTES_MAX unpacked, RECORD_BYTES_MIN a record.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, overload
 
 import zstandard
 
+from shared.compiled import records
 from shared.domain.errors import WireError
 from shared.wire.linking import behind_lengths
 from shared.wire.rows import EventBytes
@@ -20,7 +20,6 @@ from shared.wire.rows import EventBytes
 SECTION_BYTES_MAX: Final = 24 << 20
 """Largest record (16 MiB), its link's other inputs and the events of all: room for half as much again."""
 LENGTH_BYTES: Final = 4
-_LENGTH: Final = struct.Struct(">I")
 RECORD_BYTES_MIN: Final = 32
 """No input and no event is as short (a Tick has 80 bytes): some packed bytes are not to become millions of them."""
 _LEVEL: Final = 1
@@ -100,18 +99,13 @@ def find(body: bytes, at: int, count: int, begins: list[int], ends: list[int]) -
 
     Raises WireError.
     """
-    length, size = _LENGTH.unpack_from, len(body)
     try:
-        for _ in range(count):
-            begin = at + LENGTH_BYTES
-            at = begin + length(body, at)[0]
-            begins.append(begin)
-            ends.append(at)
-    except struct.error:
-        at = size + 1
-    if at > size:
-        raise WireError("a record ends behind the last byte")
-    return at
+        found = records.find(body, at, count)
+    except ValueError as fault:
+        raise WireError(str(fault)) from fault
+    begins += found[0]
+    ends += found[1]
+    return ends[-1] if count else at
 
 
 class Told(Sequence[EventBytes]):
@@ -129,9 +123,9 @@ class Told(Sequence[EventBytes]):
         self._runs = runs
         self._all: tuple[EventBytes, ...] | None = None
 
-    def are(self, made: Sequence[bytes]) -> bool:
-        """Whether they are these, byte for byte."""
-        return len(made) == len(self) and behind_lengths(made) == self.body
+    def are(self, count: int, lines: bytes) -> bool:
+        """Whether they are these, byte for byte: so many, each behind its length."""
+        return count == len(self) and lines == self.body
 
     def all(self) -> tuple[EventBytes, ...]:
         """Raises WireError."""

@@ -98,10 +98,12 @@ def test_events_are_compared_and_handed_on_as_one_piece(pack: bool) -> None:
     told = open_block(encode_block(BLOCK, KEY, pack=pack), KEY.public).events
     made = [event.data for event in BLOCK.events]
     assert isinstance(told, Told)
-    assert told.are(made)
-    assert not told.are(made[:-1])
-    assert not told.are([*made[:-1], made[-1] + b" "])
-    assert not told.are([b"".join(made)])
+    count, lines = len(made), behind_lengths(made)
+    assert told.are(count, lines)
+    assert not told.are(count - 1, behind_lengths(made[:-1]))
+    assert not told.are(count, behind_lengths([*made[:-1], made[-1] + b" "]))
+    assert not told.are(count - 1, lines)
+    assert not told.are(count, b"".join(made))
     assert told.section.records() == made
     assert told == BLOCK.events
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.columns import as_column
 from shared.domain.core import initial
-from shared.domain.crossings import CLEARED, RAISED, RETURNED, STATES, SUPERSEDED, TYPES, Facts, Moment, code
+from shared.domain.crossings import CLEARED, RAISED, RETURNED, STATES, SUPERSEDED, TYPES, Facts, code
 from shared.domain.events import Event
 from shared.domain.ids import AlarmId, event_id
 from shared.domain.measures import of_column
@@ -15,6 +16,7 @@ from shared.domain.state import RoomState
 from shared.domain.upkeep_plan import NO_LIMIT
 from shared.wire.event_lines import EventLines
 from shared.wire.events import encode_event
+from shared.wire.linking import behind_lengths
 from tests.bench.rooms import room
 
 NUMBER = 1 << 53
@@ -58,14 +60,20 @@ def _event(state: RoomState, told: Told, ordinal: int, limits: list[int]) -> Eve
 
 def _facts(moments: list[Told], limits: list[int]) -> Facts:
     """All of them as columns."""
-    facts = [fact for *_, its in moments for fact in its]
+    rows = [(*told[:3], ordinal, *fact) for told in moments for ordinal, fact in enumerate(told[3])]
+    seqs, ticks, stamps, ordinals, whats, at, letters, names, values = zip(*rows, strict=True) if rows else [()] * 9
+    codes = [code(what, row, letter) for what, row, letter in zip(whats, at, letters, strict=True)]
     return Facts(
         "log",
-        [Moment(site_seq, now, at_ms, len(its)) for site_seq, now, at_ms, its in moments],
-        [code(what, row, letter) for what, row, letter, _, _ in facts],
-        [occurrence for _, _, _, occurrence, _ in facts],
-        [value for *_, value in facts],
-        {row: limits[row] for _, row, _, _, _ in facts},
+        as_column(seqs),
+        as_column(ticks),
+        as_column(stamps),
+        as_column(ordinals),
+        as_column(codes),
+        names,
+        as_column(range(len(rows))),
+        as_column(values),
+        {row: limits[row] for row in at},
     )
 
 
@@ -80,4 +88,4 @@ def test_pieces_make_the_bytes_of_the_encoder(
         for moments, limits in runs:
             made = lines.of_facts(_facts(moments, limits), state)
             events = [_event(state, told, n, limits) for told in moments for n in range(len(told[3]))]
-            assert made == list(map(encode_event, events))
+            assert made == behind_lengths(map(encode_event, events))

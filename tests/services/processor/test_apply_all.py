@@ -18,6 +18,7 @@ from shared.wire.events import encode_event
 from shared.wire.frame_runs import decode_run
 from shared.wire.inputs import decode_input
 from shared.wire.rows import InputRow
+from shared.wire.sections import cut
 from shared.wire.uncut import Inputs
 from tests.bench.site import decision, frames
 from tests.services.processor.recorded import recorded
@@ -33,7 +34,7 @@ def _by_parts(log: MemoryLog, draw: random.Random) -> tuple[list[bytes], dict[st
     fold, rows, told = Fold(log.ruleset), list(log.inputs(0, 100_000)), list[bytes]()
     while rows:
         size = draw.randint(1, 80)
-        told += chain.from_iterable(fold.apply_all(rows[:size]))
+        told += chain.from_iterable(cut(body, number) for number, body in fold.apply_all(rows[:size]))
         del rows[:size]
     return told, fold.snapshot()
 
