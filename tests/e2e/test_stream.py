@@ -87,12 +87,12 @@ def test_a_reader_misses_and_doubles_nothing_over_kills_and_cuts(depot: Depot) -
         depot.settle()
         watch.start()
         for turn in range(6):
+            before = len(watch.events)
             depot.h2(15 if turn % 2 == 0 else 0)
             if turn in (1, 4):
-                kill(site_pid(site))
+                kill(site_pid(site))  # Which may have told all of it just before.
             elif turn == 2:
                 watch.cut()
-            before = len(watch.events)
             wait_for("another event on the stream", partial(watch.has_more_than, before))
         depot.h2(0)
         everything = wait_for("the site to answer", lambda: events(site))
