@@ -2,8 +2,8 @@
 
     DIR/fleet.json      {kafka, mqtt, postgres, gateway, pids, ...} while everything is ready; gone after a clean stop
     DIR/fleet.lock      held by the launcher; a second one is refused with the first one's pid
-    DIR/ports.json      the ports of the last start, taken again when they are still free
-    DIR/logs/           what each server says
+    DIR/ports.json      the ports of the last start: services.fleet.ports
+    DIR/logs/           what each server says, within bounds: services.fleet.logs
     DIR/{kafka,mqtt,postgres}/   configuration and data
     DIR/fleet.yaml      what `ampward service NAME --config` reads
     DIR/prometheus/     what a Prometheus is to ask: services.fleet.observed
@@ -21,7 +21,6 @@ import json
 import os
 import select
 import signal
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,7 +34,9 @@ from services.fleet.files import write_private
 from services.fleet.identities import SUPERVISOR, Book
 from services.fleet.jars import given_jars, kafka_jars
 from services.fleet.kafka import FORMATTED, KafkaPlan, kafka_server
+from services.fleet.logs import Logs
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
+from services.fleet.ports import take_ports
 from services.fleet.postgres import PostgresPlan, postgres_server
 from services.fleet.servers import Server, ServerAbsent, ServerFailed, Started
 from services.fleet.vault import Vault, open_vault
@@ -48,11 +49,11 @@ from shared.runtime.lifecycle import Signals
 
 RECORD = "fleet.json"
 CONFIG = "fleet.yaml"
-PORTS = "ports.json"
 NAMES = ("kafka", "kafka_controller", "kafka_internal", "mqtt", "postgres", "http")
 KAFKA_NAMES = ("kafka", "kafka_internal", "kafka_controller")
 SERVERS = ("kafka", "mqtt", "postgres")
 SECURITY = "security"
+LOGS = "logs"
 DATA = "services"
 GATEWAY = "gateway"
 READY_S = 240.0
@@ -110,6 +111,8 @@ class Launcher:
     _health: dict[str, str] = field(default_factory=dict)
     _is_up: bool = False
     """Everything was ready once: from then on there is a record."""
+    _logs: Logs | None = None
+    """Looked at from then on: who started us has read our own by then."""
     _lock: int = -1
 
     def run(self, signals: Signals) -> None:
@@ -137,7 +140,7 @@ class Launcher:
         health_ports = map(observed.port_name, self.plan.services)
         ports = take_ports(folder, (*NAMES, *demo.port_names(self.plan.sites), *health_ports))
         self._health = observed.addresses(self.plan.services, ports)
-        logs, vault = folder / "logs", vault_of(self.plan)
+        logs, vault = folder / LOGS, vault_of(self.plan)
         book = Book(folder, vault, self.plan.shape.partitions)
         with book.alone():
             for words in demo.have(book, self.plan.sites):
@@ -179,7 +182,7 @@ class Launcher:
             self._wait_for(signals, {demo.server_name(site): demo.is_trip_ready(folder, site)})
         site_addresses = {site: told["http"].removeprefix("http://") for site, told in self._sites.items()}
         observed.write_targets(folder, self._health, site_addresses)
-        self._is_up = True
+        self._is_up, self._logs = True, Logs(folder / LOGS, self.say)
         self._write_record()
         if not signals.ended.is_set():
             self.say(f"the fleet's servers are ready: {folder / RECORD}")
@@ -214,9 +217,7 @@ class Launcher:
         until = monotonic() + READY_S
         while looks and not signals.ended.is_set():
             if monotonic() > until:
-                raise ServerFailed(
-                    f"not ready after {READY_S:g} s: {', '.join(looks)}; see {self.plan.folder / 'logs'}"
-                )
+                raise ServerFailed(f"not ready after {READY_S:g} s: {', '.join(looks)}; see {self.plan.folder / LOGS}")
             for kept in self._kept:
                 name, started = kept.server.name, kept.started
                 if name in looks and started is not None and looks[name](started):
@@ -257,6 +258,7 @@ class Launcher:
         running = {kept.started.pidfd: kept for kept in self._kept if kept.started is not None}
         due = [kept.again_at for kept in self._kept if kept.started is None]
         due += [monotonic() + most_s] if most_s is not None else []
+        due += [self._logs.due_at] if self._logs is not None else []
         wait_s = max(0.0, min(due) - monotonic()) if due else None
         readable = select.select([signals.descriptor, *running], [], [], wait_s)[0]
         signals.drain()
@@ -266,6 +268,8 @@ class Launcher:
         for kept in self._kept:
             if kept.started is None and monotonic() >= kept.again_at and not signals.ended.is_set():
                 self._again(kept, signals)
+        if self._logs is not None:
+            self._logs.look()
 
     def _ended(self, kept: _Kept) -> None:
         assert kept.started is not None
@@ -329,7 +333,7 @@ def vault_of(plan: LauncherPlan) -> Vault | None:
 def service(folder: Path, name: str, environment: Mapping[str, str]) -> Server:
     """A service of the centre as something that is kept running; it waits for its servers itself."""
     command = (demo.program(), "service", name, "--config", str(folder / CONFIG))
-    return Server(name, command, folder / "logs" / f"{name}.log", is_ready=demo.always, environment=environment)
+    return Server(name, command, folder / LOGS / f"{name}.log", is_ready=demo.always, environment=environment)
 
 
 def config(addresses: Mapping[str, str], http: str, shape: Shape, *, is_secure: bool, has_people: bool = False) -> str:
@@ -409,40 +413,3 @@ def _recorded(folder: Path) -> dict[str, int]:
         return {str(name): int(pid) for name, pid in pids.items() if name != "launcher"}
     except (OSError, ValueError, KeyError, AttributeError):
         return {}
-
-
-def take_ports(folder: Path, names: Iterable[str] = NAMES) -> Mapping[str, int]:
-    """A port for each name: the last start's where it is free, else another free one."""
-    try:
-        last = json.loads((folder / PORTS).read_text(encoding="utf-8"))
-        last = last if isinstance(last, dict) else {}
-    except (OSError, ValueError):
-        last = {}
-    held: dict[str, socket.socket] = {}
-    try:
-        for name in names:
-            held[name] = _bound(last.get(name, 0)) or _free()
-        ports = {name: int(probe.getsockname()[1]) for name, probe in held.items()}
-    finally:
-        for probe in held.values():
-            probe.close()
-    write_private(folder / PORTS, json.dumps(ports) + "\n")
-    return ports
-
-
-def _free() -> socket.socket:
-    """A socket on a port that the kernel chose."""
-    probe = socket.socket()
-    probe.bind(("127.0.0.1", 0))
-    return probe
-
-
-def _bound(port: int) -> socket.socket | None:
-    probe = socket.socket()
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind(("127.0.0.1", port))
-    except (OSError, OverflowError, TypeError):
-        probe.close()
-        return None
-    return probe

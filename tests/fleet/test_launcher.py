@@ -15,7 +15,9 @@ from services.fleet import launcher
 from services.fleet.jars import given_jars, kafka_jars
 from services.fleet.kafka import KafkaPlan, kafka_server
 from services.fleet.launcher import Launcher, LauncherPlan
+from services.fleet.logs import BYTES_MAX
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
+from services.fleet.ports import take_ports
 from services.fleet.postgres import find_programs
 from services.fleet.servers import Server, ServerAbsent, ServerFailed
 from services.site.folder import lock
@@ -23,6 +25,7 @@ from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
 from shared.domain.errors import Busy
 from shared.runtime.lifecycle import Signals
+from tests.fleet.traffic import heard
 from tests.testkit.fleet import Mosquitto, Postgres
 from tests.testkit.process import Running, is_alive, wait_for
 
@@ -30,6 +33,11 @@ from tests.testkit.process import Running, is_alive, wait_for
 def _record(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "fleet.json").read_text())
     return record
+
+
+def _bytes_of(log: Path) -> int:
+    """What it takes of the disk, but for a hole at its beginning."""
+    return log.stat().st_blocks * 512
 
 
 def _ampward(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -66,6 +74,30 @@ async def test_a_killed_launcher_leaves_no_server_behind_and_no_data_lost(tmp_pa
     assert not (folder / "fleet.json").exists()
     assert "no fleet runs" in _ampward("fleet", "down", "--dir", folder).stdout
     assert _ampward("fleet", "topics", "--dir", folder).returncode == 3
+
+
+def test_logs_that_have_grown_are_cut_while_their_servers_go_on(tmp_path: Path) -> None:
+    """What was there and what is said at the start stand in the first older part and the log, byte after byte; then the
+    servers and the launcher go on in their logs."""
+    folder = tmp_path / "fleet"
+    (folder / "logs").mkdir(parents=True)
+    logs = [folder / "logs" / f"{name}.log" for name in ("kafka", "launcher", "mqtt", "postgres")]
+    before = b"".join(b"%099d\n" % number for number in range(BYTES_MAX // 100 + 1))
+    for log in logs:
+        log.write_bytes(before)
+    try:
+        ran = _ampward("fleet", "up", "--dir", folder, "--services", "", "--sites", "")
+        assert (ran.returncode, "servers are ready" in ran.stdout) == (0, True), ran.stdout + ran.stderr
+        wait_for(lambda: max(map(_bytes_of, logs)) < BYTES_MAX, within_s=120, name="the end of what had grown")
+        for log in logs:
+            part = log.with_name(f"{log.name}.1").read_bytes()
+            assert (part + log.read_bytes().lstrip(b"\0")).startswith(before)
+        with heard(_record(folder)["mqtt"], "#", tmp_path / "heard"):
+            wait_for(lambda: b"New client connected" in logs[2].read_bytes(), within_s=60, name="what Mosquitto says")
+    finally:
+        assert _ampward("fleet", "down", "--dir", folder).returncode == 0
+    for log, last in zip(logs, (b"shut down completely", b"stopped", b"terminating", b"is shut down"), strict=True):
+        assert last in log.read_bytes()
 
 
 async def test_the_shared_postgres_and_mosquitto_answer(postgres: Postgres, mosquitto: Mosquitto) -> None:
@@ -188,7 +220,7 @@ def test_an_orphan_is_ended_only_when_it_is_the_folders(tmp_path: Path) -> None:
 
 def test_ports_stay_where_they_are_free(tmp_path: Path) -> None:
     """The same folder gets the same ports again; a record that cannot be read is no trouble."""
-    first = launcher.take_ports(tmp_path)
-    assert launcher.take_ports(tmp_path) == first
+    first = take_ports(tmp_path, launcher.NAMES)
+    assert take_ports(tmp_path, launcher.NAMES) == first
     (tmp_path / "ports.json").write_text('{"kafka": "no"')
-    assert set(launcher.take_ports(tmp_path)) == set(first)
+    assert set(take_ports(tmp_path, launcher.NAMES)) == set(first)

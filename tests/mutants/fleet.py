@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 EARS = "tests/services/fleet/test_ears.py"
 WATCH = "tests/services/fleet/test_watch.py"
 DEMO = "tests/services/fleet/test_demo.py"
+LOGS = "tests/services/fleet/test_logs.py"
 PUSHES = "tests/services/site/test_pushes.py"
 
 MUTANTS = (
@@ -212,5 +213,33 @@ MUTANTS = (
         "return Exit.NO if any(one.is_drift for one in found) else Exit.DONE",
         "return Exit.DONE",
         "tests/fleet/test_push_waves.py::test_a_wave_is_held_back_until_the_one_before_has_accepted",
+    ),
+    Mutant(
+        "what is said while a log is cut is lost",
+        "services/fleet/logs.py",
+        'run(("fallocate", "--collapse-range", *command), f"taking the oldest part out of {log}")',
+        "os.truncate(log, 0)",
+        f"{LOGS}::test_a_log_turns_under_its_writers_and_every_line_is_there_once",
+    ),
+    Mutant(
+        "a part of a log is as large as the log was",
+        "services/fleet/logs.py",
+        "        begin = max(begin, end - PART_BYTES_MAX)\n",
+        "",
+        f"{LOGS}::test_what_is_kept_of_a_log_has_a_bound",
+    ),
+    Mutant(
+        "a part of a log that was not cut stands there twice",
+        "services/fleet/logs.py",
+        "        newest.unlink()\n",
+        "",
+        f"{LOGS}::test_a_log_that_cannot_be_cut_stays_whole_and_is_told_once",
+    ),
+    Mutant(
+        "the launcher never looks at its logs",
+        "services/fleet/launcher.py",
+        "            self._logs.look()\n",
+        "            self._logs.due_at += 1\n",
+        "tests/fleet/test_launcher.py::test_logs_that_have_grown_are_cut_while_their_servers_go_on",
     ),
 )
