@@ -13,6 +13,8 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ampward-setup
+# Built in place by setup, anew when one of them changed (docs/adr/0107).
+COMPILED := $(wildcard shared/compiled/*.pyx)
 
 # What the tests drive Ampward with, from the system's packages: command or file -> package.
 APT_PACKAGES := mosquitto mosquitto-clients socat mbpoll libmodbus-dev libc6-dev gcc pkg-config strace iproute2 util-linux mount openssl procps swaks systemd \
@@ -25,13 +27,14 @@ help: ## List the targets
 
 setup: $(STAMP) ## Make .venv with the locked dependencies and ampward (does nothing when up to date)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml $(COMPILED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "Ampward needs Python 3.11 and '$(PYTHON)' is not one. Install it (Debian: apt-get install python3.11 python3.11-venv)" >&2; \
 	  echo "or say where it is: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "Installing python3.11-venv"; apt-get -qq update && apt-get -qq install -y python3.11-venv >/dev/null; \
 	  else echo "Python's venv module is missing. Install it (Debian: apt-get install python3.11-venv) and try again." >&2; exit 1; fi; }
+	@infra/compiler $(PYTHON)
 	@test -x $(PY) || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the locked dependencies"
 	@$(PY) -m pip install --disable-pip-version-check --no-input --require-hashes -r requirements.lock | { grep -v '^Requirement already satisfied' || true; }
@@ -101,4 +104,4 @@ broker:
 	  echo "Installing mosquitto"; { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends mosquitto >/dev/null; } || echo "mosquitto cannot be installed; going on without it" >&2; fi
 
 clean: ## Remove what the tools made (not the data)
-	@rm -rf .venv .venv-lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-lock *.egg-info build shared/compiled/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

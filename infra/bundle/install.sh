@@ -23,6 +23,10 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 say() { echo "ampward: $*"; }
 fail() { echo "ampward: not installed: $*" >&2; exit 1; }
+compiled='
+import importlib, pkgutil, shared.compiled
+for found in pkgutil.iter_modules(shared.compiled.__path__):
+    importlib.import_module(f"shared.compiled.{found.name}")'
 case "$prefix" in /*) ;; *) echo "--prefix $prefix: allowed: an absolute path" >&2; exit 2 ;; esac
 
 # Everything is looked at before anything is changed.
@@ -53,6 +57,7 @@ if [ ! -f "$release/complete" ]; then
   "$release/bin/python" -m compileall -q "$release/lib" || true
   cp -r "$here/docs" "$here/examples" "$here/systemd" "$here/LICENSE" "$release/"
   cp "$here/uninstall.sh" "$prefix/uninstall.sh"
+  "$release/bin/python" -I -c "$compiled" || fail "the compiled part does not load here: this machine's C library or OpenSSL is another or older one"
   "$release/bin/ampward" --version >/dev/null || fail "the program does not answer"
   : >"$release/complete"
   sync -f "$release/complete"

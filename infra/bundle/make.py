@@ -2,7 +2,7 @@
 
     ampward-VERSION-PLATFORM.tar.gz
         install.sh uninstall.sh README.md SHA256SUMS requirements.txt
-        wheels/     what requirements.lock names for this platform, and ampward's own
+        wheels/     what requirements.lock names for this platform, and ampward's own with its compiled part
         systemd/    unit and user
         docs/ examples/
 
@@ -15,6 +15,7 @@ Run it with the project's own environment, in which the lock is installed: from 
 import argparse
 import gzip
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +36,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "infra" / "bundle"
 SOURCES = ("shared", "services", "pyproject.toml", "README.md", "LICENSE")
+MADE = shutil.ignore_patterns("__pycache__", "*.so")
+"""What was built in place here: the wheel's own build makes it from its source."""
 SCRIPTS = ("install.sh", "uninstall.sh")
 EXTRAS = ("export", "uplink")
 """What a box without internet cannot add later. The centre's own packages stay out: its services run in containers."""
@@ -81,16 +85,25 @@ def own_wheel(source: Path, wheels: Path, local: str) -> str:
     """Builds ampward's wheel from a copy of the sources; gives its version."""
     source.mkdir()
     for name in SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        copy(ROOT / name, source / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=MADE)
+        else:
+            shutil.copyfile(ROOT / name, source / name)
     project = source / "pyproject.toml"
     version = str(tomllib.loads(project.read_text())["project"]["version"]) + (f"+{local}" if local else "")
     text, count = re.subn(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text(), count=1)
     if count != 1:
         raise SystemExit("pyproject.toml names no version")
     project.write_text(text)
-    run("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
+    run("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source), **_built())
     return version
+
+
+def _built() -> dict[str, str]:
+    """Settings of the build: files without a time of day, a compiled part that looks for no library where this Python
+    has its own."""
+    first_of_zip = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp())
+    return {"SOURCE_DATE_EPOCH": str(first_of_zip), "LDSHARED": f"{sysconfig.get_config_var('CC')} -shared"}
 
 
 def needed() -> set[str]:
@@ -136,10 +149,10 @@ def fetch(requirements: Path, wheels: Path, given: Path | None) -> None:
         "--dest", str(wheels), "--requirement", str(requirements))  # fmt: skip
 
 
-def run(*words: str) -> None:
+def run(*words: str, **settings: str) -> None:
     """pip of this environment; its own words when it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
-    if subprocess.run(command, check=False).returncode != 0:
+    if subprocess.run(command, env={**os.environ, **settings}, check=False).returncode != 0:
         raise SystemExit(f"pip {words[0]} failed")
 
 

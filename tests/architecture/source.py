@@ -31,7 +31,7 @@ def _below(top: Path) -> Sequence[Path]:
 def _is_made(path: Path) -> bool:
     """True for what tools made, and for folders that they keep to themselves."""
     is_hidden = path.name.startswith(".") and path.is_dir() and path.name != ".ci"
-    is_kept = path.parent == ROOT and path.name in {"bench", "data"}
+    is_kept = path.parent == ROOT and path.name in {"bench", "build", "data"}
     return is_hidden or is_kept or path.name in _SKIPPED or path.name.endswith(".egg-info")
 
 

@@ -11,7 +11,8 @@ REGISTRY = re.compile("|".join(re.escape(host.replace(" ", ".")) for host in _HO
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home/\w+|Users/\w+)/[\w.]")
 LEFT_FOR_LATER = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
-_TEXT = {"", *[".py", ".md", ".toml", ".lock", ".yaml", ".yml", ".json", ".csv", ".cfg", ".service", ".c", ".conf"]}
+_CODE = (".py", ".pyx", ".pyi", ".c", ".service")
+_TEXT = {"", *_CODE, ".md", ".toml", ".lock", ".yaml", ".yml", ".json", ".csv", ".cfg", ".conf"}
 
 
 def _texts() -> Iterator[tuple[Path, str]]:

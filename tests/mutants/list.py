@@ -4,6 +4,7 @@ from tests.mutants import (
     ahead,
     bridge,
     centre,
+    compiled,
     core,
     deployed,
     fleet,
@@ -26,6 +27,7 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     *core.MUTANTS,
+    *compiled.MUTANTS,
     *outputs.MUTANTS,
     *log.MUTANTS,
     *kafka.MUTANTS,

@@ -2,7 +2,7 @@
 
 A mutant is one exact text of one file and what stands there instead. It is *caught* when its test passes on the
 untouched copy and fails on the planted one; *missed* when the test still passes; *stale* when the text is not found
-exactly once or the test does not pass untouched. Only caught is good.
+exactly once, the test does not pass untouched, or a compiled module is not built with it. Only caught is good.
 """
 
 import shutil
@@ -87,6 +87,15 @@ def passes(tree: Path, test: str) -> bool:
     return done.returncode == 0
 
 
+def put(tree: Path, file: str, text: str) -> bool:
+    """Write a file of the copied tree, and build it in place when it is a compiled one; whether it could be built."""
+    (tree / file).write_text(text, encoding="utf-8")
+    if not file.endswith(".pyx"):
+        return True
+    command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", "build_ext", "--inplace"]
+    return subprocess.run(command, cwd=tree, capture_output=True, check=False).returncode == 0
+
+
 def hunt(mutant: Mutant, tree: Path, known_good: set[str]) -> tuple[Verdict, str]:
     """Plant the bug, run its test, take the bug out again. ``known_good`` remembers tests that pass untouched."""
     if why := mutant.fits(tree):
@@ -95,10 +104,10 @@ def hunt(mutant: Mutant, tree: Path, known_good: set[str]) -> tuple[Verdict, str
         if not passes(tree, mutant.test):
             return Verdict.STALE, f"{mutant.test} does not pass without the bug"
         known_good.add(mutant.test)
-    path = tree / mutant.file
-    original = path.read_text(encoding="utf-8")
-    path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
+    original = (tree / mutant.file).read_text(encoding="utf-8")
     try:
+        if not put(tree, mutant.file, original.replace(mutant.old, mutant.new)):
+            return Verdict.STALE, f"{mutant.file} is not built with the bug"
         return (Verdict.MISSED, mutant.test) if passes(tree, mutant.test) else (Verdict.CAUGHT, mutant.test)
     finally:
-        path.write_text(original, encoding="utf-8")
+        put(tree, mutant.file, original)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.list import MUTANTS
-from tests.mutants.mutant import Mutant, Verdict, hunt
+from tests.mutants.mutant import Mutant, Verdict, hunt, passes, put
 
 AT_LEAST = 30
 
@@ -50,3 +50,24 @@ def test_the_hunt_tells_caught_from_missed_from_stale(tmp_path: Path, test: str,
     (tmp_path / "test_rule.py").write_text(_TEST, encoding="utf-8")
     assert hunt(Mutant("over is not at", "rule.py", old, ">", test), tmp_path, set())[0] is verdict
     assert (tmp_path / "rule.py").read_text(encoding="utf-8") == _RULE
+
+
+_PROJECT = """[project]
+name = "rule"
+version = "0"
+[tool.setuptools]
+py-modules = []
+ext-modules = [{name = "rule", sources = ["rule.pyx"]}]
+"""
+
+
+@pytest.mark.parametrize(("new", "verdict"), [(">", Verdict.CAUGHT), (">= 0 +", Verdict.MISSED), ("=>", Verdict.STALE)])
+def test_a_bug_of_a_compiled_module_is_hunted_in_what_was_built(tmp_path: Path, new: str, verdict: Verdict) -> None:
+    """The planted text is compiled before its test runs, and the untouched one after it; what does not compile is no
+    caught bug."""
+    (tmp_path / "pyproject.toml").write_text(_PROJECT, encoding="utf-8")
+    (tmp_path / "test_rule.py").write_text(_TEST, encoding="utf-8")
+    assert put(tmp_path, "rule.pyx", _RULE)
+    mutant = Mutant("over is not at", "rule.pyx", ">=", new, "test_rule.py::test_at_the_limit")
+    assert hunt(mutant, tmp_path, set())[0] is verdict
+    assert passes(tmp_path, mutant.test)

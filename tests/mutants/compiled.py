@@ -1,0 +1,54 @@
+"""Seeded bugs of the compiled part, and of how it comes to be built."""
+
+from tests.mutants.mutant import Mutant
+
+RECORDS = "tests/compiled/test_records.py"
+LINES = "tests/compiled/test_lines.py"
+NAMES = "tests/compiled/test_names.py"
+COMPILER = "tests/infra/test_compiler.py"
+BUNDLE = "tests/infra/test_wheel.py"
+
+MUTANTS = (
+    Mutant(
+        "a record may end behind the last byte",
+        "shared/compiled/records.pyx",
+        "        if size - at < length:\n",
+        "        if size - at < length - 1:\n",
+        f"{RECORDS}::test_what_is_not_there_is_refused",
+    ),
+    Mutant(
+        "a row may have the text behind the last",
+        "shared/compiled/lines.pyx",
+        "            if not 0 <= which[n] < count:\n",
+        "            if not 0 <= which[n] <= count:\n",
+        f"{LINES}::test_a_text_that_is_not_there_or_is_none_is_refused",
+    ),
+    Mutant(
+        "a name may be made of the text behind the last",
+        "shared/compiled/names.pyx",
+        "            if not 0 <= which[row] < count:\n",
+        "            if not 0 <= which[row] <= count:\n",
+        f"{NAMES}::test_what_has_no_digest_is_refused",
+    ),
+    Mutant(
+        "packages that bring no compiler are good enough",
+        "infra/compiler",
+        ">/dev/null || true\n  compiles && exit 0\n",
+        ">/dev/null || true\n  exit 0\n",
+        f"{COMPILER}::test_packages_that_do_not_help_end_the_setup",
+    ),
+    Mutant(
+        "a changed compiled module is not built anew",
+        "Makefile",
+        "requirements.lock pyproject.toml $(COMPILED)\n",
+        "requirements.lock pyproject.toml\n",
+        f"{COMPILER}::test_setup_builds_anew_when_a_compiled_module_changed",
+    ),
+    Mutant(
+        "a bundle's compiled part looks for libraries where its builder had them",
+        "infra/bundle/make.py",
+        ', "LDSHARED": f"{sysconfig.get_config_var(\'CC\')} -shared"}',
+        "}",
+        f"{BUNDLE}::test_the_wheel_tells_nothing_of_who_built_it",
+    ),
+)
