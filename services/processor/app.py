@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import faust
 
+from services.processor.fetching import fetch_without_pauses
 from services.processor.hands import Hands, OwnSeats, SeatsPort
 from services.processor.seats import KEY, RULES
 from services.processor.telling import Telling
@@ -228,7 +229,7 @@ def _make(plan: ProcessorPlan, group: str, folder: str) -> faust.App:
             mechanism=options["sasl_mechanism"],
             ssl_context=options["ssl_context"],
         )
-    return faust.App(
+    app = faust.App(
         plan.prefix + group,
         broker=[f"kafka://{host}" for host in access.bootstrap.split(",")],
         **security,
@@ -247,6 +248,8 @@ def _make(plan: ProcessorPlan, group: str, folder: str) -> faust.App:
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
     )
+    fetch_without_pauses(app)
+    return app
 
 
 async def serve(plan: ProcessorPlan, stop: asyncio.Event, tell: Tell) -> None:

@@ -35,6 +35,9 @@ cdef struct Source:
     Text* texts
     const int64_t* numbers
     const int64_t* decimals
+    # Where the row before has it, and in how many bytes: many rows that follow one another have the same number.
+    char* last
+    Py_ssize_t last_size
 
 
 cdef class Column:
@@ -187,8 +190,13 @@ def records(columns):
                     at += text.size
                 elif source.decimals != NULL:
                     at = _scaled(at, source.numbers[row], <int>source.decimals[row])
+                elif row and source.numbers[row] == source.numbers[row - 1]:
+                    memcpy(at, source.last, source.last_size)
+                    at += source.last_size
                 else:
+                    source.last = at
                     at = _number(at, source.numbers[row])
+                    source.last_size = at - source.last
             size = at - begin - LENGTH_BYTES
             for n in range(LENGTH_BYTES):
                 begin[n] = <char>(size >> 8 * (LENGTH_BYTES - 1 - n) & 255)

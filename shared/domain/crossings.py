@@ -206,8 +206,8 @@ class Crossings:
         scans = self._fact_scans[part]
         is_first = scans == scans
         is_first[1:] = scans[1:] != scans[:-1]
-        begins = is_first.nonzero()[0]
-        ordinals = as_column(range(len(scans))) - begins.take(is_first.cumsum() - 1)
+        places, begins = (scans == scans).cumsum() - 1, is_first.nonzero()[0]
+        ordinals = places - begins.take(is_first.cumsum() - 1)
         return (
             Facts(
                 run.log_id,

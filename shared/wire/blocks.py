@@ -20,10 +20,11 @@ Limits: MAX_BLOCK_BYTES unpacked; how large the uplink makes them is services.up
 and a link is a group commit: at most one record of 16 MiB beside 256 KiB.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -294,23 +295,12 @@ def _input_seqs(head: Header, count: int) -> list[int]:
 
 
 def _first_told(head: Header) -> list[int]:
-    """Of each link the site_seq of its first event, NUMBER_MAX when it has none."""
-    firsts = list[int]()
-    runs, seq, left = iter(head.events), 0, 0
-    for _, _, events, _, _ in head.links:
-        first = NUMBER_MAX
-        while events:
-            if not left:
-                seq, _, left = next(runs, (0, 0, 0))
-                if not left:
-                    raise WireError("block: the runs of events are not as many as the links say")
-            first = min(first, seq)
-            taken = min(events, left)
-            events, left = events - taken, left - taken
-        firsts.append(first)
-    if left or next(runs, None) is not None:
+    """Of each link the site_seq of its first event, NUMBER_MAX when it has none. Numbers rise."""
+    ends = list(accumulate(size for _, _, size in head.events))
+    told = list(accumulate((events for _, _, events, _, _ in head.links), initial=0))
+    if told[-1] != (ends[-1] if ends else 0) or any(size < 1 for _, _, size in head.events):
         raise WireError("block: the runs of events are not as many as the links say")
-    return firsts
+    return [head.events[bisect_right(ends, begin)][0] if end > begin else NUMBER_MAX for begin, end in pairwise(told)]
 
 
 def _input_runs(rows: Sequence[InputRow]) -> list[tuple[int, int]]:

@@ -64,8 +64,8 @@ class EventLines:
         """The room's next events; its number is left as it is."""
         if (state.index, state.version, facts.log_id) != self._of:
             self._begin(state, facts.log_id)
-        count, ordinals = len(facts.codes), facts.ordinals
-        if not count:
+        ordinals = facts.ordinals
+        if not len(ordinals):
             return b""
         is_first, ids = ordinals == 0, range(int(ordinals.max()) + 1)
         begun = event_ids_begun(facts.log_id, facts.site_seqs[is_first], state.plan.id)
@@ -77,7 +77,7 @@ class EventLines:
             Texts([piece.head for piece in pieces], which),
             Texts(begun, is_first.cumsum() - 1),
             Texts([f"{ordinal:04x}{self._room}" for ordinal in ids], ordinals),
-            Numbers(as_column(range(state.room_no + 1, state.room_no + 1 + count))),
+            Numbers((ordinals >= 0).cumsum() + state.room_no),
             Texts([self._log], same),
             Numbers(facts.site_seqs),
             Texts([f',"ordinal":{ordinal},"tick_ms":' for ordinal in ids], ordinals),
