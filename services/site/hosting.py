@@ -181,6 +181,7 @@ class Bridge:
 
     def samples(self) -> Iterable[Sample]:
         yield Sample(metrics.SITES_OWNED, len(self._terms))
+        yield Sample(metrics.SITES_NOT_HOSTED, len(self.troubles()))
 
 
 @asynccontextmanager

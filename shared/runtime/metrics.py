@@ -38,6 +38,7 @@ FRAME_AGE_SECONDS = "ampward_frame_age_seconds"
 NOTIFY_ATTEMPTS = "ampward_notify_attempts_total"
 MESSAGES_WAITING = "ampward_messages_waiting"
 DELIVERY_AGE = "ampward_delivery_age_seconds"
+LIVE_LAG = "ampward_live_lag_seconds"
 
 BUILD = "ampward_build_info"
 STARTED = "ampward_started_time_seconds"
@@ -60,6 +61,7 @@ NOT_REGISTERED = "ampward_records_not_registered_total"
 BLOCK_AGE = "ampward_block_age_seconds"
 SITES_OWNED = "ampward_sites_owned"
 SITES_PARKED = "ampward_sites_parked"
+SITES_NOT_HOSTED = "ampward_sites_not_hosted"
 
 EVENT_AGE = "ampward_event_age_seconds"
 STREAMS = "ampward_streams_open"
@@ -120,6 +122,10 @@ METRICS: Final[Mapping[str, Described]] = {
     DELIVERY_AGE: Described(
         Kind.AGES, "From the frame behind an event to the moment when the channel took its message.", ("channel",)
     ),
+    LIVE_LAG: Described(
+        Kind.GAUGE,
+        "How long ago the broker took the live record that was read last, while there are more; 0 at the end.",
+    ),
     BUILD: Described(Kind.GAUGE, "1, with the service and its version.", ("service", "version")),
     STARTED: Described(Kind.GAUGE, "When this process started, since 1970; a change is a restart."),
     READY: Described(Kind.GAUGE, "1 when /readyz says so."),
@@ -143,6 +149,9 @@ METRICS: Final[Mapping[str, Described]] = {
     ),
     SITES_OWNED: Described(Kind.GAUGE, "Sites that this process works for now."),
     SITES_PARKED: Described(Kind.GAUGE, "Of these, those that wait for a key or a rule set."),
+    SITES_NOT_HOSTED: Described(
+        Kind.GAUGE, "Sites that a bridge should host and does not, and folders it cannot read."
+    ),
     EVENT_AGE: Described(
         Kind.AGES,
         "From the frame behind an event to the moment when a gateway had it, by the lane it came by.",

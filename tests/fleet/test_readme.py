@@ -14,9 +14,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from services.site.command.fleet import CENTRE
 from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
-from shared.bus.registry import ALL, INPUTS
+from shared.bus.registry import ALL, INPUTS, LIVE
 from tests.fleet.traffic import MESSAGES, NO_BLOCK, check_kafka, check_mqtt, heard, kcat
 from tests.testkit.otlp import Collector, collector
 from tests.testkit.process import Running, descendants, is_alive, wait_for
@@ -33,6 +34,12 @@ ELSEWHERE = {
     "mqtt_pulse": "test_bridge.py::test_a_death_between_the_disk_and_puback_loses_and_doubles_nothing",
 }
 """Messages of the AsyncAPI document that this fleet has no reason for, and the live traffic that shows them."""
+OF_EACH = {
+    **{service: f'ampward:up:min{{service="{service}"}} == 1' for service in CENTRE},
+    "the live lane": f'ampward:kafka_lag_records:sum{{service="notifier", topic="{LIVE.name}"}}',
+    "what the bridge hosts": "ampward:sites_hosted:sum == 0 and ampward:sites_not_hosted:max == 0",
+}
+"""What a whole expression does not show: whose figure it is that is there."""
 WAY = {
     ("decide", "ampward-site"), ("relay", "ampward-site"), ("send", "ampward-uplink"), ("compare", "ampward-processor"),
     ("show", "ampward-gateway"), ("message", "ampward-notifier"),
@@ -167,7 +174,7 @@ async def test_the_fleet_of_the_readme_shows_both_sites_in_one_stream(tmp_path: 
         wait_for(lambda: mail.exists() and "north/r1" in mail.read_text(), within_s=WITHIN_S, name="a message")
         with prometheus(tmp_path / "prometheus", folder / "prometheus" / "targets.json") as asked:
             given_cause(here, folder, first["kafka"])
-            asked.see({**rules("recording.yml", "record"), **watched(), **shown()})
+            asked.see({**rules("recording.yml", "record"), **watched(), **shown(), **OF_EACH})
 
         wait_for(lambda: is_traced(collected), within_s=WITHIN_S, every_s=0.5, name="a frame's whole way as one trace")
         pushed_in_waves(here, folder)

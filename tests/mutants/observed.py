@@ -8,6 +8,7 @@ TRACING = "tests/runtime/test_tracing.py"
 STANDING = "tests/services/uplink/test_standing.py"
 PROCESSOR = "tests/services/processor/test_telling.py"
 RULES = "tests/infra/test_observability.py"
+TELLING = "tests/services/notifier/test_telling.py"
 
 MUTANTS = (
     Mutant(
@@ -107,6 +108,28 @@ MUTANTS = (
         "key.sign(SIGNED + value).hex().encode()",
         "key.sign(SIGNED + value)",
         "tests/fleet/test_supervisor.py::test_another_takes_over_and_the_processors_fold_derives_the_same",
+    ),
+    Mutant(
+        "a notifier at the end of a quiet live lane is told as far behind",
+        "services/notifier/centre/lane.py",
+        "(is_looked and not standing.behind.get(self._live))",
+        "(is_looked and not standing.partitions)",
+        f"{TELLING}::test_the_lag_is_the_age_of_what_was_read_last_while_there_is_more",
+    ),
+    Mutant(
+        "nobody is told how far a notifier is on the live lane",
+        "services/notifier/centre/lane.py",
+        "                    self._read_ms = record.at_ms\n",
+        "                    self._read_ms = self._clock.wall_ms()\n",
+        f"{TELLING}::test_the_lag_is_the_age_of_what_was_read_last_while_there_is_more",
+    ),
+    Mutant(
+        "a site that no bridge hosts is in no figure",
+        "services/site/hosting.py",
+        "        yield Sample(metrics.SITES_NOT_HOSTED, len(self.troubles()))\n",
+        "",
+        "tests/services/site/test_hosting.py"
+        "::test_a_fault_that_nobody_foresaw_is_told_once_and_makes_the_bridge_unready",
     ),
     Mutant(
         "a message's trace names the person",

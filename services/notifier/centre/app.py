@@ -163,7 +163,7 @@ async def _serve(plan: NotifierPlan, stop: asyncio.Event, telling: Telling, pool
                       telling.counts)  # fmt: skip
         sites = Sites(parts, outlet.bury)
         lanes = LiveLanes(plan.access, plan.prefix, sites, clock, tell)
-        telling.claims, telling.sites = claims, sites
+        telling.claims, telling.sites, telling.lanes = claims, sites, lanes
         async with GroupReader(
             plan.access, plan.prefix + GROUP, (plan.prefix + EVENTS.name,), name, start_at=sites.start_at, tell=tell
         ) as reader:

@@ -21,6 +21,7 @@ from shared.domain.errors import WireError
 from shared.log.kafka.access import Access
 from shared.log.kafka.reader import BEGINNING, Reader
 from shared.log.kafka.records import Place, Record, Tell
+from shared.log.kafka.watching import Standing
 from shared.runtime.clocks import Clock
 from shared.runtime.logging import Changes, logger
 from shared.wire.events import own_events
@@ -33,6 +34,7 @@ GATHER_MS: Final = 100
 """Records that come meanwhile are fetched together."""
 _NO_EVENTS: Final = b'"from_seq":0,"events":[],'
 _HEAD_BYTES: Final = 512
+_NOWHERE: Final = Standing(is_away=False)
 
 
 def is_read(data: bytes) -> bool:
@@ -50,8 +52,25 @@ class LiveLanes:
         self._clock = clock
         self._tell = tell
         self._keys: dict[str, Mapping[str, PublicKey]] = {}
+        self._reader: Reader | None = None
+        self._read_ms = 0
+        """When the broker took the live record that was read last; at first, where the lane is read from."""
         self._changes = Changes()
         self._log: Any = logger(part="notifier")
+
+    @property
+    def standing(self) -> Standing:
+        """How its reader of the lanes stands; as one that reads nothing while there is none."""
+        return _NOWHERE if self._reader is None else self._reader.standing
+
+    def lag_s(self) -> float:
+        """How long ago the broker took what was read last, while there is more; 0 at the end. What the blocks are late
+        with is told later by this."""
+        standing = self.standing
+        is_looked = bool(standing.partitions)
+        if self._reader is None or (is_looked and not standing.behind.get(self._live)):
+            return 0.0
+        return max(0, self._clock.wall_ms() - self._read_ms) / 1000
 
     async def follow(self) -> None:
         """Until cancelled. Raises what ends reading for good."""
@@ -84,16 +103,22 @@ class LiveLanes:
                     async with asyncio.timeout(LOOK_S):
                         self._take(await known.take())
             self._sites.booked(partitions)
-            starts = await known.taken_since(lanes, self._clock.wall_ms() - LATE_MS)
+            self._read_ms = self._clock.wall_ms() - LATE_MS
+            starts = await known.taken_since(lanes, self._read_ms)
             starts |= {place: known.offset(place) for place in books}
         async with Reader(self._access, starts, "notifier-live", gather_ms=GATHER_MS, tell=self._tell) as reader:
-            while True:
-                self._take(await reader.take())
+            self._reader = reader
+            try:
+                while True:
+                    self._take(await reader.take())
+            finally:
+                self._reader = None
 
     def _take(self, records: tuple[Record, ...]) -> None:
         for record in records:
             try:
                 if record.place.topic == self._live:
+                    self._read_ms = record.at_ms
                     self._hear(record)
                 elif record.value is not None:
                     self._register(record.value)

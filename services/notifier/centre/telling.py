@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from services.notifier.centre.claims import Claims
+from services.notifier.centre.lane import LiveLanes
 from services.notifier.centre.outcomes import SENDER
 from services.notifier.centre.sites import Sites
 from services.notifier.post import Counter
@@ -37,6 +38,7 @@ class Telling:
         self.claims: Claims | None = None
         self.sites: Sites | None = None
         self.reader: GroupReader | None = None
+        self.lanes: LiveLanes | None = None
 
     def close(self) -> None:
         """What waits for a collector is sent."""
@@ -64,7 +66,9 @@ class Telling:
 
     def samples(self) -> Iterator[Sample]:
         yield from self.tally.samples()
-        yield from metrics.of_kafka(self._standing())
+        lanes = self.lanes
+        yield from metrics.of_kafka(self._standing(), _NOWHERE if lanes is None else lanes.standing)
+        yield Sample(metrics.LIVE_LAG, 0 if lanes is None else lanes.lag_s())
         yield from metrics.attempts(self.counts.attempts)
         for channel, ages in sorted(self.counts.ages.items()):
             yield Sample(metrics.DELIVERY_AGE, ages, (channel,))

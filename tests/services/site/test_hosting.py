@@ -9,6 +9,8 @@ import pytest
 from services.site import hosting
 from services.site.hosted_site import Places
 from services.site.hosting import Bridge
+from shared.runtime import metrics
+from shared.runtime.metrics import Sample
 
 
 class Leases:
@@ -50,6 +52,7 @@ async def test_a_fault_that_nobody_foresaw_is_told_once_and_makes_the_bridge_unr
             while bridge._terms:
                 await asyncio.sleep(0.01)
             assert bridge.troubles() == {"mast": "RuntimeError: not foreseen"}
+            assert list(bridge.samples()) == [Sample(metrics.SITES_OWNED, 0), Sample(metrics.SITES_NOT_HOSTED, 1)]
     assert told == [("not_hosted", "mast: RuntimeError: not foreseen")]
 
 
