@@ -18,7 +18,7 @@ TEST_S_MAX = 180
 """A planted bug may also make its test hang: that is caught too."""
 COPIED = (
     *("shared", "services", "tests", "infra", "docs"),
-    *("pyproject.toml", "requirements.lock", "Makefile", "docker-compose.yml", "README.md"),
+    *("pyproject.toml", "requirements.lock", "Makefile", "docker-compose.yml", "README.md", "LICENSE"),
 )
 
 
