@@ -1,4 +1,4 @@
-"""Faust's consumer without two pauses of its own, for which it has no setting (ADR 0108).
+"""Faust's consumer without two pauses of its own, for which it has no setting (ADR 0109).
 
     buffer full    when all partitions have given what the stream's buffer takes, Faust sleeps for a second, also when
                    that is worked off in a tenth of it: in a backlog more than a third of the time

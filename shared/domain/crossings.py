@@ -25,7 +25,7 @@ from shared.domain.alarm_machine import ACTIVE, TABLE, State, Trigger
 from shared.domain.columns import as_column
 from shared.domain.conditions import TRUE, UNKNOWN
 from shared.domain.events import EventType
-from shared.domain.ids import occurrence_ids
+from shared.domain.id_columns import occurrence_ids
 from shared.domain.plan import NONE, Mode
 from shared.domain.state import AlarmRecord, RoomState
 from shared.domain.trip import FAR_MS, NEVER_MS

@@ -7,14 +7,8 @@ ordinal.
 """
 
 import re
-from collections.abc import Iterable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NewType
-
-from shared.compiled.names import digests
-
-if TYPE_CHECKING:
-    from shared.domain.layout import Ints
+from typing import Final, NewType
 
 SiteId = NewType("SiteId", str)
 RoomId = NewType("RoomId", str)
@@ -68,16 +62,6 @@ def event_id_begun(log_id: str, site_seq: int, room: str) -> str:
     return _digest(f"{log_id}\x1f{site_seq}\x1f{room}")[:BEGUN]
 
 
-def event_ids_begun(log_id: str, site_seqs: "Ints", room: str) -> list[str]:
-    """The same of many inputs."""
-    return digests([f"{log_id}\x1f".encode()], site_seqs * 0, site_seqs, f"\x1f{room}".encode(), BEGUN)
-
-
 def occurrence_id(alarm: str, log_id: str, site_seq: int) -> OccurrenceId:
     """Id of the occurrence of ``alarm`` that the input (log_id, site_seq) began."""
     return OccurrenceId(_digest(f"{alarm}\x1f{log_id}\x1f{site_seq}")[:HASH_DIGITS])
-
-
-def occurrence_ids(alarms: Iterable[str], which: "Ints", log_id: str, site_seqs: "Ints") -> list[str]:
-    """The same of many: of each the place of its alarm, and the input that began it."""
-    return digests([f"{alarm}\x1f{log_id}\x1f".encode() for alarm in alarms], which, site_seqs, b"", HASH_DIGITS)

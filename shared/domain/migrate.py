@@ -29,7 +29,7 @@ def migrate(turn: Turn, rules: Rules) -> None:
     """Put the room under a new plan."""
     old = turn.state
     plan = rules.plan
-    new = fresh(plan, rules.version, old.log_id, turn.now)
+    new = fresh(plan, rules.version, old.log_id, turn.now, old)
     new.room_no = old.room_no if plan.id == old.plan.id else 0
     new.site_seq, new.boot, new.begun = old.site_seq, old.boot, old.begun
     before = _renamer(old, new)

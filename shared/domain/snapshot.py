@@ -45,9 +45,12 @@ RECORDS = (
 )
 
 
-def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0) -> RoomState:
-    """The state before the first input: all unknown, but that nothing has been reported or is overdue is known."""
-    index = build(plan)
+def fresh(plan: RoomPlan, version: str, log_id: str, now_ms: int = 0, old: RoomState | None = None) -> RoomState:
+    """The state before the first input: all unknown, but that nothing has been reported or is overdue is known.
+
+    Takes the index of an ``old`` state of the same plan.
+    """
+    index = old.index if old is not None and old.plan is plan else build(plan)
     columns = Columns(index, now_ms)
     for row, (kind, *_) in enumerate(index.rows):
         if kind in (RowKind.REPORT, RowKind.DUE):

@@ -19,7 +19,7 @@ from shared.domain.columns import as_column
 from shared.domain.conditions import NOTHING_MEASURED
 from shared.domain.crossings import RAISED, RETURNED, STATES, TYPES, Facts, codes_of, decode
 from shared.domain.events import Event
-from shared.domain.ids import event_ids_begun
+from shared.domain.id_columns import event_ids_begun
 from shared.domain.measures import of_column
 from shared.domain.state import RoomState
 from shared.wire.events import encode_event

@@ -13,7 +13,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "asyncpg": ("shared/runtime/postgres.py", "services/history/", "services/notifier/", "services/fleet/"),
     "cryptography": ("services/site/backup/sealing.py", "shared/wire/signing.py", "services/fleet/"),
     "duckdb": ("services/history/parquet.py",),
-    "faust": ("services/processor/app.py", "services/processor/kpi.py"),
+    "faust": ("services/processor/app.py", "services/processor/fetching.py", "services/processor/kpi.py"),
     "fastapi": ("services/gateway/",),
     "httpx": ("services/site/", "services/gateway/", "services/notifier/reach.py"),
     "msgspec": ("shared/wire/", "services/gateway/", "services/guard/", "services/notifier/", "services/site/"),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.compiled.names import digests
 from shared.domain.columns import as_column
-from shared.domain.ids import event_id_begun, event_ids_begun, occurrence_id, occurrence_ids
+from shared.domain.id_columns import event_ids_begun, occurrence_ids
+from shared.domain.ids import event_id_begun, occurrence_id
 
 NUMBER = st.integers(-(1 << 63), (1 << 63) - 1)
 TEXTS = st.lists(st.binary(max_size=300), min_size=1, max_size=4)
