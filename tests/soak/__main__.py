@@ -1,20 +1,22 @@
 """`make soak HOURS=1`: hold every goal at full count, and again with new seeds until the time is over.
 
 Writes bench/soak.json: a list of {goal, runs, lost, doubled, seed, held, faults, says}; ``seed`` is the first one, each
-batch adds 1,000 to it. `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. Exit code 0 when
-all held.
+batch adds 1,000 to it. `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. A run of a fleet
+or of a bridge that did not hold leaves its folder and says where (tests.soak.kept). Exit code 0 when all held.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.soak.goals import GOALS, SEED, Goal
+from tests.soak.kept import kept_under
 from tests.soak.outcome import Outcome
 
 OUTPUT = Path("bench") / "soak.json"
@@ -58,12 +60,16 @@ def main() -> int:
         "--goal", action="append", choices=[goal.id for goal in GOALS], help="only this one (repeatable)"
     )
     parser.add_argument("--count", type=int, default=0, help="exactly so many runs, from this seed; nothing is written")
+    parser.add_argument(
+        "--keep", type=Path, default=Path(tempfile.gettempdir()), help="folders of what did not hold are left in here"
+    )
     options = parser.parse_args()
     goals = tuple(goal for goal in GOALS if not options.goal or goal.id in options.goal)
-    if options.count:
-        outcomes = {goal.id: goal.run(options.count, options.seed) for goal in goals}
-    else:
-        outcomes = soak(goals, options.hours * 3600, options.seed)
+    with kept_under(options.keep):
+        if options.count:
+            outcomes = {goal.id: goal.run(options.count, options.seed) for goal in goals}
+        else:
+            outcomes = soak(goals, options.hours * 3600, options.seed)
     rows = [
         {
             "goal": goal.id,

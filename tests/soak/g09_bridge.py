@@ -7,7 +7,6 @@ an input twice, and every frame of the log is in the blocks that the bridge sign
 
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from shared.wire.inputs import decode_input
 from shared.wire.signing import read_public_key
 from tests.fleet.hosted import PATIENCE_S, Device, Hosting, kill_part
 from tests.services.uplink.centre import Centre
+from tests.soak.kept import run_folder
 from tests.soak.outcome import Outcome
 from tests.testkit.fleet import KafkaBroker, Mosquitto, Postgres
 from tests.testkit.process import Running, wait_for
@@ -33,11 +33,11 @@ def run(count: int, seed: int) -> Outcome:
     """``count`` deaths of one site's hosting."""
     outcome, draw = Outcome(), random.Random(seed)
     with (
-        tempfile.TemporaryDirectory(prefix="ampward-g09-") as folder,
-        KafkaBroker(Path(folder, "kafka")) as kafka,
-        _open(Path(folder)) as mosquitto,
-        Postgres(Path(folder, "postgres")) as postgres,
-        Hosting(Path(folder), kafka, mosquitto, postgres.url) as hosting,
+        run_folder("ampward-g09-", outcome) as folder,
+        KafkaBroker(folder / "kafka") as kafka,
+        _open(folder) as mosquitto,
+        Postgres(folder / "postgres") as postgres,
+        Hosting(folder, kafka, mosquitto, postgres.url) as hosting,
     ):
         site = hosting.enroll()
         bridges = [hosting.bridge(), hosting.bridge()]

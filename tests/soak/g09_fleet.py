@@ -14,14 +14,17 @@ is not over, some while files are pushed (tests.soak.pushed_files). At the end, 
 """
 
 import asyncio
+import json
 import os
 import random
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.soak.fleet_account import LOOK_S, frames_of, judge_events, judge_history, judge_messages, judge_states
+from tests.soak.kept import run_folder
 from tests.soak.launched import (
     CRITICAL,
     HOSTED,
@@ -43,7 +46,7 @@ they have one demo site beside the hosted one, and files go to both at once."""
 PUSH_EACH = 4
 """Kills: before each of so many a push begins."""
 FRAMES_S = 150.0
-MQTT = "mqtt"
+MQTT, KILLS = "mqtt", "kills.json"
 HASTE, PAUSE_S = 0.4, (4.0, 14.0)
 """So often the next kill comes within two seconds, else after a pause."""
 
@@ -55,6 +58,12 @@ class Deeds:
     names: list[str] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
 
+    def write(self, file: Path) -> None:
+        """For whoever reads the folder: by that clock, by the wall clock of the processes' own lines, and what."""
+        ahead_s = time.time() - time.monotonic()
+        rows = [(at, at + ahead_s, name) for at, name in zip(self.at, self.names, strict=True)]
+        file.write_text(json.dumps(rows, indent=0), encoding="utf-8")
+
 
 def run(count: int, seed: int) -> Outcome:
     """``count`` kills in one fleet."""
@@ -62,10 +71,11 @@ def run(count: int, seed: int) -> Outcome:
     draw = random.Random(seed)
     is_mixed = count >= MIXED_FROM
     gases, joined = ((CRITICAL, WARNING), SITES) if is_mixed else ((CRITICAL,), SITES[:1])
-    with launched(*gases, joined=joined) as fleet:
+    with run_folder("ampward-fleet-", outcome) as folder, launched(folder, *gases, joined=joined) as fleet:
         faults = [f"{name} cannot be killed" for name in sorted({*SERVERS, *SERVICES} - fleet.victims().keys())]
         pushing = Pushing(fleet, in_waves=is_mixed)
         deeds = _kill(fleet, pushing, count, draw)
+        deeds.write(folder / KILLS)
         try:
             asyncio.run(_judge(fleet, pushing, deeds, outcome, faults))
         except (TimeoutError, AssertionError) as fault:

@@ -8,7 +8,6 @@ path of its own, so that the receiver knows who told.
 
 import json
 import random
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from shared.bus.registry import ONE_NODE
 from shared.log.kafka.access import Access
 from shared.runtime import places
 from tests.fleet.hosted import Device
-from tests.testkit.http_sink import HttpSink
+from tests.testkit.http_sink import HttpSink, Request
 from tests.testkit.process import Running, descendants, is_alive, wait_for
 
 BRIDGE = "bridge"
@@ -31,7 +30,7 @@ SERVERS = ("kafka", "mqtt", "postgres")
 SITES = ("north", "south")
 HOSTED = "mast"
 CENTRE = "centre"
-RULES = "rules.yaml"
+RULES, MESSAGES = "rules.yaml", "messages.jsonl"
 PULSE_S, GAS_S, FRAME_S = 8, 3, 0.5
 LOAD_S = 900
 """For so long gas comes and goes, from each start of a site on."""
@@ -88,7 +87,7 @@ script:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """The fleet's folder and the receiver; ``with launched() as fleet``."""
+    """The fleet's folder and the receiver; ``with launched(folder) as fleet``."""
 
     folder: Path
     sink: HttpSink
@@ -189,10 +188,12 @@ def rules(number: int) -> str:
 
 
 @contextmanager
-def launched(*gases: float, joined: tuple[str, ...] = SITES) -> Iterator[Launched]:
-    """Up, with all sites past their first check; all of it ends with the block. ``gases`` come and go in turns."""
-    with tempfile.TemporaryDirectory(prefix="ampward-fleet-") as name, HttpSink() as sink:
-        folder = Path(name)
+def launched(folder: Path, *gases: float, joined: tuple[str, ...] = SITES) -> Iterator[Launched]:
+    """Up, with all sites past their first check; all of it ends with the block. ``gases`` come and go in turns.
+
+    What the receiver got is then in ``folder`` too, in order, a line each.
+    """
+    with HttpSink() as sink:
         words = _write_files(folder, sink.port, gases)
         words += [word for each in SERVICES for word in ("--service", each)]
         words += [word for each in joined for word in ("--site", each)]
@@ -208,6 +209,16 @@ def launched(*gases: float, joined: tuple[str, ...] = SITES) -> Iterator[Launche
                 yield Launched(home, sink, launcher, joined, head)
             finally:
                 head.close()
+                _write_messages(folder / MESSAGES, sink.requests)
+
+
+def _write_messages(file: Path, requests: Sequence[Request]) -> None:
+    """As they came; ``at`` is by time.monotonic()."""
+    came = [
+        {"at": each.at, "who": each.target, "id": each.headers["webhook-id"], "body": json.loads(each.body)}
+        for each in list(requests)
+    ]
+    file.write_text("".join(f"{json.dumps(each)}\n" for each in came), encoding="utf-8")
 
 
 def _write_files(folder: Path, port: int, gases: Sequence[float]) -> list[str]:

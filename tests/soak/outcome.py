@@ -15,7 +15,12 @@ class Outcome:
     @property
     def held(self) -> bool:
         """True when nothing was lost, nothing doubled and nothing else went wrong, in at least one run."""
-        return self.runs > 0 and not (self.lost or self.doubled or self.faults)
+        return self.runs > 0 and self.is_clean
+
+    @property
+    def is_clean(self) -> bool:
+        """True while nothing was lost, nothing doubled and nothing else went wrong."""
+        return not (self.lost or self.doubled or self.faults)
 
     def add(self, other: "Outcome") -> None:
         """Count another batch of runs in."""
