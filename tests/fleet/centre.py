@@ -168,15 +168,15 @@ class Centre:
         """Until the group has committed everything that is there: what is parked included. Raises TimeoutError."""
         places = [Place(self.prefix + INPUTS.name, number) for number in range(self.partitions)]
         ends: dict[Place, int] = {}
-        committed: list[int] = []
+        committed: dict[Place, int] = {}
         try:
             async with asyncio.timeout(STANDS_S), self.reader(INPUTS) as reader, self._group() as group:
-                while not ends or committed != [*ends.values()]:
+                while not ends or committed != ends:
                     await asyncio.sleep(0.2)
                     ends = await reader.ends(places)
-                    committed = [await group.committed(TopicPartition(*place)) or 0 for place in places]
+                    committed = {place: await group.committed(TopicPartition(*place)) or 0 for place in places}
         except TimeoutError as fault:
-            raise TimeoutError(f"committed {committed} of {[*ends.values()]}") from fault
+            raise TimeoutError(f"committed {committed} of {ends}") from fault
 
     @asynccontextmanager
     async def _group(self) -> AsyncIterator[AIOKafkaConsumer]:

@@ -121,6 +121,17 @@ async def _send_slowly(producer: Producer, place: Place) -> None:
         await producer.send(place, b"", value)
 
 
+async def test_what_is_asked_of_places_comes_in_their_order(access: Access) -> None:
+    """A broker answers in an order of its own, by the topic's name: figures beside others' would be of other places."""
+    name = await topic(access, "asked", 8)
+    places = [Place(name, partition) for partition in range(8)]
+    async with Producer(access, "sender") as producer, Reader(access, dict.fromkeys(places, 0), "asker") as reader:
+        await asyncio.gather(*[producer.send(place, b"k", b"x") for place in places[:3]])
+        assert [*(await reader.ends(places)).items()] == [(place, place.partition < 3) for place in places]
+        assert [*await reader.ends(places[::-1])] == places[::-1]
+        assert [*await reader.taken_since(places, 0)] == places
+
+
 async def test_what_retention_took_is_said(access: Access) -> None:
     """A reader whose place is gone goes on with the oldest record and says so."""
     place = Place(await topic(access, "retention"), 0)

@@ -71,6 +71,13 @@ MUTANTS = (
         f"{CLIENTS}::test_what_can_never_be_taken_is_refused_and_nothing_behind_it_is_written",
     ),
     Mutant(
+        "what is asked of places comes in the broker's order",
+        "shared/log/kafka/reader.py",
+        "{Place(*each): found[each] for each in wanted}",
+        "{Place(*each): offset for each, offset in found.items()}",
+        f"{CLIENTS}::test_what_is_asked_of_places_comes_in_their_order",
+    ),
+    Mutant(
         "a new group begins with the newest record",
         "shared/log/kafka/kept.py",
         'auto_offset_reset="earliest"',

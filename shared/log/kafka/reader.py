@@ -102,7 +102,7 @@ class Reader:
         return self._next[place] if self._kept.has_got else passed
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The offset behind the last record of each place, as of now."""
+        """The offset behind the last record of each place, as of now; in the order in which they were named."""
         wanted = [TopicPartition(*place) for place in places]
         while True:
             client = await self._kept.client()
@@ -111,22 +111,22 @@ class Reader:
             except TROUBLE as fault:
                 await self._kept.throw_away(client, f"{type(fault).__name__}: {fault}")
             else:
-                return {Place(each.topic, each.partition): offset for each, offset in found.items()}
+                return {Place(*each): found[each] for each in wanted}
 
     async def taken_since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
         """The first offset of each place that the broker took at this instant or later, by its clock; the end where
-        there is none."""
-        wanted = list(places)
+        there is none; in the order in which they were named."""
+        wanted = [TopicPartition(*place) for place in places]
         while True:
             client = await self._kept.client()
             try:
-                found = await client.offsets_for_times({TopicPartition(*place): at_ms for place in wanted})
-                ends = await client.end_offsets([TopicPartition(*place) for place in wanted])
+                found = await client.offsets_for_times(dict.fromkeys(wanted, at_ms))
+                ends = await client.end_offsets(wanted)
             except TROUBLE as fault:
                 await self._kept.throw_away(client, f"{type(fault).__name__}: {fault}")
             else:
                 begins = {each: told.offset for each, told in found.items() if told is not None}
-                return {Place(*each): begins.get(each, end) for each, end in ends.items()}
+                return {Place(*each): begins.get(each, ends[each]) for each in wanted}
 
     async def close(self) -> None:
         await self._kept.close()
