@@ -2,22 +2,30 @@
 
 Blocks and rule sets go by one producer that never gives up by itself, live records by another that does so within
 seconds: what waits for a broker that is away is not live any more. Orders are read from where the uplink stands.
+
+A broker with rights refuses a site that was ended. One in clear acknowledges whatever comes, so there the fleet's book
+(ampward.sites.v1) is read beside the orders: a connection by a key that counts nowhere is lost, with the reason, and
+does not say that the fleet answers before the book is read. A site of which the book says nothing goes on.
 """
 
 import asyncio
 from asyncio import Future
 from collections import deque
+from collections.abc import Iterable
 
 from services.uplink.identity import Identity
 from services.uplink.port import CentreLost, Order
-from shared.bus.registry import COMMANDS, INPUTS, LIVE, RULESETS
+from shared.bus.registry import COMMANDS, INPUTS, LIVE, RULESETS, SITES
+from shared.domain.errors import WireError
 from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer, Sent
-from shared.log.kafka.reader import Reader
-from shared.log.kafka.records import Place, RecordRefused, Tell, Unconfirmed, silent
+from shared.log.kafka.reader import BEGINNING, Reader
+from shared.log.kafka.records import Place, Record, RecordRefused, Tell, Unconfirmed, silent
+from shared.log.kafka.stretch import next_before
 from shared.runtime.clocks import Clock, SystemClock
 from shared.wire import cloud
 from shared.wire.blocks import peek_block
+from shared.wire.registrations import decode_registration
 
 GIVE_UP_S = 60.0
 """Then the connection is made anew from the place; what was taken all the same is known by its numbers."""
@@ -35,7 +43,9 @@ class KafkaCentre:
         self._clock = clock or SystemClock()
         self._count = 0
         self._offset_ms: int | None = None
+        self._tell = tell
         self._site = identity.site
+        self._key_text = identity.key.public.text()
         self._key = identity.site.encode()
         self._prefix = identity.topics
         self._inputs = self._place(INPUTS.name, identity.partition)
@@ -46,7 +56,12 @@ class KafkaCentre:
         self._at_once = Producer(
             access, f"{name}-live", attempt_s=LIVE_S, give_up_s=LIVE_S, waiting_bytes_max=LIVE_BYTES_MAX
         )
-        self._reader = Reader(access, {self._commands: done_order}, f"{name}-commands", tell=tell)
+        self._book = self._place(SITES.name, identity.partition)
+        self._is_read = bool(identity.kafka_user)
+        """The book, as far as it is ours to read."""
+        books = {} if self._is_read else {self._book: BEGINNING}
+        self._registered = b""
+        self._reader = Reader(access, {self._commands: done_order, **books}, f"{name}-commands", tell=tell)
         self._orders: deque[Order] = deque()
 
     def _place(self, topic: str, partition: int) -> Place:
@@ -80,17 +95,49 @@ class KafkaCentre:
             raise CentreLost(str(fault)) from fault
 
     async def next_order(self) -> Order:
+        if not self._is_read:
+            await self._read_book()
         while not self._orders:
-            for record in await self._reader.take():
-                if record.key == self._key and record.value is not None:
-                    self._orders.append(Order(record.value, record.offset + 1))
+            self._sort(await self._reader.take())
+            self._look()
         return self._orders.popleft()
+
+    async def _read_book(self) -> None:
+        end = (await self._reader.ends([self._book]))[self._book]
+        while records := await next_before(self._reader, self._book, end):
+            self._sort(records)
+        self._look()
+        self._is_read = True
+
+    def _sort(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.key != self._key or record.value is None:
+                continue
+            if record.place == self._commands:
+                self._orders.append(Order(record.value, record.offset + 1))
+            else:
+                self._registered = record.value
+
+    def _look(self) -> None:
+        """What the book says of us by its newest record. Raises CentreLost when nothing counts that we sign."""
+        data, self._registered = self._registered, b""
+        if not data:
+            return
+        try:
+            found = decode_registration(data)
+        except WireError as fault:
+            self._tell("registration_unreadable", str(fault))
+            return
+        if found.ended:
+            raise CentreLost(f"the fleet has ended {self._site} (`ampward revoke`): nothing counts that it sends")
+        if self._key_text not in found.keys:
+            raise CentreLost("the fleet does not know this key, or has ended it: the box needs its newest identity")
 
     async def close(self) -> None:
         await asyncio.gather(self._blocks.close(), self._at_once.close(), self._reader.close())
 
     def offset_ms(self) -> int | None:
-        return self._offset_ms
+        return self._offset_ms if self._is_read else None
 
     def _note(self, sent: Sent) -> None:
         if sent.at_ms >= 0:

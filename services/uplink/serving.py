@@ -25,7 +25,7 @@ Connect = Callable[[int], Awaitable[Centre]]
 
 
 class Serving:
-    """See the module. ``is_up`` says whether there is a connection."""
+    """See the module."""
 
     def __init__(self, lane: Lane, live: LiveLane, orders: Orders, connect: Connect, *, chance: Random) -> None:
         self._lane = lane
@@ -33,9 +33,14 @@ class Serving:
         self._orders = orders
         self._connect = connect
         self._chance = chance
-        self.is_up = False
+        self._centre: Centre | None = None
         self._changes = Changes()
         self._log = logger()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the fleet has answered on the connection of now: before that nobody knows that it is there."""
+        return self._centre is not None and self._centre.offset_ms() is not None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set."""
@@ -46,9 +51,12 @@ class Serving:
             why = await self._once(stop)
             if stop.is_set():
                 return
+            is_good = loop.time() - began >= GOOD_S
+            if is_good:
+                self._changes.changed("link", "")
             if self._changes.changed("link", why):
                 self._log.warning("uplink_away", why=why)
-            delay_s = FIRST_S if loop.time() - began >= GOOD_S else min(MOST_S, 2 * delay_s)
+            delay_s = FIRST_S if is_good else min(MOST_S, 2 * delay_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay_s * self._chance.uniform(0.5, 1.5)):
                     await stop.wait()
@@ -59,8 +67,7 @@ class Serving:
             centre = await self._connect(self._lane.place.orders)
         except (CentreLost, ConfigError) as fault:
             return str(fault)
-        self._changes.changed("link", "")
-        self.is_up = True
+        self._centre = centre
         why = ""
         try:
             async with asyncio.TaskGroup() as group:
@@ -73,7 +80,7 @@ class Serving:
         except* AmpwardError as faults:
             why = str(faults.exceptions[0])
         finally:
-            self.is_up = False
+            self._centre = None
             await centre.close()
         return why
 

@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.bus.registry import COMMANDS, INPUTS, LIVE, RULESETS, Shape, Topic
+from shared.bus.registry import COMMANDS, INPUTS, LIVE, RULESETS, SITES, Shape, Topic
 from shared.log.kafka.access import Access
 from shared.log.kafka.producer import Producer
-from shared.log.kafka.records import Place, Record
+from shared.log.kafka.records import Headers, Place, Record
 from shared.log.kafka.stretch import read_stretch
 from shared.log.kafka.topics import set_up
 from shared.log.store import open_reader
 from shared.wire import cloud
 from shared.wire.live import Live, decode_live
 from shared.wire.orders import Order, encode_order
+from shared.wire.registrations import Registration, encode_registration
 from shared.wire.signing import SigningKey
 from tests.e2e.depot import Depot, children, open_depot
 from tests.e2e.foreign import Site, wait_for
@@ -26,7 +27,7 @@ from tests.testkit.fleet import unique
 
 SITE = "depot"
 PARTITION = 1
-TOPICS = (INPUTS, LIVE, RULESETS, COMMANDS)
+TOPICS = (INPUTS, LIVE, RULESETS, COMMANDS, SITES)
 KEY = SigningKey(os.urandom(32))
 
 
@@ -64,11 +65,17 @@ class Fleet:
         return [decode_live(record.value or b"", {KEY.id: KEY.public}) for record in self.read(LIVE)]
 
     def order(self, order: Order) -> None:
+        headers = cloud.headers(cloud.ORDER, site=SITE, id=order.id, at_ms=order.sent_at_ms)
+        self._give(COMMANDS, encode_order(order), headers)
+
+    def book(self, *keys: str) -> None:
+        """What the fleet's book says of the site from now on; without a key it is ended."""
+        self._give(SITES, encode_registration(Registration(SITE, PARTITION, keys, ended=not keys)), ())
+
+    def _give(self, topic: Topic, data: bytes, headers: Headers) -> None:
         async def give() -> None:
             async with Producer(self.access, "centre") as producer:
-                place = Place(self.prefix + COMMANDS.name, PARTITION)
-                headers = cloud.headers(cloud.ORDER, site=SITE, id=order.id, at_ms=order.sent_at_ms)
-                await producer.send(place, SITE.encode(), encode_order(order), headers)
+                await producer.send(Place(self.prefix + topic.name, PARTITION), SITE.encode(), data, headers)
 
         asyncio.run(give())
 

@@ -14,7 +14,7 @@ from shared.wire.events import decode_event
 from shared.wire.inputs import decode_input
 from shared.wire.orders import CommandOrder, Resend
 from tests.e2e.foreign import wait_for
-from tests.fleet.joined import SITE, Fleet, all_up, joined, recorded, uplink_pid
+from tests.fleet.joined import KEY, SITE, Fleet, all_up, joined, recorded, uplink_pid
 from tests.testkit.fleet import KafkaBroker, Mosquitto
 from tests.testkit.proxy import FaultProxy
 
@@ -57,6 +57,25 @@ def test_a_site_with_an_uplink_is_in_the_fleet(tmp_path: Path, fleet: Fleet) -> 
             return {point.id: point.value for live in fleet.live() for point in live.points}
 
         wait_for("its point", lambda: points()["depot/r1/gas1-h2"] == "1.5")
+
+
+def test_a_revoked_box_in_clear_says_that_it_is_not_connected(tmp_path: Path, fleet: Fleet) -> None:
+    """Its broker acknowledges whatever comes; its own status does not say so, and enrolled again it goes on."""
+    fleet.book(KEY.public.text())
+
+    def link() -> str:
+        notes: list[str] = site.get("/api/v1/status")["notes"]
+        return next((note.partition(";")[0] for note in notes if note.startswith("uplink: ")), "")
+
+    with joined(tmp_path, fleet) as (_, site):
+        wait_for("the fleet", lambda: link().startswith("uplink: connected since"))
+        fleet.book()
+        wait_for("the end", lambda: link() == "uplink: NOT CONNECTED")
+        why = [line for line in (site.data / "ampward.log").read_text().splitlines() if "ampward revoke" in line]
+        assert why
+        fleet.book(KEY.public.text())
+        wait_for("the fleet again", lambda: link().startswith("uplink: connected since"))
+        all_up(site, fleet)
 
 
 def test_an_operator_at_the_centre_acks(tmp_path: Path, fleet: Fleet) -> None:

@@ -6,6 +6,8 @@ LEASES = "tests/domain/test_leases.py"
 ORDERS = "tests/services/uplink/test_orders.py"
 LIVE = "tests/services/uplink/test_live.py"
 BELL = "tests/runtime/test_bell.py"
+SERVING = "tests/services/uplink/test_serving.py"
+CENTRE = "tests/fleet/test_kafka_centre.py"
 
 MUTANTS = (
     Mutant(
@@ -112,6 +114,34 @@ MUTANTS = (
         "ttl_ms=min(lease.ttl_ms, lease.on_ms),",
         "ttl_ms=lease.ttl_ms,",
         f"{ORDERS}::test_a_lease_that_is_older_than_it_lasts_is_never_given",
+    ),
+    Mutant(
+        "a connection to nobody is shown as one to the fleet",
+        "services/uplink/serving.py",
+        "return self._centre is not None and self._centre.offset_ms() is not None",
+        "return self._centre is not None",
+        f"{SERVING}::test_the_fleet_is_reached_when_it_has_answered",
+    ),
+    Mutant(
+        "what is lost for the same reason is told without end",
+        "services/uplink/serving.py",
+        "            if is_good:\n",
+        "            if why:\n",
+        f"{SERVING}::test_a_connection_that_is_lost_again_and_again_is_told_once",
+    ),
+    Mutant(
+        "a box in clear goes on by a key that the fleet has ended",
+        "services/uplink/kafka_centre.py",
+        "        if self._key_text not in found.keys:\n",
+        "        if not found.keys:\n",
+        f"{CENTRE}::TestKafka::test_in_clear_the_book_ends_a_connection_that_the_broker_would_hold",
+    ),
+    Mutant(
+        "a revoked box in clear shows that it is connected",
+        "services/uplink/kafka_centre.py",
+        "return self._offset_ms if self._is_read else None",
+        "return self._offset_ms",
+        f"{CENTRE}::TestKafka::test_in_clear_the_book_ends_a_connection_that_the_broker_would_hold",
     ),
     Mutant(
         "orders are judged by the site's own clock",

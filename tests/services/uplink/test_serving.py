@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from services.uplink.live import LiveLane
 from services.uplink.newest import Told
 from services.uplink.orders import Orders
 from services.uplink.place import Keeper
-from services.uplink.port import Centre
+from services.uplink.port import Centre, CentreLost
 from services.uplink.reading import Blocks
 from services.uplink.serving import Serving
 from services.uplink.site_door import DoorShut, SiteDoor
@@ -142,6 +143,40 @@ async def test_an_identity_that_is_wrong_is_tried_again(site: Site, tmp_path: Pa
     joined.refusals = [ConfigError("no key"), ConfigError("no key")]
     await joined.run(lambda: joined.lane.is_done)
     assert joined.fleet.connections == 1
+
+
+async def test_the_fleet_is_reached_when_it_has_answered(site: Site, tmp_path: Path) -> None:
+    """A connection that is only begun is none: what is sent may go to a broker that is not there."""
+    live(site, 10)
+    fleet = FakeFleet(offset_ms=None)
+    joined = Joined(tmp_path, fleet)
+    seen: list[bool] = []
+
+    def answers() -> bool:
+        seen.append(joined.serving.is_up)
+        fleet.offset_ms = 0
+        return True
+
+    await joined.run(lambda: joined.lane.is_done, answers, lambda: joined.serving.is_up)
+    assert seen == [False]
+    assert not joined.serving.is_up
+
+
+async def test_a_connection_that_is_lost_again_and_again_is_told_once(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the same reason; another one is told, and the same after a good while too."""
+    live(site, 10)
+    joined = Joined(tmp_path, FakeFleet())
+    told: list[str] = []
+    monkeypatch.setattr(joined.serving, "_log", SimpleNamespace(warning=lambda _event, why: told.append(why)))
+    joined.refusals = [CentreLost(why) for why in ("ended", "ended", "away", "away", "ended")]
+    await joined.run(lambda: not joined.refusals)
+    assert told == ["ended", "away", "ended"]
+    monkeypatch.setattr(serving_module, "GOOD_S", 0.0)
+    joined.refusals = [CentreLost("ended")]
+    await joined.run(lambda: not joined.refusals and joined.fleet.connections > 0)
+    assert told == ["ended", "away", "ended", "ended"]
 
 
 async def test_a_full_bucket_lets_blocks_wait_and_live_go() -> None:
