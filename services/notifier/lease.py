@@ -7,11 +7,15 @@ Both read the same log in its order and plan every message; who plans what anoth
 left to the centre is *lent* for LENT_MS: when the lease ends within that time, the site sends it too, marked as a
 repeat, because nobody knows whether the centre still did. So nothing is missed, and doubled is at most what was planned
 just before the centre fell silent.
+
+What is held back (a minute for its group, quiet hours) is told by whoever held the lease when it came, also when the
+lease has changed hands meanwhile: nobody knows of the other when its minute is over. The site lends it then like
+anything else, so it tells it at once when no lease holds; the centre marks it when its lease had ended in between.
 """
 
 from typing import Final
 
-from services.notifier.messages import Form, Message
+from services.notifier.messages import Form, Item, Message
 from shared.domain.events import About, Event, EventType
 from shared.domain.inputs import ReportKind
 
@@ -37,5 +41,16 @@ def is_sent_by(sender: str, leased: str, message: Message) -> bool:
     """Whether ``sender`` sends it while ``leased`` holds the lease; SITE for nobody. A test of a way is the site's."""
     if message.form is Form.TEST:
         return sender == SITE
-    is_critical = any(item.event.severity == "critical" for item in message.items)
-    return sender == leased or (sender == SITE and is_critical)
+    return any(is_told_by(sender, leased, item) for item in message.items)
+
+
+def is_told_by(sender: str, leased: str, item: Item) -> bool:
+    """Whether ``sender`` tells it."""
+    owner = leased if item.held is None else item.held.leased
+    return sender == owner or (sender == SITE and item.event.severity == "critical")
+
+
+def may_be_told(message: Message, term: int) -> bool:
+    """Whether the other one may have told some of it: the centre was to, and the lease changed hands since."""
+    held = [item.held for item in message.items if item.held is not None]
+    return any(one.leased != SITE and one.term != term for one in held)

@@ -7,6 +7,7 @@ id is a hash of what it tells, of the person and of the channel, so that the sam
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 from shared.domain.events import Event
 
@@ -36,6 +37,15 @@ FROM_EVENTS = frozenset({Kind.RAISED, Kind.ESCALATED, Kind.AGAIN, Kind.RETURNED,
 """Items that tell of an event for the first time; the others repeat what an event told."""
 
 
+class Held(NamedTuple):
+    """Of something that is held back: whose it was to tell then."""
+
+    leased: str
+    """The holder of the notify lease; "" is the site."""
+    term: int
+    """Which one of the lease's terms it was (services.notifier.picture)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     kind: Kind
@@ -46,6 +56,8 @@ class Item:
     """The event was in no log yet when it was read."""
     late: bool = False
     """The event was older than ten minutes when it was first read."""
+    held: Held | None = None
+    """None: it was not held back, or by an older program."""
 
     @property
     def is_notice(self) -> bool:

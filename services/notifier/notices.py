@@ -8,9 +8,10 @@ before it was in the log. What is first read when older than ten minutes is told
 """
 
 from services.notifier.messages import Item, Kind, Lane, probe_message
-from services.notifier.pipeline import Turn, plan_notice
+from services.notifier.pipeline import plan_notice
 from services.notifier.routing import in_force, line_of
 from services.notifier.stages import Look, quiet
+from services.notifier.turn import Turn
 from shared.domain.events import Event, EventType
 from shared.domain.ids import SITE_ROOM
 
@@ -39,7 +40,7 @@ def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = Fals
     for lane in _lanes(turn, event):
         item = Item(Kind.RAISED, event, undurable=undurable)
         if quiet(Look(picture, turn.setting, turn.moment, lane, picture.lane(lane), item)):
-            picture.hold(lane, item)
+            picture.hold(lane, item, turn.leased)
         else:
             plan_notice(turn, lane, item)
 

@@ -6,12 +6,12 @@ Limits: 2,000 events of the undurable mode are remembered; all else is bounded b
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
 
-from services.notifier.messages import Item, Lane
+from services.notifier.messages import Held, Item, Lane
 from shared.domain.events import Event
 
 UNDURABLE_MAX = 2000
@@ -112,6 +112,8 @@ class Misc:
     """Channels that were told as failing, and why."""
     leased: str = ""
     """Who holds the notify lease; "" is nobody."""
+    term: int = 0
+    """How often the lease has changed hands."""
 
 
 _decode_open = msgspec.json.Decoder(Open)
@@ -142,11 +144,11 @@ class Picture:
         self.changed.add(LANE + lane.key)
         return self.lanes.setdefault(lane.key, LaneState())
 
-    def hold(self, lane: Lane, item: Item) -> None:
-        """Hold an item back."""
+    def hold(self, lane: Lane, item: Item, leased: str) -> None:
+        """Hold an item back, which ``leased`` is to tell."""
         state = self.lane(lane)
         state.count += 1
-        self.held.setdefault(lane.key, {})[state.count] = item
+        self.held.setdefault(lane.key, {})[state.count] = replace(item, held=Held(leased, self.misc.term))
         self.changed.add(f"{_HELD}{lane.key}/{state.count}")
 
     def release(self, lane: Lane, numbers: Iterable[int]) -> tuple[Item, ...]:
@@ -196,6 +198,7 @@ class Picture:
         """From here on this one tells people; "" is the site itself."""
         if holder != self.misc.leased:
             self.misc.leased = holder
+            self.misc.term += 1
             self.changed.add(_MISC)
 
     def is_taken_over(self) -> None:

@@ -15,23 +15,20 @@ refused is offered an alarm that nobody acks again at a pace of its own, and at 
 changed.
 """
 
-from dataclasses import dataclass, field
-
+from services.notifier.lease import is_told_by
 from services.notifier.messages import OVER, Form, Item, Kind, Lane, Message, lane_of, message_id, probe_message
-from services.notifier.moments import Moment, passed_today
+from services.notifier.moments import passed_today
 from services.notifier.picture import NEVER_TESTED, Ahead, LaneState, Open, Picture, Told
 from services.notifier.routing import (
-    DELIVERY_FAILING,
     Recipient,
-    Setting,
     daily_lanes,
-    recipients,
     refused_again_ms,
     repeats,
     severity_of,
     way_of,
 )
 from services.notifier.stages import MINUTE_MS, STAGES, Look, is_critical_alarm, is_gas, quiet
+from services.notifier.turn import Turn
 from shared.domain.events import Event, EventType
 from shared.domain.plan import Severity
 
@@ -55,33 +52,6 @@ _ACTIVE = "BC"
 _UNACKED = "BDE"
 _STANDING = "BE"
 """Unacked, and the condition or its latch still stands."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """One look at one moment."""
-
-    picture: Picture
-    setting: Setting
-    moment: Moment
-    planned: list[Message] = field(default_factory=list)
-    lines: dict[tuple[str, ...], tuple[Recipient, ...]] = field(default_factory=dict)
-    """Recipients at this moment, by what routes look at."""
-
-    theirs: set[str] = field(default_factory=set)
-    """Ids of planned messages that somebody else sends (services.notifier.lease)."""
-    judged: int = 0
-    """Of so many planned messages it was said who sends them."""
-    is_ahead: bool = False
-    """Older events are still to be read, and something that is newer than they was taken."""
-
-    def line(self, event: Event) -> tuple[Recipient, ...]:
-        """Everybody in line for an alarm, in order."""
-        about = event.subject if event.rule == DELIVERY_FAILING else ""
-        key = (event.room, event.rule, event.severity, about)
-        if key not in self.lines:
-            self.lines[key] = recipients(self.setting, event, self.moment)
-        return self.lines[key]
 
 
 def take(turn: Turn, event: Event, *, undurable: bool = False, late: bool = False, ahead: bool = False) -> None:
@@ -355,7 +325,7 @@ def _offer(turn: Turn, found: Open, lane: Lane, item: Item) -> None:
     if any(stage(look) for stage in STAGES):
         told.at_ms = turn.moment.steady_ms
         if item.kind is not Kind.REMINDER or not _is_reminded(turn, lane, item.event.occurrence):
-            turn.picture.hold(lane, item)
+            turn.picture.hold(lane, item, turn.leased)
         return
     if is_critical_alarm(item):
         if not is_gas(item):
@@ -388,8 +358,11 @@ def _flush(turn: Turn, key: str) -> None:
     for item in items:
         if item.is_notice:
             plan_notice(turn, lane, item)
-    if alarms := tuple(item for item in items if not item.is_notice):
-        _plan_grouped(turn, lane, turn.picture.lane(lane), alarms)
+    alarms = [item for item in items if not item.is_notice]
+    for is_ours in (False, True):  # What another tells is a message of its own; the lane waits for ours.
+        mine = tuple(item for item in alarms if is_told_by(turn.sender, turn.leased, item) is is_ours)
+        if mine:
+            _plan_grouped(turn, lane, turn.picture.lane(lane), mine)
 
 
 def _plan_grouped(turn: Turn, lane: Lane, state: LaneState, items: tuple[Item, ...]) -> None:

@@ -16,7 +16,7 @@ from services.notifier.feed import OpenAlarm
 from services.notifier.ledger_port import OPEN
 from services.notifier.messages import Item, Kind, lane_of
 from services.notifier.picture import RESTORED, LaneState
-from services.notifier.pipeline import Turn
+from services.notifier.turn import Turn
 
 
 def settle_ledger(path: Path, backup: str, restore: str) -> None:

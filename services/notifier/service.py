@@ -21,16 +21,18 @@ from dataclasses import replace
 from services.notifier import lease, notices, pipeline
 from services.notifier.ahead import NOTHING_AHEAD, Ahead
 from services.notifier.feed import Feed, Gone, News, OpenAlarm
-from services.notifier.ledger_port import Change, DeliveryLedger, Row, Stand
+from services.notifier.ledger_port import Change, DeliveryLedger, Stand
+from services.notifier.loans import Loans
 from services.notifier.moments import Moment
 from services.notifier.outbox import Outbox
 from services.notifier.picture import Picture
-from services.notifier.pipeline import LATE_MS, Turn
+from services.notifier.pipeline import LATE_MS
 from services.notifier.ports import Channel
 from services.notifier.post import Counter, Post
 from services.notifier.reports import BoxReport
 from services.notifier.restored import take_over
 from services.notifier.routing import Setting, matches
+from services.notifier.turn import Turn
 from shared.domain.errors import AmpwardError
 from shared.domain.events import About, Event
 from shared.domain.inputs import ReportKind
@@ -85,8 +87,7 @@ class Notifier:
         self._post = Post(self, step=step, counts=counts)
         self._sender = sender
         self._ahead = ahead
-        self._lent: dict[str, Row] = {}
-        """What the holder of the lease is to send, for a while."""
+        self._loans = Loans(sender)
         self._stand = Stand()
         self._steady_from = (0, 0)
         self._written_ms = self._tidied_ms = 0
@@ -189,7 +190,7 @@ class Notifier:
         away = max(0, min(self.wall_ms() - found.stand.wall_ms, AWAY_MS_MAX)) if found.stand else 0
         self._steady_from = ((found.stand.steady_ms if found.stand else 0) + away, self._clock.monotonic_ms())
         self._use(self._feed.setting())
-        self._lent = {row.message.id: row for row in found.rows if row.state == "lent"}
+        self._loans.begin(row for row in found.rows if row.state == "lent")
         self._post.put(row for row in found.rows if row.state != "lent")
         await self._tell_set_aside(found.set_aside)
         await self._tell_trouble()
@@ -268,17 +269,20 @@ class Notifier:
         # messages.
         turn = self._turn()
         self._take_ahead(turn, caught_up=caught_up)
+        turn.leased = self._picture.misc.leased
         for one in news:
             if (holder := lease.holder(one.event)) is not None:
-                self._assign(turn, self._picture.misc.leased)
+                self._loans.assign(turn)
                 self._picture.lease(holder)
+                turn.leased = holder
             if self._concerns(one.event):
                 pipeline.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
             elif one.event.type in notices.TYPES:
                 notices.take(turn, one.event, undurable=one.undurable, late=self._is_late(one))
             cursor = one.cursor
             durable = durable if one.undurable else one.cursor
-        self._assign(turn, self._picture.misc.leased)
+        self._loans.assign(turn)
+        turn.leased = self._leased_now()
         self._picture.pass_ahead(read_seq)
         if unnoticed is not None:
             self._is_unsure = False
@@ -294,9 +298,10 @@ class Notifier:
         early, known = self._ahead.events(), self._picture.open
         turn.is_ahead = not caught_up and (bool(early) or any(found.ahead is not None for found in known.values()))
         for one in early:
+            turn.leased = one.leased or lease.SITE
             if self._concerns(one.event) and (one.leased is not None or one.event.occurrence in known):
                 pipeline.take(turn, one.event, undurable=one.undurable, ahead=True)
-            self._assign(turn, one.leased or lease.SITE)
+            self._loans.assign(turn)
 
     def _concerns(self, event: Event) -> bool:
         """Whether anybody is ever told of it: of an alarm that is known, or that a route leads from at some hour."""
@@ -343,17 +348,16 @@ class Notifier:
 
     async def _keep(self, turn: Turn, cursor: Cursor | None, durable: Cursor | None) -> None:
         """Commit what the turn has made, then send."""
-        now, present = turn.moment.steady_ms, self._ahead.leased()
-        self._assign(turn, self._picture.misc.leased if present is None else present)
-        back, done = self._end_loans(turn)
+        now = turn.moment.steady_ms
+        self._loans.assign(turn)
+        back, done = self._loans.end(turn)
         moved = (cursor, durable) != (self._stand.cursor, self._stand.durable)
         self._stand = self._stand_now(cursor, durable)
         is_old = moved and now - self._written_ms >= CURSOR_MS
         is_old = is_old or (self._outbox.kept > self._forgotten and now - self._written_ms >= CURSOR_MS)
         if turn.planned or self._picture.changed or is_old or back or done:
-            mine = [message for message in turn.planned if message.id not in turn.theirs]
-            rows = [*back, *(Row(message, changed_at_ms=turn.moment.wall_ms) for message in mine)]
-            written = [*rows, *done, *self._lend(turn)]
+            rows = [*back, *self._loans.ours(turn)]
+            written = [*rows, *done, *self._loans.lend(turn)]
             change = Change(self._stand, self._picture.take_changed(), {row.message.id: row for row in written})
             self._written_ms = now
             if rows:
@@ -366,44 +370,14 @@ class Notifier:
             self._tidied_ms = now
             await self._ledger.tidy(turn.moment.wall_ms)
 
-    # Whose messages they are
-
-    def _assign(self, turn: Turn, leased: str) -> None:
-        """Say who sends what was planned since the last time: what another sends counts as told."""
-        for message in turn.planned[turn.judged :]:
-            if not lease.is_sent_by(self._sender, leased, message):
-                turn.theirs.add(message.id)
-                pipeline.settle(self._picture, message)
-        turn.judged = len(turn.planned)
-
-    def _lend(self, turn: Turn) -> list[Row]:
-        """The site remembers for a while what the centre is to send."""
-        if self._sender != lease.SITE:
-            return []
-        end_ms = turn.moment.steady_ms + lease.LENT_MS
-        rows = [
-            Row(message, "lent", due_ms=end_ms, changed_at_ms=turn.moment.wall_ms)
-            for message in turn.planned
-            if message.id in turn.theirs
-        ]
-        self._lent.update({row.message.id: row for row in rows})
-        return rows
-
-    def _end_loans(self, turn: Turn) -> tuple[list[Row], list[Row]]:
-        """Loans that come back because the lease has ended, and those that are over."""
-        now, wall_ms = turn.moment.steady_ms, turn.moment.wall_ms
-        over = [row for row in self._lent.values() if row.due_ms <= now]
-        is_back = bool(self._lent) and self._picture.misc.leased == self._sender
-        back = [row for row in self._lent.values() if row.due_ms > now] if is_back else []
-        for row in (*over, *back):
-            del self._lent[row.message.id]
-        return (
-            [replace(row, state="planned", due_ms=0, repeat=True, changed_at_ms=wall_ms) for row in back],
-            [replace(row, state="theirs", why="left to the centre", changed_at_ms=wall_ms) for row in over],
-        )
-
     def _turn(self) -> Turn:
-        return Turn(self._picture, self._setting, Moment(self.steady_ms(), self.wall_ms()))
+        moment = Moment(self.steady_ms(), self.wall_ms())
+        return Turn(self._picture, self._setting, moment, sender=self._sender, leased=self._leased_now())
+
+    def _leased_now(self) -> str:
+        """Who tells what time alone brings: by the live lane when that knows more than what was read."""
+        present = self._ahead.leased()
+        return self._picture.misc.leased if present is None else present
 
     def _stand_now(self, cursor: Cursor | None, durable: Cursor | None) -> Stand:
         return Stand(cursor, durable, self.steady_ms(), self.wall_ms())

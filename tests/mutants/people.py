@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 PIPELINE = "services/notifier/pipeline.py"
 TEST = "tests/services/notifier/test_pipeline.py"
+LEASE = "services/notifier/lease.py"
+T_LEASE = "tests/services/notifier/test_lease.py"
 
 MUTANTS = (
     Mutant(
@@ -68,5 +70,33 @@ MUTANTS = (
         "_encoder.encode(replace(plan, notify=NotifyPlan(), uplink=UplinkPlan()))",
         "_encoder.encode(replace(plan, uplink=UplinkPlan()))",
         "tests/wire/test_plans.py::test_guards_plan_does_not_change_with_people",
+    ),
+    Mutant(
+        "what waited is told by who holds the lease at the end of its minute",
+        LEASE,
+        "owner = leased if item.held is None else item.held.leased",
+        "owner = leased",
+        f"{T_LEASE}::test_what_waits_for_its_minute_is_told_by_whose_it_was_when_it_came",
+    ),
+    Mutant(
+        "the site leaves to a dead centre what waited when the lease ended",
+        "services/notifier/loans.py",
+        "if message.id in turn.theirs\n        ]\n        self._lent",
+        "if message.id in turn.theirs and turn.leased\n        ]\n        self._lent",
+        f"{T_LEASE}::test_what_waited_while_the_lease_ended_is_told_by_both_of_them_marked",
+    ),
+    Mutant(
+        "what is new shares the mark of what the other may have told",
+        "services/notifier/pipeline.py",
+        "is_told_by(turn.sender, turn.leased, item) is is_ours",
+        "is_ours",
+        f"{T_LEASE}::test_what_waited_while_the_lease_ended_is_told_by_both_of_them_marked",
+    ),
+    Mutant(
+        "what the other may have told over a hand-over has no mark",
+        LEASE,
+        "one.leased != SITE and one.term != term",
+        "one.leased != SITE and one.term > term",
+        f"{T_LEASE}::test_what_waited_while_the_lease_ended_is_told_by_both_of_them_marked",
     ),
 )

@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 
-from services.notifier.lease import LENT_MS, holder
-from services.notifier.stages import MINUTE_MS
+from services.notifier.lease import holder
 from services.uplink.identity import Identity, read_identity
 from shared.bus.registry import DEADLETTER, EVENTS, INPUTS, STATE, Topic
 from shared.devices.frame import Frame
@@ -132,8 +131,6 @@ class Copy:
     is_repeat: bool
     at: float
     events: tuple[str, ...]
-    is_first: bool
-    """Tells of one event for the first time."""
 
 
 def copies_of(fleet: Launched) -> list[Copy]:
@@ -144,7 +141,7 @@ def copies_of(fleet: Launched) -> list[Copy]:
         data = body["data"]
         said = tuple(each["id"] for each in data["events"]) if "events" in data else (body["id"],)
         ident, who = request.headers["webhook-id"], request.target.strip("/")
-        found.append(Copy(who, ident, data["message"]["repeat"], request.at, said, "events" not in data))
+        found.append(Copy(who, ident, data["message"]["repeat"], request.at, said))
     return found
 
 
@@ -160,55 +157,45 @@ async def judge_messages(
         async with asyncio.timeout(TOLD_S):
             while missed:
                 await asyncio.sleep(LOOK_S)
-                told = {(copy.who, event) for copy in copies_of(fleet) for event in copy.events}
-                anybody = {event for _, event in told}
-                missed = {
-                    (who, event) for who, event in wanted if (who, event) not in told and (who or event not in anybody)
-                }
+                missed = wanted - {(copy.who, event) for copy in copies_of(fleet) for event in copy.events}
     except TimeoutError:
         outcome.lost += len(missed)
         by_id = {event.id: event for event in events}
         for who, event in sorted(missed)[:5]:
-            faults.append(f"{site}: {who or 'nobody'} did not tell of {by_id[event].rule} at {by_id[event].site_seq}")
+            faults.append(f"{site}: {who} did not tell of {by_id[event].rule} at {by_id[event].site_seq}")
     copies = [copy for copy in copies_of(fleet) if names & set(copy.events)]
     events = events_of(fleet, site)
     critical = {event.id for event in events if event.severity == "critical"}
     handed_over = hand_overs(events, time.monotonic() - time.time())
     wrong = doubled(copies, critical, sorted([*kills, *handed_over]))
-    seconds = len(copies) - len({(copy.who, copy.id) for copy in copies})
-    print(f"{site}: {len(copies)} messages came, {seconds} a second time; {len(handed_over)} hand-overs", flush=True)
+    marked = sum(copy.is_repeat for copy in copies)
+    print(f"{site}: {len(copies)} messages came, {marked} as repeats; {len(handed_over)} hand-overs", flush=True)
     outcome.doubled += len(wrong)
     faults += [f"{site}: {each}" for each in wrong[:5]]
 
 
 def to_be_told(events: Sequence[Event]) -> set[tuple[str, str]]:
-    """(who, event) for each alarm that was raised and not suppressed; who is "" where site or centre may have told.
+    """(who, event) for each alarm that was raised and not suppressed.
 
-    What is critical the site tells in any case. The centre tells what came under its lease, unless the lease ended
-    while the message was lent to it, or waited for its group.
+    What is critical the site tells in any case. All else is told by whoever held the lease when it was raised, also
+    when the lease ended while it waited for its group, or while nobody of the centre lived.
     """
     wanted: set[tuple[str, str]] = set()
-    leased, lent = False, list[Event]()
+    leased = False
     for event in events:
         by = holder(event)
         if by is not None:
-            if not by:
-                lent = [each for each in lent if event.tick_ms - each.tick_ms > _beyond_doubt_ms(each)]
             leased = bool(by)
         elif (
             event.type == RAISED
             and not event.reason.startswith("suppressed")
             and event.severity in ("warning", "alarm", "critical")
         ):
-            wanted.add((event.site if event.severity == "critical" else "", event.id))
             if leased:
-                lent.append(event)
-    return wanted | {(CENTRE, event.id) for event in lent}
-
-
-def _beyond_doubt_ms(event: Event) -> int:
-    """A lease that lasts so long after it has had the centre tell of it; what is not critical waits for its group."""
-    return 2 * LENT_MS + (0 if event.severity == "critical" else MINUTE_MS)
+                wanted.add((CENTRE, event.id))
+            if not leased or event.severity == "critical":
+                wanted.add((event.site, event.id))
+    return wanted
 
 
 def hand_overs(events: Sequence[Event], offset_s: float) -> list[float]:
@@ -224,16 +211,16 @@ def hand_overs(events: Sequence[Event], offset_s: float) -> list[float]:
 
 
 def doubled(copies: Sequence[Copy], critical: set[str], kills: Sequence[float]) -> list[str]:
-    """Copies without mark or reason, and events that two messages tell as new. Critical ones both tell of. A reason is
-    a kill or a hand-over."""
+    """Copies without mark or reason, and events that two messages tell without a mark, alone or in groups. Critical
+    ones both tell of. A reason is a kill or a hand-over."""
     wrong: list[str] = []
     by_message: defaultdict[tuple[str, str], list[Copy]] = defaultdict(list)
     by_event: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for copy in copies:
         who = copy.who if critical & set(copy.events) else ""
         by_message[who, copy.id].append(copy)
-        if copy.is_first:
-            by_event[who, copy.events[0]].add(copy.id)
+        for event in () if copy.is_repeat else copy.events:
+            by_event[copy.who if event in critical else "", event].add(copy.id)
     for (who, ident), group in by_message.items():
         plain = sum(not copy.is_repeat for copy in group)
         if plain > 1:

@@ -1,6 +1,7 @@
 """The account of a fleet under kills says what was missed and what came twice; it excuses no more than was promised."""
 
 import inspect
+from dataclasses import replace
 
 from services.site.command import fleet as fleet_command
 from services.site.command.service import SERVICES as ALL_SERVICES
@@ -14,43 +15,29 @@ from tests.soak.fleet_account import BEFORE_S, RAISED, Copy, doubled, hand_overs
 from tests.soak.launched import CENTRE, SERVICES
 from tests.soak.pushed_files import judge_orders
 
-MINUTE_MS = 60_000
+
+def raised(number: int, severity: str = "critical") -> Event:
+    return event(number)._replace(type=RAISED, id=f"e{number}", site="north", rule="h2_alarm", severity=severity)
 
 
-def raised(number: int, severity: str = "critical", tick_ms: int = 0) -> Event:
-    return event(number)._replace(
-        type=RAISED, id=f"e{number}", site="north", rule="h2_alarm", severity=severity, tick_ms=tick_ms
-    )
-
-
-def lease(number: int, *, on: bool, tick_ms: int = 0) -> Event:
+def lease(number: int, *, on: bool) -> Event:
     return event(number)._replace(
         type=EventType.REPORT_RECORDED, rule=ReportKind.NOTIFY_LEASE, severity="", state="on" if on else "off",
-        reason="notifier 1" if on else "the lease has ended", tick_ms=tick_ms,
+        reason="notifier 1" if on else "the lease has ended",
     )  # fmt: skip
 
 
 def copy(ident: str, at: float, *, who: str = CENTRE, repeat: bool = False, tells: str = "e1") -> Copy:
-    return Copy(who, ident, repeat, at, (tells,), is_first=True)
+    return Copy(who, ident, repeat, at, (tells,))
 
 
 def test_whoever_had_to_tell_is_named() -> None:
-    """The site of what is critical, the centre of what came under its lease, somebody of whatever is not suppressed."""
+    """The site of what is critical, and of what came while it was to tell; the centre of what came under its lease."""
     events = [raised(1), raised(2, "warning"), lease(3, on=True), raised(4), raised(5, "warning")]
-    events.append(raised(6, "warning")._replace(reason="suppressed by north/r1/gas1-h2/h2_alarm"))
+    events += [lease(6, on=False), raised(7, "warning")]
+    events.append(raised(8, "warning")._replace(reason="suppressed by north/r1/gas1-h2/h2_alarm"))
     assert to_be_told(events) == {
-        ("north", "e1"), ("", "e2"), ("north", "e4"), (CENTRE, "e4"), ("", "e5"), (CENTRE, "e5"),
-    }  # fmt: skip
-
-
-def test_what_was_lent_when_the_lease_ended_either_may_have_told() -> None:
-    """Only what came long before its end is the centre's beyond doubt."""
-    events = [
-        lease(1, on=True), raised(2, "warning"), raised(3, "warning", MINUTE_MS), raised(4, tick_ms=MINUTE_MS),
-        lease(5, on=False, tick_ms=2 * MINUTE_MS), raised(6, "warning", 2 * MINUTE_MS),
-    ]  # fmt: skip
-    assert to_be_told(events) == {
-        ("", "e2"), (CENTRE, "e2"), ("", "e3"), ("north", "e4"), (CENTRE, "e4"), ("", "e6"),
+        ("north", "e1"), ("north", "e2"), ("north", "e4"), (CENTRE, "e4"), (CENTRE, "e5"), ("north", "e7"),
     }  # fmt: skip
 
 
@@ -77,6 +64,15 @@ def test_site_and_centre_both_tell_what_is_critical_and_nothing_else() -> None:
 def test_an_event_is_new_in_one_message_only() -> None:
     """A second message about it under another id is a double too."""
     assert doubled([copy("m1", 100.0), copy("m2", 101.0)], set(), [100.5]) == ["e1 is new in 2 messages of both"]
+
+
+def test_two_groups_that_tell_the_same_need_a_mark() -> None:
+    """All but one of them; of critical alarms site and centre each have one."""
+    groups = [Copy(CENTRE, f"g{n}", is_repeat=n == 3, at=100.0, events=("e1", f"e{n}")) for n in (2, 3)]
+    assert doubled(groups, set(), [100.0]) == []
+    plain = [*groups, replace(groups[0], who="north", id="g4")]
+    assert doubled(plain, set(), [100.0]) == [f"e{n} is new in 2 messages of both" for n in (1, 2)]
+    assert doubled(plain, {"e1", "e2"}, [100.0]) == []
 
 
 def test_every_service_of_the_fleet_is_among_those_that_are_killed() -> None:

@@ -17,8 +17,8 @@ from services.notifier import pipeline
 from services.notifier.messages import Message
 from services.notifier.moments import Moment
 from services.notifier.picture import Picture
-from services.notifier.pipeline import Turn
 from services.notifier.routing import Setting, way_of
+from services.notifier.turn import Turn
 from shared.domain.events import Event
 from shared.domain.ids import event_id, occurrence_id
 from shared.domain.notify_plan import EmailPlan, NotifyPlan, Person, Route, WebhookPlan

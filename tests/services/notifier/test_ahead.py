@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.notifier import pipeline
 from services.notifier.picture import Picture
-from services.notifier.pipeline import Turn
+from services.notifier.turn import Turn
 from shared.domain.events import Event
 from tests.services.notifier.lines import World, route, setting, told
 from tests.services.notifier.test_properties import ACTS, ALARMS, Played

@@ -7,7 +7,8 @@ import pytest
 from services.notifier import notices
 from services.notifier.compose import compose
 from services.notifier.messages import Form, Message, probe_id
-from services.notifier.pipeline import Turn, due
+from services.notifier.pipeline import due
+from services.notifier.turn import Turn
 from shared.domain.events import Event
 from shared.domain.notify_plan import Hours
 from shared.domain.plan import Severity
