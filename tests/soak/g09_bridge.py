@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from services.bridge.seen import RECENT
 from shared.bus.registry import INPUTS
 from shared.devices.frame import Frame
 from shared.log.kafka.records import Place
@@ -68,7 +69,7 @@ def _feed(device: Device, draw: random.Random) -> None:
         number = device.hand_in(draw.randrange(30))
         chance = draw.random()
         if chance < 0.05:
-            device.give(device.payload(0, draw.randint(1, number)))
+            device.give(device.payload(0, draw.randint(max(1, number - RECENT + 1), number)))
         elif chance < 0.1:
             device.give(draw.randbytes(draw.randrange(200)))
         time.sleep(0.01 * draw.random())
