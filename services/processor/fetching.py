@@ -32,7 +32,9 @@ class _Consumer(Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def _wait_next_records(self, timeout: float) -> Any:
-        while self.flow_active and not self.should_stop and not self._get_active_partitions():
+        while self._buffered_partitions and not self._get_active_partitions():
+            if not self.flow_active or self.should_stop:
+                break
             await self.sleep(FULL_S)
         return await super()._wait_next_records(timeout)
 
