@@ -20,7 +20,7 @@ CODE = {
 }
 """Which folder runs as which user; the longest that a module's path begins with."""
 IN_CLEAR = {"services/uplink/": {"SITES"}}
-"""What a folder reads only where the broker knows no users: it asks for nothing of the kind where it is one (ADR 0104)."""
+"""What a folder reads only where the broker knows no users (ADR 0104)."""
 
 
 @pytest.mark.parametrize(("folder", "role"), CODE.items())
