@@ -7,6 +7,7 @@ LINES = "tests/compiled/test_lines.py"
 NAMES = "tests/compiled/test_names.py"
 COMPILER = "tests/infra/test_compiler.py"
 BUNDLE = "tests/infra/test_wheel.py"
+INSTALL = "tests/infra/test_install.py"
 
 MUTANTS = (
     Mutant(
@@ -50,5 +51,12 @@ MUTANTS = (
         ', "LDSHARED": f"{sysconfig.get_config_var(\'CC\')} -shared"}',
         "}",
         f"{BUNDLE}::test_the_wheel_tells_nothing_of_who_built_it",
+    ),
+    Mutant(
+        "a bundle is switched to although its compiled part does not load",
+        "infra/bundle/install.sh",
+        '-c "$compiled" || fail ',
+        '-c "$compiled" || say ',
+        f"{INSTALL}::test_a_compiled_part_that_does_not_load_is_never_switched_to",
     ),
 )
