@@ -1,4 +1,4 @@
-"""The processor as a Faust app: one agent over ampward.inputs.v1, without Tables. Faust's home, with fetching.py and kpi.py.
+"""The processor as a Faust app: one agent over ampward.inputs.v1, without Tables. Faust's home with fetching and kpi.
 
 Faust shares out the partitions, fetches and commits; what is decided and what is acknowledged is the worker's
 (services.processor.worker). No Table (they skip records after a kill), ``noack_take`` (plain take acknowledges even

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Records written by the thousand from columns: none of their pieces is an object of its own.
 
     columns -> the pieces of each row, one after another -> each row behind its length (u32, big-endian) -> one bytes
@@ -67,7 +67,7 @@ cdef class Column:
 cdef class Texts(Column):
     """Texts that are told by their place in a list: bytes, or str that is ASCII."""
 
-    def __init__(self, texts, const int64_t[::1] which):
+    def __init__(self, texts, const int64_t[::1] which not None):
         cdef Py_ssize_t n, count
         kept = list(texts)
         count = len(kept)
@@ -93,14 +93,14 @@ cdef class Texts(Column):
 cdef class Numbers(Column):
     """Whole numbers in decimal digits."""
 
-    def __init__(self, const int64_t[::1] numbers):
+    def __init__(self, const int64_t[::1] numbers not None):
         self.numbers = numbers
 
 
 cdef class Scaled(Column):
     """Numbers with a decimal point so many digits from their end, without zeros behind it; nothing with -1 decimals."""
 
-    def __init__(self, const int64_t[::1] numbers, const int64_t[::1] decimals):
+    def __init__(self, const int64_t[::1] numbers not None, const int64_t[::1] decimals not None):
         cdef Py_ssize_t n
         if decimals.shape[0] != numbers.shape[0]:
             raise ValueError(f"{numbers.shape[0]} numbers and {decimals.shape[0]} decimals")
@@ -166,7 +166,9 @@ def records(columns):
         raise MemoryError
     try:
         for n in range(count):
-            column = <Column?>given[n]
+            if not isinstance(given[n], Column):
+                raise TypeError(f"column {n} is a {type(given[n]).__name__}")
+            column = <Column>given[n]
             rows = len(column) if n == 0 else rows
             if len(column) != rows:
                 raise ValueError(f"column {n} has {len(column)} rows, the first has {rows}")

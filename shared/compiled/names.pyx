@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Names that are digests, made by the thousand: SHA-256 of a text, a number and another text, in hexadecimal digits.
 
 OpenSSL makes them, as it does for hashlib; here one context makes them all. They are names and no seals.
@@ -48,7 +48,13 @@ cdef Py_ssize_t _written(char* at, int64_t number) noexcept:
     return NUMBER_BYTES - n
 
 
-def digests(list texts, const int64_t[::1] which, const int64_t[::1] numbers, bytes tail, Py_ssize_t digits):
+def digests(
+    list texts not None,
+    const int64_t[::1] which not None,
+    const int64_t[::1] numbers not None,
+    bytes tail not None,
+    Py_ssize_t digits,
+):
     """Of each row the first digits of SHA-256(texts[which], the number in decimal digits, tail)."""
     cdef Py_ssize_t rows = numbers.shape[0], count = len(texts), row, n, size, behind = PyBytes_GET_SIZE(tail)
     cdef EVP_MD_CTX* context
@@ -69,6 +75,8 @@ def digests(list texts, const int64_t[::1] which, const int64_t[::1] numbers, by
             if not 0 <= which[row] < count:
                 raise ValueError(f"row {row} has text {which[row]} of {count}")
             text = texts[which[row]]
+            if text is None:
+                raise TypeError(f"text {which[row]} is None")
             size = PyBytes_GET_SIZE(text)
             if size + behind + NUMBER_BYTES > GIVEN_BYTES_MAX:
                 raise ValueError(f"row {row} has {size + behind} bytes, {GIVEN_BYTES_MAX - NUMBER_BYTES} are allowed")

@@ -1,5 +1,7 @@
 """Records written from columns are what Python writes of the same texts and numbers."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,17 @@ def test_columns_that_do_not_fit_are_refused() -> None:
         Scaled(as_column([1]), as_column([19]))
     with pytest.raises(TypeError):
         records([b"a"])  # type: ignore[list-item]
+
+
+def test_what_is_nothing_is_refused() -> None:
+    """None where a column or its rows should be, a text that is None, a column that was never filled."""
+    nothing: Any = None
+    for make in (lambda: Texts(["a"], nothing), lambda: Numbers(nothing), lambda: Scaled(as_column([1]), nothing)):
+        with pytest.raises(TypeError):
+            make()
+    with pytest.raises(ValueError, match="text 0 is neither bytes nor ASCII: None"):
+        Texts([nothing], as_column([0]))
+    with pytest.raises(TypeError, match="column 0 is a NoneType"):
+        records([nothing])
+    with pytest.raises(AttributeError):
+        records([Numbers.__new__(Numbers)])  # type: ignore[call-arg]

@@ -1,6 +1,7 @@
 """Digests made by the thousand are hashlib's."""
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -45,3 +46,18 @@ def test_what_has_no_digest_is_refused() -> None:
         digests([b""], one, as_column([1, 2]), b"", 32)
     with pytest.raises(ValueError, match="65 digits, 0 to 64 are allowed"):
         digests([b""], one, one, b"", 65)
+
+
+def test_what_is_nothing_is_refused() -> None:
+    """None where a text, a tail or a column should be: an error, never a byte that is not ours."""
+    one = as_column([0])
+    nothing: Any = None
+    for given in ((nothing, one, one, b""), ([nothing], one, one, b""), ([b""], nothing, one, b"")):
+        with pytest.raises(TypeError):
+            digests(*given, 32)
+    with pytest.raises(TypeError):
+        digests([b""], one, nothing, b"", 32)
+    with pytest.raises(TypeError):
+        digests([b""], one, one, nothing, 32)
+    with pytest.raises(ValueError, match="row 0 has 1001 bytes, 1000 are allowed"):
+        digests([b"x" * 1001], one, one, b"", 32)
