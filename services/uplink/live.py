@@ -83,9 +83,13 @@ class LiveLane:
     async def run(self, centre: Centre) -> None:
         """Until cancelled. What the fleet does not take is passed over."""
         self._newest.forget()
+        parts = [asyncio.create_task(part) for part in (self._tell_events(centre), self._tell_newest(centre))]
         try:
-            await asyncio.gather(self._tell_events(centre), self._tell_newest(centre))
+            await asyncio.gather(*parts)
         finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
             self._close()
 
     async def answer(self, centre: Centre, answer: LiveAnswer) -> None:

@@ -6,6 +6,8 @@ A reader of the log belongs to one thread at a time: closing it under a thread t
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -13,12 +15,16 @@ P = ParamSpec("P")
 
 
 async def finished(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What ``work`` gives, done in a thread. A cancelled caller ends only when the work has."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    """What ``work`` gives, done in a thread. A cancelled caller ends only when the work has.
+
+    The thread is no task of the loop: one that ends cancels all of its tasks, and such a one is done before its thread.
+    """
+    called = partial(copy_context().run, partial(work, *args, **kwargs))
+    working = asyncio.get_running_loop().run_in_executor(None, called)
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(working)
     except asyncio.CancelledError:
-        while not task.done():
+        while not working.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+                await asyncio.wait([working])
         raise

@@ -33,3 +33,29 @@ async def test_what_it_gives_and_raises_is_passed_on() -> None:
     assert await finished(max, 1, 2) == 2
     with pytest.raises(ValueError, match="invalid literal"):
         await finished(int, "x")
+
+
+def test_a_loop_that_ends_waits_for_the_work() -> None:
+    """It cancels every task that is left: what is put away behind the work is put away when no thread uses it."""
+    steps: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go.wait(60)
+        steps.append("worked")
+
+    async def ask() -> None:
+        try:
+            await finished(work)
+        finally:
+            steps.append("put away")
+
+    async def main() -> asyncio.Task[None]:
+        task = asyncio.create_task(ask())
+        await asyncio.to_thread(begun.wait, 60)
+        asyncio.get_running_loop().call_later(0.2, go.set)
+        return task
+
+    asyncio.run(main())
+    assert steps == ["worked", "put away"]
