@@ -78,7 +78,7 @@ class Card:
         self._wake = asyncio.Event()
         self._due = _Due()
         self._connections = bus.connections
-        self._silence_ms = self.supervision.time_ms or FOR_EVER_MS
+        self._silence_ms = self.supervision.early_ms or FOR_EVER_MS
         self._uncovered = [coil for coil in coils if not _is_covered(device, coil.channel)]
 
     def want(self, output: OutputId, on: bool, *, override_closed: bool) -> None:

@@ -76,7 +76,7 @@ def unreadable(watch: Watch) -> Watch:
 def seen(watch: Watch, on: bool, *, wanted: bool, sampled_ms: int, silence_ms: int) -> Watch:
     """Take one read of the coil that began at ``sampled_ms``.
 
-    ``silence_ms``: after so long without contact the module has fallen back by itself (its watchdog's time).
+    ``silence_ms``: after so long without contact the module may have fallen back by itself (its watchdog).
     """
     if sampled_ms < watch.written_ms:
         return watch

@@ -14,6 +14,9 @@ from shared.domain.plan import OutputPlan
 from shared.domain.units import NoData
 from shared.fieldbus.port import BusFailure
 
+EARLY = 10
+"""A module's own clock may be fast by a tenth: its watchdog may act so much before its time."""
+
 
 class Switched(Protocol):
     """An output and how its on looks on the wire."""
@@ -40,6 +43,11 @@ class Supervision:
     @staticmethod
     def of(device: DevicePlan) -> "Supervision":
         return Supervision(0 if device.watchdog is None else device.watchdog.value * device.watchdog.unit_ms)
+
+    @property
+    def early_ms(self) -> int:
+        """After so long without contact the module may have acted already; 0 when it has no watchdog."""
+        return self.time_ms - self.time_ms // EARLY
 
     @property
     def label(self) -> str:

@@ -14,6 +14,13 @@ T_OUTBOX = "tests/services/guard/test_outbox.py"
 
 MUTANTS = (
     Mutant(
+        "a module's watchdog is believed to the millisecond",
+        "services/actuator/watchdog.py",
+        "return self.time_ms - self.time_ms // EARLY",
+        "return self.time_ms",
+        "tests/services/actuator/test_card.py::test_a_watchdog_that_acts_a_little_early_is_nobodys_foreign_write",
+    ),
+    Mutant(
         "a lease never expires",
         LEASES,
         "    return now_ms < state.end_ms\n",

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from services.actuator.card import Card
 from services.actuator.coil import Coil
 from services.actuator.gate import GatedBus, Pulse
@@ -16,7 +18,7 @@ from shared.domain.units import NoData
 from shared.fieldbus.device_side import Answer, Request
 from shared.fieldbus.port import Line
 from shared.fieldbus.simulated import SimulatedBus
-from shared.runtime.clocks import SystemClock
+from shared.runtime.clocks import Clock, ManualClock, SystemClock
 from tests.services.actuator.plans import BUZZER, CHARGER, FAN, WATCHDOG_ADDRESS, outputs, relay_module
 
 
@@ -47,13 +49,13 @@ class Module:
 
 
 class Bench:
-    def __init__(self, device: DevicePlan | None = None) -> None:
+    def __init__(self, device: DevicePlan | None = None, clock: Clock | None = None) -> None:
         self.module = Module()
         self.reports: list[Report] = []
         self.found: dict[str, bool] = {}
         device = device or relay_module()
         self.bus = bus = SimulatedBus(self.module.answer)
-        clock = SystemClock()
+        clock = clock or SystemClock()
         channels = {channel.name: channel for channel in device.channels}
         self.card = Card(
             device, [Coil(plan, channels[plan.channel]) for plan in outputs()],
@@ -198,6 +200,27 @@ async def test_a_short_or_foreign_frame_shows_no_coil() -> None:
     for blocks in ((), (Block(Table.COIL, 0, 4, b""),), (Block(Table.HOLDING, 0, 4, b"\0" * 8),)):
         bench.card.see(Frame("io1", "b", 1, 0, 0, synced=False, outcome=NoData.PRESENT, detail="", blocks=blocks))
     assert bench.card.watches == before
+
+
+@pytest.mark.parametrize(("silence_ms", "is_foreign"), [(800, True), (950, False), (1_000, False)])
+async def test_a_watchdog_that_acts_a_little_early_is_nobodys_foreign_write(silence_ms: int, is_foreign: bool) -> None:
+    """The module's clock is not ours: within a tenth of its time the fall-back may have come, and the fan is switched
+    off again; well before it somebody else's hand is named and left alone."""
+    clock = ManualClock()
+    bench = Bench(clock=clock)
+    await bench.card.find()
+    bench.want(fan=False)
+    clock.advance(silence_ms)
+    bench.module.coils[0] = 1
+    await bench.card.find()
+    assert bench.card.watches[OutputId(FAN)].foreign_on is is_foreign
+    async with working(bench):
+        if is_foreign:
+            bench.card.tick()
+            await asyncio.sleep(0.05)
+            assert bench.module.writes == []
+        else:
+            await bench.until(lambda: bench.module.writes == [(0, 0)])
 
 
 async def test_safe_values_are_written_at_a_clean_end() -> None:

@@ -48,5 +48,8 @@ def start_peer(tmp_path: Path) -> Iterator[StartPeer]:
 
 
 def until_coil(plant: Plant, address: int, on: bool, within_s: float = 60.0) -> None:
-    """Wait for a coil."""
-    wait_for(lambda: plant.coil(address) is on, within_s=within_s, name=f"coil {address} {on}; writes {plant.writes}")
+    """Wait for a coil; the failure says all that was written until then."""
+    try:
+        wait_for(lambda: plant.coil(address) is on, within_s=within_s, name=f"coil {address} {on}")
+    except AssertionError as fault:
+        raise AssertionError(f"{fault}; writes {plant.writes}") from None

@@ -104,21 +104,20 @@ class Plant:
 
 
 class _OwnTime:
-    """Goes on only as far as its loop does."""
+    """Goes on only as far as its loop does, by three ticks at most without one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._now = 1.0
-        self._looked_at = loop.time()
+        self._last = (1.0, loop.time())
+        """Own time and the loop's at the last tick, replaced as one: ``now`` is asked from other threads too."""
 
     def tick(self) -> None:
-        now = self._loop.time()
-        self._now += min(now - self._looked_at, 3 * TICK_S)
-        self._looked_at = now
+        self._last = (self.now(), self._loop.time())
         self._loop.call_later(TICK_S, self.tick)
 
     def now(self) -> float:
-        return self._now
+        own, looked_at = self._last
+        return own + min(self._loop.time() - looked_at, 3 * TICK_S)
 
 
 @contextmanager
