@@ -123,6 +123,8 @@ class Launcher:
         self._lock = take_lock(self.plan.folder)
         try:
             end_orphans(self.plan.folder, self.say)
+            # A killed launcher's: nobody may take it for ours before everything is ready.
+            (self.plan.folder / RECORD).unlink(missing_ok=True)
             self._start(signals)
             while not signals.ended.is_set():
                 self._watch(signals)

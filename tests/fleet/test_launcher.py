@@ -161,6 +161,19 @@ def test_ctrl_c_while_a_servers_folder_is_made_is_an_orderly_end(
     assert said == ["ended before the servers were ready; the next start goes on from here"]
 
 
+def test_a_killed_launchers_record_is_gone_before_the_first_server_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks for the fleet finds one that is being started, not addresses where nobody answers yet."""
+    (tmp_path / "fleet.json").write_text(json.dumps({"gateway": "http://127.0.0.1:9", "pids": {"launcher": 1}}))
+    found: list[bool] = []
+    signals = Signals()
+    signals.ended.set()
+    monkeypatch.setattr(Launcher, "_start", lambda *_: found.append((tmp_path / "fleet.json").exists()))
+    Launcher(LauncherPlan(tmp_path, tmp_path), print).run(signals)
+    assert found == [False]
+
+
 def test_a_folder_without_kafka_is_named(tmp_path: Path) -> None:
     """Before anything is made."""
     (tmp_path / "kafka_2.13-9.jar").touch()

@@ -242,4 +242,18 @@ MUTANTS = (
         "            self._logs.due_at += 1\n",
         "tests/fleet/test_launcher.py::test_logs_that_have_grown_are_cut_while_their_servers_go_on",
     ),
+    Mutant(
+        "a fleet that is being started is taken for none",
+        "services/site/command/client.py",
+        "    if found is None and (data / places.FLEET_LOCK).exists()",
+        "    if found and (data / places.FLEET_LOCK).exists()",
+        "tests/services/command/test_sites.py::test_a_fleet_that_is_not_up_yet_is_said_to_be_started",
+    ),
+    Mutant(
+        "a killed launcher's record stands while the next one starts",
+        "services/fleet/launcher.py",
+        "            (self.plan.folder / RECORD).unlink(missing_ok=True)\n            self._start",
+        "            self._start",
+        "tests/fleet/test_launcher.py::test_a_killed_launchers_record_is_gone_before_the_first_server_starts",
+    ),
 )

@@ -130,11 +130,28 @@ class RunningSite:
 
 
 def find_fleet(data: Path) -> tuple[str, Path] | None:
-    """Address and token file of the gateway of a fleet in this folder. Raises Trouble."""
+    """Address and token file of the gateway of a fleet in this folder; None for no fleet's folder.
+
+    Raises Trouble, also for a fleet that is not up or is only being started.
+    """
     try:
-        return places.find_gateway(data)
+        found = places.find_gateway(data)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise Trouble(f"{data / places.FLEET} cannot be read: {error}") from None
+    if found is None and (data / places.FLEET_LOCK).exists() and not (data / places.FLEET).exists():
+        raise not_up(data)
+    return found
+
+
+def not_up(folder: Path) -> Trouble:
+    """What to say of a fleet without fleet.json: its launcher holds the lock from before its first server is started
+    until its last one has ended."""
+    from services.fleet.launcher import holder
+
+    pid = holder(folder)
+    if not pid:
+        return Trouble(f"no fleet runs in {folder}: start it with `ampward fleet up --dir {folder}`")
+    return Trouble(f"the fleet in {folder} is not ready: pid {pid} is starting or stopping it; try again in a minute")
 
 
 def refuse_fleet(data: Path, where: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.site.command import repository_file
+from services.site.command.client import not_up
 from services.site.command.options import Json
 from services.site.command.output import plain, table, write, write_json
 from services.site.command.pushing import drift, push, withdraw
@@ -269,7 +270,7 @@ def record(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / "fleet.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Trouble(f"no fleet runs in {folder}: start it with `ampward fleet up --dir {folder}`") from None
+        raise not_up(folder) from None
     return found
 
 

@@ -1,6 +1,7 @@
 """status, events over HTTP, completion, and a site that is not there."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Generator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.fleet.launcher import take_lock
 from services.gateway.views import AlarmItem, Check, OutputItem, Readiness
 from services.site.command import acts
 from services.site.command.client import RunningSite
@@ -134,6 +136,23 @@ def test_events_of_a_fleet_by_its_folder(run: Run, site: Served, tmp_path: Path)
     assert [json.loads(line)["id"] for line in ran.out.splitlines()] == [event(1).id]
     (fleet / "fleet.json").unlink()
     assert "allowed: the folder of a site that has run" in run("events", fleet).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["events"], ["events", "--follow"], ["status", "--data"], ["watch"], ["fleet", "topics", "--dir"]],
+    ids=" ".join,
+)
+def test_a_fleet_that_is_not_up_yet_is_said_to_be_started(run: Run, tmp_path: Path, words: list[str]) -> None:
+    """While its launcher has the folder and there is no record: try again; without a launcher, how to start one."""
+    lock = take_lock(tmp_path)
+    ran = run(*words, tmp_path)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"the fleet in {tmp_path} is not ready: pid {os.getpid()} is starting or stopping it; try again" in ran.err
+    os.close(lock)
+    ran = run(*words, tmp_path)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"no fleet runs in {tmp_path}: start it with `ampward fleet up --dir {tmp_path}`" in ran.err
 
 
 def test_events_of_a_running_site_by_its_address(run: Run, site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
