@@ -76,6 +76,20 @@ MUTANTS = (
         f"{PICTURE}::test_a_site_that_is_silent_has_no_good_value",
     ),
     Mutant(
+        "a site's clock is shown as right",
+        "services/gateway/centre/picture.py",
+        "        site.offset_ms = at_ms - live.sent_at_ms\n",
+        "",
+        f"{PICTURE}::test_how_a_site_stands_is_what_it_and_the_centre_said_last",
+    ),
+    Mutant(
+        "a calm block takes the decision version off the list of sites",
+        "services/gateway/centre/picture.py",
+        "site.decision = decision or site.decision",
+        "site.decision = decision",
+        f"{PICTURE}::test_how_a_site_stands_is_what_it_and_the_centre_said_last",
+    ),
+    Mutant(
         "what is due is counted from when a backlog came",
         "services/gateway/centre/stock.py",
         "at_ms = state.at_ms or written_at_ms",

@@ -3,7 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from services.gateway import shapes
 from services.gateway.centre.picture import SILENT_MS, Picture
+from shared.wire.batches import EventsBatch, Verdict
 from shared.wire.live import Live, LiveAlarm, LiveOutput, LivePoint
 from shared.wire.registrations import Registration
 from tests.wire.chained import KEY
@@ -74,6 +76,34 @@ def test_a_telling_anew_ends_what_was_known(picture: Picture) -> None:
     assert (picture.points(), picture.outputs({})) == ((), ())
     picture.take_live(replace(sign, number=2, alarms_gone=(alarm.id,)), NOW)
     assert picture.alarms({}) == ()
+
+
+def batch(first_seq: int, last_seq: int, verdict: Verdict, head: str) -> EventsBatch:
+    return EventsBatch("depot", A, 1, first_seq, last_seq, verdict, 7, 0, head * 64, ())
+
+
+def test_how_a_site_stands_is_what_it_and_the_centre_said_last(picture: Picture) -> None:
+    """Its clock, log and backlog by its own word; chain head, versions and verdict by the newest block, with the
+    decision version of the newest event, also when no event came with it."""
+    picture.take_live(replace(record("0.3", seq=95, sent=NOW - 1_500), backlog_ms=4_000), NOW)
+    picture.take_batch(batch(1, 40, Verdict.DIFFERENT, "a"), "v1", NOW + 5)
+    picture.take_batch(batch(41, 90, Verdict.EQUAL, "b"), "", NOW + 10)
+    assert shapes.site(picture.site_items()[0]) == {
+        "id": "depot",
+        "heard_at": "1970-01-01T00:16:40.010Z",
+        "silent": False,
+        "clock_offset_ms": 1_500,
+        "log_id": A,
+        "site_seq": 95,
+        "decided_seq": 90,
+        "decided_at": "1970-01-01T00:16:40.010Z",
+        "chain_head": "b" * 64,
+        "decision": "v1",
+        "core_version": 7,
+        "different": 1,
+        "backlog_ms": 4_000,
+        "last_verdict": "equal",
+    }
 
 
 def test_a_site_that_is_silent_has_no_good_value() -> None:
