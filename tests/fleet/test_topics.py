@@ -35,7 +35,7 @@ async def test_a_service_does_not_start_on_a_topic_that_is_missing_or_repartitio
         await check(access, [events, commands], replace(SHAPE, partitions=4))
     assert str(raised.value) == (
         f"topic {events.name}: partitions is 3, the registry wants 4; "
-        f"topic {commands.name} is not there; make it with `ampward fleet topics`"
+        f"topic {commands.name} is not there; make it with `ampward fleet topics --make`"
     )
 
 
@@ -84,11 +84,12 @@ async def test_a_broker_that_is_not_there_is_named() -> None:
 
 
 def test_longer_retention_is_no_loss() -> None:
-    """Kept longer than wanted, or for ever, is told and not refused; shorter is refused."""
+    """Kept longer than wanted, or for ever, is told and not refused; shorter is refused, and so is less in bytes."""
     assert not Drift("t", "retention.ms", "1000", "-1").is_grave
     assert not Drift("t", "retention.ms", "1000", "2000").is_grave
     assert Drift("t", "retention.ms", "1000", "999").is_grave
     assert Drift("t", "retention.ms", "-1", "1000").is_grave
+    assert Drift("t", "retention.bytes", "-1", "1073741824").is_grave
 
 
 def test_inputs_are_never_compacted_and_every_topic_stands_once() -> None:

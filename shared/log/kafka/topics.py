@@ -25,6 +25,7 @@ _EXISTS = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
 _UNKNOWN = 3
 """UNKNOWN_TOPIC_OR_PARTITION."""
+_RETENTION = frozenset({"retention.ms", "retention.bytes"})
 _GRAVE = frozenset({"", "partitions", "cleanup.policy", "max.message.bytes", "message.timestamp.type"})
 """Differences that lose or misplace records; "" is a topic that is not there."""
 
@@ -48,19 +49,20 @@ class Drift:
 
     @property
     def is_grave(self) -> bool:
-        """Whether records would be lost or misplaced: shorter retention too, longer not."""
-        if self.setting == "retention.ms":
+        """Whether records would be lost or misplaced: shorter or smaller retention too, longer and larger not."""
+        if self.setting in _RETENTION:
             return _span(self.found) < _span(self.wanted)
         return self.setting in _GRAVE
 
     def __str__(self) -> str:
         if not self.setting:
-            return f"topic {self.topic} is not there; make it with `ampward fleet topics`"
+            return f"topic {self.topic} is not there; make it with `ampward fleet topics --make`"
         return f"topic {self.topic}: {self.setting} is {self.found}, the registry wants {self.wanted}"
 
 
-def _span(retention_ms: str) -> float:
-    return float("inf") if retention_ms == "-1" else float(retention_ms)
+def _span(retention: str) -> float:
+    """Milliseconds, or bytes."""
+    return float("inf") if retention == "-1" else float(retention)
 
 
 async def set_up(access: Access, topics: Iterable[Topic], shape: Shape) -> tuple[str, ...]:
