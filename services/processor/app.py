@@ -14,7 +14,6 @@ An agent that raises acknowledges what it had: its whole body is guarded, and th
 
 import asyncio
 import os
-import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -218,7 +217,12 @@ class _Agent:
         await self._worker.take(records)
 
 
-def _make(plan: ProcessorPlan, group: str, folder: str) -> faust.App:
+class _App(faust.App):
+    async def on_first_start(self) -> None:
+        """Faust would make folders for Tables, which a killed worker leaves behind; there are none."""
+
+
+def _make(plan: ProcessorPlan, group: str) -> faust.App:
     access = plan.access
     security: dict[str, Any] = {}
     if access.security is not None:
@@ -229,12 +233,11 @@ def _make(plan: ProcessorPlan, group: str, folder: str) -> faust.App:
             mechanism=options["sasl_mechanism"],
             ssl_context=options["ssl_context"],
         )
-    app = faust.App(
+    app = _App(
         plan.prefix + group,
         broker=[f"kafka://{host}" for host in access.bootstrap.split(",")],
         **security,
         store="memory://",
-        datadir=folder,
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -298,36 +301,35 @@ async def drive(
     plan: ProcessorPlan, driven: Driven, beside: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event, end: End
 ) -> None:
     """Until ``stop``. A part that ends before, also one ``beside``, is given to ``end``, which does not return."""
-    with tempfile.TemporaryDirectory(prefix="ampward-processor-") as folder:
-        app = _make(plan, driven.group, folder)
-        agent = _Agent(app, driven.work, driven.acks, end)
-        topic = app.topic(
-            plan.prefix + driven.topic.name,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-        )
-        app.agent(topic, name="fold", concurrency=1)(agent.run)
-        handlers: list[tuple[Any, Any]] = [
-            (app.on_partitions_assigned, agent.on_assigned),
-            (app.on_partitions_revoked, agent.on_revoked),
-            (app.on_before_shutdown, agent.on_shutdown),
-        ]
-        for each, handler in handlers:
-            each.connect(handler, weak=False)
-        tasks = [asyncio.create_task(each) for each in beside]
-        for task in tasks:
-            task.add_done_callback(lambda done: None if done.cancelled() else end(done.exception() or StoppedError()))
-        await app.start()
-        ended = asyncio.create_task(app.wait_until_stopped())
-        await asyncio.wait([ended, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            end(app.crash_reason or StoppedError())
-        await app.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    app = _make(plan, driven.group)
+    agent = _Agent(app, driven.work, driven.acks, end)
+    topic = app.topic(
+        plan.prefix + driven.topic.name,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+    app.agent(topic, name="fold", concurrency=1)(agent.run)
+    handlers: list[tuple[Any, Any]] = [
+        (app.on_partitions_assigned, agent.on_assigned),
+        (app.on_partitions_revoked, agent.on_revoked),
+        (app.on_before_shutdown, agent.on_shutdown),
+    ]
+    for each, handler in handlers:
+        each.connect(handler, weak=False)
+    tasks = [asyncio.create_task(each) for each in beside]
+    for task in tasks:
+        task.add_done_callback(lambda done: None if done.cancelled() else end(done.exception() or StoppedError()))
+    await app.start()
+    ended = asyncio.create_task(app.wait_until_stopped())
+    await asyncio.wait([ended, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        end(app.crash_reason or StoppedError())
+    await app.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def main(plan: FleetPlan) -> int:

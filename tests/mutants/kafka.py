@@ -126,4 +126,11 @@ MUTANTS = (
         "                pass\n",
         "tests/contract/test_kafka_log.py::TestKafkaLog::test_what_was_sent_twice_or_anew_is_there_once",
     ),
+    Mutant(
+        "a killed worker leaves Faust's folders behind",
+        "services/processor/app.py",
+        "    async def on_first_start(self)",
+        "    async def on_first_begin(self)",
+        "tests/services/processor/test_fetching.py::test_a_worker_makes_no_folder_that_a_kill_would_leave",
+    ),
 )
