@@ -1,6 +1,7 @@
 """Faust as ours drives it: no long fetches, no second of sleep when the stream's buffer was full, no folders."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ PLACE = TP("ampward.inputs.v1", 0)
 
 
 @pytest.fixture
-def app() -> faust.App:
-    """Without a broker."""
-    return _make(ProcessorPlan(Access("127.0.0.1:9"), Shape(partitions=1)), "ampward-processor")
+def app() -> Iterator[faust.App]:
+    """Without a broker. Its consumer has a loop for a thread that never runs, and would close it."""
+    made = _make(ProcessorPlan(Access("127.0.0.1:9"), Shape(partitions=1)), "ampward-processor")
+    yield made
+    consumer: Any = made.consumer
+    consumer._thread.thread_loop.close()
 
 
 async def test_a_broker_is_not_to_keep_a_fetch_open_for_long(app: faust.App) -> None:
