@@ -1,8 +1,9 @@
 """G9, G10, G11 for the whole fleet: any process is killed, any server bounced, at any moment, under load.
 
 A run is a kill -9 in one fleet as the launcher runs it (tests.soak.launched): of Kafka, Mosquitto, PostgreSQL, of a
-service of the centre, of a site's parent or of one of its children, or of the bridge's. Some come while the one before
-is not over, some while files are pushed (tests.soak.pushed_files). At the end, of what each site's log has:
+service of the centre, of a site's parent or of one of its children, or of the bridge's. Ten and more leave out no
+server and no service. Some come while the one before is not over, some while files are pushed
+(tests.soak.pushed_files). At the end, of what each site's log has:
 
 - every input is in ampward.inputs.v1, in order, and in the state that the processors wrote last: the chain says so;
 - its events are those of ampward.events.v1, byte for byte, in order, each found equal; nothing is a dead letter;
@@ -19,6 +20,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,11 +92,13 @@ def _kill(fleet: Launched, pushing: Pushing, count: int, draw: random.Random) ->
         if number % PUSH_EACH == 0:
             pushing.begin()
         time.sleep(draw.uniform(0.1, 2.0) if draw.random() < HASTE else draw.uniform(*PAUSE_S))
-        name, pid = draw_victim(fleet, draw)
+        name, pid = draw_victim(fleet, draw, deeds.names, count - number)
         os.kill(pid, signal.SIGKILL)
         deeds.names.append(name)
         deeds.at.append(time.monotonic())
     pushing.end()
+    spared = sorted({*SERVERS, *SERVICES}.difference(deeds.names))
+    print(f"killed: {Counter(deeds.names).most_common()}; of servers and services not: {spared}", flush=True)
     return deeds
 
 

@@ -1,6 +1,7 @@
 """The account of a fleet under kills says what was missed and what came twice; it excuses no more than was promised."""
 
 import inspect
+import random
 from dataclasses import replace
 
 from services.site.command import fleet as fleet_command
@@ -12,7 +13,7 @@ from shared.wire.pushes import file_hash, sign_file
 from tests.fleet.supervised import FLEET_KEY
 from tests.services.gateway.samples import event
 from tests.soak.fleet_account import BEFORE_S, RAISED, Copy, doubled, hand_overs, to_be_told
-from tests.soak.launched import CENTRE, SERVICES
+from tests.soak.launched import CENTRE, SERVERS, SERVICES, next_of
 from tests.soak.pushed_files import judge_orders
 
 
@@ -75,10 +76,24 @@ def test_two_groups_that_tell_the_same_need_a_mark() -> None:
     assert doubled(plain, {"e1", "e2"}, [100.0]) == []
 
 
-def test_every_service_of_the_fleet_is_among_those_that_are_killed() -> None:
+def test_every_service_of_the_fleet_is_among_those_that_may_be_killed() -> None:
     """What `ampward fleet up` runs when nothing else is said, and every service that there is."""
     told = inspect.signature(fleet_command.up).parameters["services"].default
     assert sorted(SERVICES) == sorted(told.split(",")) == sorted(ALL_SERVICES)
+
+
+def test_a_long_run_kills_every_server_and_service() -> None:
+    """Whatever the seed, and though some are away when their turn comes; a server one time in three."""
+    children = {f"site-north/{part}" for part in ("guard", "site", "history", "uplink")}
+    names, servers = {*SERVERS, *SERVICES, "site-north", *children}, 0
+    for seed in range(200):
+        draw, killed = random.Random(seed), list[str]()
+        for left in range(30, 0, -1):
+            away = set(killed[-1:]) | {draw.choice(sorted(names))}
+            killed.append(next_of(names - away, draw, killed, left))
+        assert not {*SERVERS, *SERVICES} - set(killed)
+        servers += sum(name in SERVERS for name in killed)
+    assert 0.25 < servers / (200 * 30) < 0.4
 
 
 def order(number: int, body: str = "rules: {}\n") -> FileOrder:
