@@ -1,6 +1,8 @@
 """Files that the centre pushes to a site: taken in after the check alone, refused with words, told when they drift."""
 
+import os
 from collections.abc import Sequence
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from services.site import pushes
 from services.site.pushes import Pushes
 from shared.domain.inputs import Report, ReportKind
-from shared.runtime import pushed
+from shared.runtime import places, pushed
 from shared.runtime.pushed import Given, Said
 
 FIRST, NEW = "people: {}\n", "people: {ben: {email: b@example.org}}\n"
@@ -101,6 +103,32 @@ def test_what_the_site_file_does_not_include_cannot_be_pushed(world: World) -> N
         said = world.push(name=name, number=number, ident=f"p{number}")
         assert said == Said(f"p{number}", accepted=False, text=f"the site file includes no file {name}")
     assert (world.folder / "secret.yaml").read_text() == "nobody's\n"
+
+
+def test_what_may_be_pushed_can_have_a_folder_of_its_own(world: World) -> None:
+    """So a service's user writes there, and not to the site file."""
+    folder = world.folder / "pushed"
+    folder.mkdir()
+    world.people = world.people.rename(folder / "people.yaml")
+    (world.folder / "site.yaml").write_text("version: 1\ninclude: [pushed/people.yaml]\n")
+    said = world.push()
+    assert said is not None and said.accepted
+    assert world.people.read_text() == NEW
+
+
+def test_a_folder_that_the_site_may_not_write_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words that name the file, and what stands there goes on to hold."""
+
+    replace_file = places.replace_file
+
+    def as_the_sites_user(target: Path, content: bytes, mode: int) -> Path:
+        if target == world.people:
+            raise PermissionError(EACCES, os.strerror(EACCES))
+        return replace_file(target, content, mode)
+
+    monkeypatch.setattr(places, "replace_file", as_the_sites_user)
+    assert world.push() == Said("p1", accepted=False, text="people.yaml cannot be written: Permission denied")
+    assert (world.people.read_text(), world.actors) == (FIRST, [])
 
 
 def test_an_older_push_that_comes_again_is_refused(world: World) -> None:
