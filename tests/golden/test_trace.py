@@ -13,9 +13,11 @@ from shared.log.memory import MemoryLog
 from shared.log.store import MemoryStore
 from shared.runtime.clocks import ManualClock
 from shared.wire.plans import encode_decision
+from tests.golden.trace import lines
 from tests.services.processor.plant import decision, gas
 
 FOLDER = Path(__file__).parent / "crossing"
+PAGE = Path(__file__).parents[2] / "docs" / "trace.txt"
 JARS = 1
 
 
@@ -61,6 +63,11 @@ def test_the_trace_is_what_it_says() -> None:
     assert '"rule":"h2_alarm","severity":"critical","state":"B"' in events
     assert '"type":"ampward.output.demanded.v1"' in events
     assert (FOLDER / "input.bin").read_bytes().endswith(b"\n\x00\xd2")
+
+
+def test_the_page_of_the_trace_is_what_the_program_does() -> None:
+    """From the site file to the records in Kafka; it is added to, not edited, once released."""
+    assert PAGE.read_text(encoding="utf-8").splitlines() == list(lines())
 
 
 if __name__ == "__main__":
