@@ -15,7 +15,7 @@ nothing is handed in when its time is over, also when the site's own process was
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from services.uplink.lane import Again, Lane
@@ -37,6 +37,10 @@ CLOCK_S = 10.0
 """So long the fleet's clock is waited for; then ours is taken for right."""
 
 
+async def _no_file(_order: FileOrder) -> None:
+    """For an uplink without a place for files."""
+
+
 class Orders:
     """One site. ``run`` for each connection."""
 
@@ -50,7 +54,7 @@ class Orders:
         *,
         step: Step = no_step,
         lease: Callable[[NotifyLease], object] = lambda _: None,
-        files: Callable[[FileOrder], LiveAnswer | None] = lambda _: None,
+        files: Callable[[FileOrder], Awaitable[LiveAnswer | None]] = _no_file,
     ) -> None:
         self._site = site
         self._lane = lane
@@ -124,7 +128,7 @@ class Orders:
         """A file that the centre pushes: what the site said of it goes up at once."""
         if self._is_over(centre, wanted):
             return
-        answer = await asyncio.to_thread(self._files, wanted)
+        answer = await self._files(wanted)
         if answer is not None:
             self._log.info("file_done", id=wanted.id, accepted=answer.accepted, reason=answer.reason, text=answer.text)
             await self._live.answer(centre, answer)

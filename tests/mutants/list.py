@@ -19,6 +19,7 @@ from tests.mutants import (
     observed,
     outputs,
     people,
+    threads,
     together,
     unknown,
     upkeep,
@@ -47,4 +48,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *unknown.MUTANTS,
     *upkeep.MUTANTS,
     *deployed.MUTANTS,
+    *threads.MUTANTS,
 )
