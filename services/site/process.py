@@ -137,8 +137,7 @@ class Process:
         )  # fmt: skip
         service.open(self._boot)
         settle()
-        self._clean_up.callback(runner.close)
-        self._clean_up.callback(service.writer.end, END_S)
+        self._clean_up.callback(service.end, END_S)
         self._link = self._hosted_link(step) if self._options.hosted else self._guard_link()
         service.connect(self._link)
         self._link.start()

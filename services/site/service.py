@@ -40,6 +40,7 @@ from shared.domain.ids import SITE_ROOM
 from shared.domain.inputs import Command, Report, ReportKind
 from shared.domain.state import RoomState
 from shared.runtime.clocks import Clock
+from shared.runtime.logging import logger
 from shared.runtime.undurable_events import Handing
 from shared.wire.events import encode_event
 from shared.wire.guardlink import Explain, Hello
@@ -123,6 +124,16 @@ class Service:
             if committed is not None:
                 self._after(committed)
         self.writer.start()
+
+    def end(self, seconds: float) -> None:
+        """Finish what is queued, and close the log. A writer that is not done by then, because the disk holds it, keeps
+        the log: whoever closed it under that thread could end the process in the midst of a commit. The next start is
+        then one after a kill."""
+        self.writer.end(seconds)
+        if self.writer.is_alive():
+            logger().error("writer_stuck", after_s=seconds)
+        else:
+            self.runner.close()
 
     def _remember(
         self, states: Mapping[str, RoomState], position: Callable[[str], bytes | None], *, clean: bool

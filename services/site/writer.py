@@ -22,12 +22,15 @@ from services.processor.taker import Unreadable
 from services.site.answers import Decided
 from services.site.guard_link import Source
 from shared.devices.frame import Frame
+from shared.domain.errors import LogError
 from shared.domain.events import Event
 from shared.domain.inputs import Command, Report
 
 GROUP_S = 0.05
 GROUP_BYTES = 256 << 10
 QUEUE_MAX = 8192
+WAIT_S = 1.0
+"""So often who waits for a place in the queue looks whether the writer is ending."""
 TURN_S = 0.25
 """So often the writer looks at the time when nothing comes: a quarter of a Tick."""
 
@@ -102,18 +105,25 @@ class Writer(threading.Thread):
 
     def put(self, item: Item) -> None:
         """Hand an input in; waits while the queue is full."""
-        while not self._ending.is_set():
-            try:
-                self._queue.put(item, timeout=1)
-            except queue.Full:
-                continue
-            return
+        while not (self._ending.is_set() or self._takes(item)):
+            continue
 
     def call(self, act: Callable[[], Any]) -> "Future[Any]":
-        """Do something between two groups."""
+        """Do something between two groups; waits while the queue is full. It fails with LogError when that is full
+        at the end, too: then nobody takes anything from it any more."""
         made: Future[Any] = Future()
-        self._queue.put(_Call(act, made))
+        while not self._takes(_Call(act, made)):
+            if self._ending.is_set():
+                made.set_exception(LogError("the writer is ending and its queue is full"))
+                break
         return made
+
+    def _takes(self, what: Item | _Call) -> bool:
+        try:
+            self._queue.put(what, timeout=WAIT_S)
+        except queue.Full:
+            return False
+        return True
 
     def run(self) -> None:
         try:

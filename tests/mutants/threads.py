@@ -26,4 +26,18 @@ MUTANTS: tuple[Mutant, ...] = (
         '            await asyncio.to_thread(__import__("time").sleep, self._wait_s)\n',
         "tests/services/uplink/test_pushed.py::test_a_link_that_is_lost_leaves_no_thread_behind",
     ),
+    Mutant(
+        "a log is closed under the writer that the disk holds",
+        "services/site/service.py",
+        "        if self.writer.is_alive():\n",
+        "        if False:\n",
+        "tests/services/site/test_service_end.py::test_a_log_is_not_closed_under_a_writer_that_the_disk_holds",
+    ),
+    Mutant(
+        "who waits for a place in the queue of an ended writer waits for ever",
+        "services/site/writer.py",
+        "            if self._ending.is_set():\n",
+        "            if False:\n",
+        "tests/services/site/test_writer.py::test_who_wants_something_done_does_not_wait_for_ever_for_a_full_queue",
+    ),
 )

@@ -8,6 +8,7 @@ import pytest
 from services.site.writer import GROUP_BYTES, Item, Writer
 from shared.devices.frame import Block, Frame
 from shared.devices.profile import Table
+from shared.domain.errors import LogError
 from shared.domain.inputs import Command, What
 from shared.domain.units import NoData
 from tests.services.site.fake_guard import frame
@@ -150,3 +151,25 @@ def test_time_is_looked_at_while_nothing_comes(notes: Notes) -> None:
     """Ticks, leases and the sign of life need no input."""
     wait_for(lambda: notes.turns >= 3, within_s=60)
     assert notes.groups == []
+
+
+def test_who_wants_something_done_does_not_wait_for_ever_for_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that is ended while it is stuck empties its queue no more: who waits for a place in it is told so."""
+    monkeypatch.setattr("services.site.writer.QUEUE_MAX", 1)
+    monkeypatch.setattr("services.site.writer.WAIT_S", 0.05)
+    notes, asked = Notes(), []
+    notes.go.clear()
+    notes.writer.start()
+    notes.writer.put(Item(frame(1)))
+    assert notes.in_commit.wait(60)
+    notes.writer.put(Item(frame(2)))
+    waiting = threading.Thread(target=lambda: asked.append(notes.writer.call(lambda: None)), daemon=True)
+    waiting.start()
+    notes.writer.end(0.1)
+    waiting.join(30)
+    ended = list(asked)
+    notes.go.set()
+    notes.writer.end(60)
+    assert len(ended) == 1
+    with pytest.raises(LogError, match="its queue is full"):
+        ended[0].result(0)
