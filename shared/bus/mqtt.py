@@ -161,7 +161,8 @@ class Connection:
         self, address: BrokerAddress, credentials: Credentials, will: Message | None, will_delay_s: int
     ) -> None:
         """Connect and wait for the broker's yes. Raises LinkDown."""
-        connecting = asyncio.ensure_future(asyncio.to_thread(self._connect, address, credentials, will, will_delay_s))
+        # No task: a loop that ends cancels all of its tasks, and the line would be dropped under the thread.
+        connecting = self._loop.run_in_executor(None, self._connect, address, credentials, will, will_delay_s)
         try:
             await asyncio.shield(connecting)
         except (OSError, ValueError) as error:

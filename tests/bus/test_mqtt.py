@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from pathlib import Path
 
@@ -279,3 +280,26 @@ async def test_an_older_broker_is_spoken_to_by_3_1_1(tmp_path: Path) -> None:
     finally:
         host.terminate()
         host.wait()
+
+
+def test_a_loop_that_ends_leaves_the_line_to_the_thread_that_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cancels every task that is left: the line is given back when the thread has left it, not under it."""
+    steps: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def work(*_given: object) -> None:
+        begun.set()
+        go.wait(60)
+        steps.append("connected")
+
+    monkeypatch.setattr(Connection, "_connect", work)
+    monkeypatch.setattr(Connection, "_drop", lambda _self: steps.append("dropped"))
+
+    async def main() -> asyncio.Task[Connection]:
+        task = asyncio.create_task(opened(BrokerAddress("127.0.0.1", 1, tls=False), "late"))
+        await asyncio.to_thread(begun.wait, 60)
+        asyncio.get_running_loop().call_later(0.2, go.set)
+        return task
+
+    asyncio.run(main())
+    assert steps == ["connected", "dropped"]

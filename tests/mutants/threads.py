@@ -40,4 +40,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if False:\n",
         "tests/services/site/test_writer.py::test_who_wants_something_done_does_not_wait_for_ever_for_a_full_queue",
     ),
+    Mutant(
+        "a line is dropped under the thread that connects it",
+        "shared/bus/mqtt.py",
+        "self._loop.run_in_executor(None, self._connect, address, credentials, will, will_delay_s)",
+        "asyncio.ensure_future(asyncio.to_thread(self._connect, address, credentials, will, will_delay_s))",
+        "tests/bus/test_mqtt.py::test_a_loop_that_ends_leaves_the_line_to_the_thread_that_connects",
+    ),
 )
