@@ -4,7 +4,8 @@ One Python process folds on one core. With ``Hands.start(2)`` a worker folds on 
 whole stay; what crosses the sockets is what seats take and give: bytes.
 
 Promises: outcomes come in the order of what was given. Raises HandLost when a process has ended: then the worker must
-end too, and another goes on from the states.
+end too, and another goes on from the states. One that does not end by itself within END_S is killed: nothing is kept in
+it that the states do not have.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from shared.wire.calls import LENGTH, Call, Drop, Learn, Restore, States, Take, 
 
 HELD_BYTES: Final = 16 << 20
 """An answer to some blocks is read in one go: with asyncio's 64 KiB it would come in hundreds of starts and stops."""
+
+END_S: Final = 10.0
 
 MEMORY: Final = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """glibc's: a block takes some 10 MiB while it is folded, which the kernel else takes back and gives anew each time, by
@@ -112,7 +115,11 @@ class _Hand:
 
     async def close(self) -> None:
         self._writer.close()
-        await asyncio.to_thread(self._process.wait)
+        try:
+            await asyncio.to_thread(self._process.wait, END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
 
 
 class Hands:

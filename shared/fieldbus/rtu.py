@@ -6,7 +6,8 @@ again after 0.1 s doubling to 2 s.
 Late replies: nothing on a serial line says which request a reply belongs to. So after a request without an answer, no
 other read of that unit and function is sent until two timeouts have passed. The same request is: either answer is its
 answer. So are all others, and writes, which are echoed: a late answer among theirs is put aside as foreign.
-Limits: 64 calls waiting.
+Limits: 64 calls waiting. ``close`` waits END_S for a call that is under way; a thread that the adapter's driver holds
+for longer is left behind, and gives the device back by itself when it is let go.
 
     timeout: to the first byte, counted from the end of sending; then 30 ms plus 3.5 characters between bytes at most.
 """
@@ -41,6 +42,7 @@ from shared.fieldbus.port import BusFailure
 REOPEN_FIRST_S = 0.1
 REOPEN_MAX_S = 2.0
 WAITING_MAX = 64
+END_S = 5.0
 TROUBLE = (OSError, serial.SerialException, termios.error)
 """What an adapter that is pulled, taken or strange raises; termios.error is a class of its own."""
 BYTE_GAP_S = 0.03
@@ -102,7 +104,7 @@ class RtuLine:
             self._closed = True
             self._change.notify()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, END_S)
 
     async def _call(self, exchange: Exchange, *, urgent: bool) -> Answer:
         loop = asyncio.get_running_loop()

@@ -282,3 +282,30 @@ async def test_an_error_of_the_line_s_own_leaves_nobody_waiting(
             assert {why(one) for one in both} == {NoData.DISCONNECTED}
         assert await eventually(lambda: _gives(line, GOOD))
         assert ZeroDivisionError in seen
+
+
+async def test_a_thread_that_a_driver_holds_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line is closed within its time; the thread gives the device back by itself when the driver lets it go."""
+    monkeypatch.setattr("shared.fieldbus.rtu.END_S", 0.1)
+    begun, go, given_back = threading.Event(), threading.Event(), threading.Event()
+
+    def held(_self: RtuLine) -> None:
+        begun.set()
+        go.wait(60)
+
+    monkeypatch.setattr(RtuLine, "_open_port", held)
+    monkeypatch.setattr(RtuLine, "_close_port", lambda _self: given_back.set())
+    line = open_line(BusPlan("b", "", str(tmp_path / "line"), "", TIMEOUT_MS))
+    asking = asyncio.create_task(line.reader.read(1, Table.HOLDING, 0, 2))
+    assert await asyncio.to_thread(begun.wait, 60)
+    closing = asyncio.create_task(line.reader.close())
+    done, _ = await asyncio.wait([closing], timeout=30)
+    was_held = not given_back.is_set()
+    go.set()
+    await closing
+    assert done == {closing}
+    assert was_held
+    assert why(await asking) is NoData.DISCONNECTED
+    assert given_back.wait(60)

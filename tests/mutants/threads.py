@@ -47,4 +47,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "asyncio.ensure_future(asyncio.to_thread(self._connect, address, credentials, will, will_delay_s))",
         "tests/bus/test_mqtt.py::test_a_loop_that_ends_leaves_the_line_to_the_thread_that_connects",
     ),
+    Mutant(
+        "a serial line's end waits for its driver for ever",
+        "shared/fieldbus/rtu.py",
+        "asyncio.to_thread(self._thread.join, END_S)",
+        "asyncio.to_thread(self._thread.join)",
+        "tests/fieldbus/test_bad_lines.py::test_a_thread_that_a_driver_holds_does_not_hold_up_the_end",
+    ),
+    Mutant(
+        "a worker waits for ever for a process that is stuck",
+        "services/processor/hands.py",
+        "asyncio.to_thread(self._process.wait, END_S)",
+        "asyncio.to_thread(self._process.wait)",
+        "tests/services/processor/test_hands.py::test_a_process_that_does_not_end_is_killed",
+    ),
 )

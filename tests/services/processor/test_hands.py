@@ -1,5 +1,6 @@
 """Seats in processes of their own say what seats in this one say, and a process that dies is noticed."""
 
+import asyncio
 import json
 import os
 import signal
@@ -76,3 +77,19 @@ def test_a_process_that_folds_logs_as_the_worker_does() -> None:
     assert done.returncode == 1
     (line,) = map(json.loads, done.stderr.splitlines())
     assert (line["service"], line["event"], line["level"]) == ("processor", "uncaught", "critical")
+
+
+async def test_a_process_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is stuck does not hold up the worker's end."""
+    monkeypatch.setattr("services.processor.hands.END_S", 0.2)
+    hands = await Hands.start(1)
+    process = hands._hands[0]._process
+    os.kill(process.pid, signal.SIGSTOP)
+    closing = asyncio.create_task(hands.close())
+    try:
+        done, _ = await asyncio.wait([closing], timeout=30)
+        assert done == {closing}
+        assert process.returncode == -signal.SIGKILL
+    finally:
+        process.kill()
+        await closing
