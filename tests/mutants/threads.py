@@ -61,4 +61,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "asyncio.to_thread(self._process.wait)",
         "tests/services/processor/test_hands.py::test_a_process_that_does_not_end_is_killed",
     ),
+    Mutant(
+        "a thread takes rule sets from the loop that follows them",
+        "services/gateway/centre/stock.py",
+        "body = self._known.body(version) if self._known is not None else None",
+        "body = await asyncio.to_thread(self._known.body, version) if self._known is not None else None",
+        "tests/services/gateway/test_centre_stock.py::test_the_rule_sets_are_asked_for_in_the_loop_that_follows_them",
+    ),
 )

@@ -145,20 +145,21 @@ class Stock:
     async def _of(self, name: str, site: _Site) -> Upkeep:
         if site.told is None:
             try:
-                site.told = await asyncio.to_thread(self._read, name, site)
+                site.told = await self._read(name, site)
             except (AmpwardError, ValueError, KeyError, TypeError) as fault:
                 self._tell("state_unreadable", f"{name}: {type(fault).__name__}: {fault}")
                 site.told = Upkeep((), ())
         return _as_of(site.told, self._wall_ms()) if site.told is not None else Upkeep((), ())
 
-    def _read(self, name: str, site: _Site) -> Upkeep | None:
-        """None while the rule set is not there yet. Raises what a state that cannot be read raises."""
-        state = decode_site_state(site.data)
+    async def _read(self, name: str, site: _Site) -> Upkeep | None:
+        """None while the rule set is not there yet. Raises what a state that cannot be read raises. The long work is
+        done in threads; the rule sets belong to the loop, which may end to follow them meanwhile."""
+        state = await asyncio.to_thread(decode_site_state, site.data)
         if state.site != name or state.blind or state.core_version != CORE_VERSION:
             return Upkeep((), ())
         version = state.states[DECISION].decode()
         body = self._known.body(version) if self._known is not None else None
-        return told_of(state, body, site.at_ms, self._build) if body is not None else None
+        return await asyncio.to_thread(told_of, state, body, site.at_ms, self._build) if body is not None else None
 
 
 def told_of(state: SiteState, body: bytes, written_at_ms: int, build: Build) -> Upkeep:
