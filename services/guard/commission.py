@@ -2,20 +2,22 @@
 
 For one output after the other: the coil is switched on and off and read back; the air follows (or a person says what
 moved); the module's watchdog is left without a word for its time and must bring the coil to the safe value by itself.
-At the end, and after any failure, the coil is at its safe value.
+At the end, after any failure and when it is broken off, the coil is at its safe value.
 
 Promises: only what was seen is recorded, in words that say who saw it; a proof that fails writes nothing for that
-output and takes an older entry away. Refuses (Busy): while a guard holds the folder or the module; stop the site first.
-The room is without Ampward's protection meanwhile, and the caller is told so. Limits: about 20 s and twice the
-watchdog's time an output; airflow may take AIR_STOP_MS to end.
+output and takes an older entry away; who breaks it off at a question need not answer it first. Refuses (Busy): while a
+guard holds the folder or the module; stop the site first. The room is without Ampward's protection meanwhile, and the
+caller is told so. Limits: about 20 s and twice the watchdog's time an output; airflow may take AIR_STOP_MS to end.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 
@@ -82,11 +84,26 @@ async def commission(
         locks.take_folder(data)
         locks.take_modules(module_names(site))
         tell("While this runs, Ampward does not protect the room. Outputs will be switched on and off.")
-        if not yes and not await asyncio.to_thread(ask, "Is the room safe for that now?"):
+        if not yes and not await _answer(ask, "Is the room safe for that now?"):
             return tuple(Outcome(bound.plan.id, None, "not begun") for bound in bounds)
         return await _prove_all(site, data, clock, bounds, _Person(yes, by, ask, tell), open_bus)
     finally:
         locks.close()
+
+
+async def _answer(ask: Ask, question: str) -> bool:
+    """A person's. The thread that waits for it holds up no end of the program."""
+    answer: Future[bool] = Future()
+    answer.set_running_or_notify_cancel()
+
+    def wait() -> None:
+        try:
+            answer.set_result(ask(question))
+        except Exception as fault:
+            answer.set_exception(fault)
+
+    Thread(target=wait, name="question", daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +144,9 @@ async def _prove(rig: "_Rig") -> Outcome:
         )
     except _Unproven as fault:
         outcome = Outcome(bound.plan.id, None, str(fault))
+    except BaseException:
+        await rig.switch(bound.plan.safe_on)
+        raise
     else:
         outcome = Outcome(bound.plan.id, proofs, "")
     failure = await rig.switch(bound.plan.safe_on)
@@ -259,7 +279,7 @@ class _Rig:
         """A person's answer, while the module's watchdog is kept fed."""
         if self.person.yes:
             return True
-        waiting = asyncio.ensure_future(asyncio.to_thread(self.person.ask, question))
+        waiting = asyncio.ensure_future(_answer(self.person.ask, question))
         while not waiting.done():
             await self.read()
             await asyncio.wait((waiting,), timeout=LOOK_MS / 1000)

@@ -62,6 +62,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "tests/services/processor/test_hands.py::test_a_process_that_does_not_end_is_killed",
     ),
     Mutant(
+        "commissioning that is broken off waits for an answer",
+        "services/guard/commission.py",
+        "waiting = asyncio.ensure_future(_answer(self.person.ask, question))",
+        "waiting = asyncio.ensure_future(asyncio.to_thread(self.person.ask, question))",
+        "tests/services/guard/test_commission.py::test_who_breaks_off_at_a_question_need_not_answer_it",
+    ),
+    Mutant(
+        "commissioning that is broken off leaves the output on",
+        "services/guard/commission.py",
+        "    except BaseException:\n        await rig.switch(bound.plan.safe_on)\n",
+        "    except BaseException:\n",
+        "tests/services/guard/test_commission.py::test_who_breaks_off_at_a_question_need_not_answer_it",
+    ),
+    Mutant(
+        "a question that is left behind ends the program by a fatal error",
+        "services/site/command/files.py",
+        "        line = sys.stdin.readline()\n",
+        '        line = input() + "\\n"\n',
+        "tests/services/command/test_questions.py::test_ctrl_c_at_a_question_ends_the_program",
+    ),
+    Mutant(
         "a thread takes rule sets from the loop that follows them",
         "services/gateway/centre/stock.py",
         "body = self._known.body(version) if self._known is not None else None",

@@ -13,6 +13,7 @@ from services.site.command.output import plain, table, write, write_json
 from services.site.command.trouble import Exit, Trouble
 
 PANEL = "Putting a site into service"
+ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 SiteFile = Annotated[Path, typer.Argument(help="Site file (YAML).", exists=True, dir_okay=False, readable=True)]
 
 
@@ -233,7 +234,17 @@ def _outcome(one: Any) -> dict[str, Any]:
 
 
 def _ask(question: str) -> bool:
-    return typer.confirm(plain(question), err=True)
+    """Until it is answered. Not by ``input``: this thread is left behind when somebody breaks off, and where standard
+    output is a file Python ends by a fatal error of its own under one that is in there."""
+    while True:
+        sys.stderr.write(f"{plain(question)} [y/N]: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        answer = ANSWERS.get(line.strip().lower())
+        if answer is not None:
+            return answer
 
 
 def _say(sentence: str) -> None:

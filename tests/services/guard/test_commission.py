@@ -1,6 +1,8 @@
 """Commissioning on a real Modbus TCP plant, and what ``armed`` is derived from."""
 
 import asyncio
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,3 +175,50 @@ def test_a_damaged_record_arms_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "commission.json").write_text(text)
     plan = site()
     assert set(unarmed(plan, bind(plan), read_record(tmp_path)).values()) == {"never commissioned"}
+
+
+class Undecided(Person):
+    """Answers so many questions, and thinks about the next one."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.is_asked, self.go = threading.Event(), threading.Event()
+        self._answers = answers
+
+    def ask(self, question: str) -> bool:
+        if len(self.questions) == self._answers:
+            self.is_asked.set()
+            self.go.wait(60)
+        return super().ask(question)
+
+
+@pytest.mark.parametrize("answers", [0, 2], ids=["at the beginning", "while the output is on"])
+def test_who_breaks_off_at_a_question_need_not_answer_it(plant: Plant, tmp_path: Path, answers: int) -> None:
+    """The program ends while nobody has answered, and the output is at its safe value before."""
+    person, plan = Undecided(answers), with_air(plant)
+    switched: list[bool] = []
+    plant.watchdog_ms = 0
+
+    async def break_off() -> None:
+        proving = asyncio.create_task(
+            commission(
+                plan, tmp_path, SystemClock(), output=CHARGER, yes=False, by="anna", ask=person.ask,
+                tell=person.told.append,
+            )
+        )  # fmt: skip
+        await asyncio.to_thread(person.is_asked.wait, 60)
+        switched.append(plant.stored[1])
+        proving.cancel()
+        with suppress(asyncio.CancelledError):
+            await proving
+
+    ending = threading.Thread(target=lambda: asyncio.run(break_off()), daemon=True)
+    ending.start()
+    assert person.is_asked.wait(60)
+    ending.join(30)
+    is_over, left = not ending.is_alive(), plant.stored[1]
+    person.go.set()
+    ending.join(60)
+    assert is_over
+    assert (switched, left) == ([bool(answers)], False)
+    assert read_record(tmp_path).outputs == {}
