@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 ROLES = "tests/services/gateway/test_roles.py"
 LIMITS = "tests/services/gateway/test_limits.py"
+OLDER = "tests/services/gateway/test_centre_older.py"
 TAIL = "services/site/tail.py"
 T_TAIL = "tests/services/site/test_tail.py"
 
@@ -84,5 +85,20 @@ MUTANTS = (
         "self._told: Told = json.loads(stored) if stored else {}",
         "self._told: Told = {}",
         "tests/services/site/test_token_watch.py::test_a_restart_tells_only_what_changed_meanwhile",
+    ),
+    Mutant(
+        "who goes while a broker is asked leaves a connection open",
+        "services/gateway/centre/older.py",
+        "        except BaseException:  # Who asked has gone: connecting, which goes on without him, is nobody's.\n"
+        "            await reader.close()\n",
+        "        except BaseException:\n",
+        f"{OLDER}::test_who_goes_while_a_broker_is_asked_leaves_no_connection",
+    ),
+    Mutant(
+        "of two readings at one place the former is left open",
+        "services/gateway/centre/older.py",
+        "[self._kept.pop(stand)] if stand in self._kept else []",
+        "list[_Reading]()",
+        f"{OLDER}::test_of_two_that_come_to_the_same_place_one_connection_is_kept",
     ),
 )

@@ -96,11 +96,17 @@ class Older:
         if reading.is_done or not found:
             await reading.close()
             return found or reading.end()
-        self._kept[found[-1].cursor] = reading
-        while len(self._kept) > READINGS_MAX:
-            _, oldest = self._kept.popitem(last=False)
-            await oldest.close()
+        await self._keep(found[-1].cursor, reading)
         return found
+
+    async def _keep(self, stand: Stand, reading: _Reading) -> None:
+        """Of two that have come to the same place one goes on."""
+        ended = [self._kept.pop(stand)] if stand in self._kept else []
+        self._kept[stand] = reading
+        if len(self._kept) > READINGS_MAX:
+            ended.append(self._kept.popitem(last=False)[1])
+        for each in ended:
+            await each.close()
 
     async def _open(self, stand: Stand, ends: tuple[int, ...]) -> _Reading | CursorGone:
         begins = {
@@ -109,7 +115,11 @@ class Older:
             if at < end
         }
         reader = Reader(self._access, begins, "gateway-older", tell=self._tell)
-        await reader.ends(begins)
+        try:
+            await reader.ends(begins)
+        except BaseException:  # Who asked has gone: connecting, which goes on without him, is nobody's.
+            await reader.close()
+            raise
         oldest = {each.partition: reader.offset(each) for each in begins}
         if any(0 < begins[each] < reader.offset(each) for each in begins):
             await reader.close()
