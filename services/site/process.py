@@ -135,7 +135,7 @@ class Process:
             handing=Handing(self._data), restored=RestoredMark(self._data), alive=self._sign_of_life,
             ring=Rope(self._data).ring, traces=SiteTraces(self._spans, self._clock.wall_ms),
         )  # fmt: skip
-        service.open(self._boot)
+        stored = service.open(self._boot, (pushes.POSITION, token_watch.POSITION))
         settle()
         self._clean_up.callback(service.end, END_S)
         self._link = self._hosted_link(step) if self._options.hosted else self._guard_link()
@@ -148,13 +148,12 @@ class Process:
         )  # fmt: skip
         self._pushes = pushes.Pushes(
             self._options.source, self._data, dict(os.environ), self._reloader.check_instead, self._reloader.reload,
-            f"{decision.site}/{SITE_ROOM}", runner.position(pushes.POSITION),
+            f"{decision.site}/{SITE_ROOM}", stored[pushes.POSITION],
             lambda reports, position: service.record(reports, pushes.POSITION, position).result(),
         )  # fmt: skip
         self._night = NightlyReplay(self._data, self._now())
         self._clean_up.callback(self._night.end)
-        stored = runner.position(token_watch.POSITION)
-        self._tokens = token_watch.TokenWatch(self._tokens_file, stored, self._record_tokens)
+        self._tokens = token_watch.TokenWatch(self._tokens_file, stored[token_watch.POSITION], self._record_tokens)
         self._show()
 
     def _guard_link(self) -> "GuardLink | HostedLink":

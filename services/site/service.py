@@ -110,8 +110,9 @@ class Service:
         self._leased_at = 0.0
         self._shown_at = 0.0
 
-    def open(self, boot: str) -> None:
-        """Restore the state, write the Start, begin to write. Raises what Runner.open does."""
+    def open(self, boot: str, wanted: Sequence[str] = ()) -> dict[str, bytes | None]:
+        """Restore the state, write the Start, begin to write. Gives the positions that are wanted: from here on the
+        runner is the writer's alone. Raises what Runner.open does."""
         first = self.runner.open(boot, self._remember)
         head = self.runner.head
         self.durable_seq = first.first_seq - 1
@@ -123,7 +124,9 @@ class Service:
         for committed in told:
             if committed is not None:
                 self._after(committed)
+        stored = {name: self.runner.position(name) for name in wanted}
         self.writer.start()
+        return stored
 
     def end(self, seconds: float) -> None:
         """Finish what is queued, and close the log. A writer that is not done by then, because the disk holds it, keeps

@@ -34,6 +34,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "tests/services/site/test_service_end.py::test_a_log_is_not_closed_under_a_writer_that_the_disk_holds",
     ),
     Mutant(
+        "positions are read by the writer's connection while it writes",
+        "services/site/service.py",
+        "        stored = {name: self.runner.position(name) for name in wanted}\n        self.writer.start()\n",
+        "        self.writer.start()\n        stored = {name: self.runner.position(name) for name in wanted}\n",
+        "tests/services/site/test_service_end.py::test_the_log_is_the_writers_alone_once_it_writes",
+    ),
+    Mutant(
         "who waits for a place in the queue of an ended writer waits for ever",
         "services/site/writer.py",
         "            if self._ending.is_set():\n",

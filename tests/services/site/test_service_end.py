@@ -1,4 +1,4 @@
-"""The end of a site's log: in order, or not at all while somebody still writes it."""
+"""Whose a site's log is: the writer's alone from its start until it is done, and closed in order only then."""
 
 import threading
 from pathlib import Path
@@ -22,18 +22,38 @@ from tests.services.processor.site import BALLAST
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
-    """A site that runs."""
+def unopened(tmp_path: Path) -> Service:
+    """A site that does not run yet."""
     clock = ManualClock()
     time = LogTime(clock)
     runner = Runner(SqliteStore(tmp_path, ballast_bytes=BALLAST), decision(), time)
-    made = Service(
+    return Service(
         runner, clock, "s", time=time, read=LogReader(runner.reader), mark=LossMark(tmp_path),
         handing=Handing(tmp_path), restored=RestoredMark(tmp_path), alive=lambda: None, ring=lambda: None,
         traces=SiteTraces(),
     )  # fmt: skip
-    made.open("boot")
-    return made
+
+
+@pytest.fixture
+def service(unopened: Service) -> Service:
+    """One that runs."""
+    unopened.open("boot")
+    return unopened
+
+
+def test_the_log_is_the_writers_alone_once_it_writes(unopened: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else is wanted of it is read before: two threads on one connection end each other's transactions."""
+    position, read = unopened.runner.position, []
+
+    def alone(name: str) -> bytes | None:
+        read.append((name, unopened.writer.is_alive()))
+        return position(name)
+
+    monkeypatch.setattr(unopened.runner, "position", alone)
+    stored = unopened.open("boot", ("a", "b"))
+    unopened.end(60)
+    assert stored == {"a": None, "b": None}
+    assert [one for one in read if one[0] in stored] == [("a", False), ("b", False)]
 
 
 def test_a_log_is_not_closed_under_a_writer_that_the_disk_holds(
