@@ -11,6 +11,21 @@ CENTRE = "tests/fleet/test_kafka_centre.py"
 
 MUTANTS = (
     Mutant(
+        "a site leaves its messages to a dead centre for half a minute",
+        "services/notifier/centre/app.py",
+        "LEASE_MS: Final = 5000\n",
+        "LEASE_MS: Final = 30_000\n",
+        "tests/services/notifier/test_asking_for_leases.py::"
+        "test_a_site_waits_five_seconds_for_a_centre_that_died_and_no_longer",
+    ),
+    Mutant(
+        "what the site file allows to go up a second bounds nothing",
+        "services/uplink/process.py",
+        "budget = Budget(plan.kib_per_s << 10)",
+        "budget = Budget(0)",
+        "tests/services/uplink/test_bounded.py::test_blocks_and_live_records_share_what_the_site_file_allows",
+    ),
+    Mutant(
         "whoever may write to the live lane speaks for every site",
         "shared/wire/live.py",
         "    key.check(SIGNED + line, signature)\n",

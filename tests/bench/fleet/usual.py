@@ -161,7 +161,7 @@ async def miscounted(broker: KafkaBroker, count: int = READINGS_MAX) -> tuple[in
 
 
 async def _counted(centre: Centre, changelog: Topic) -> dict[str, int]:
-    """By key: the highest that the changelog ever said, as its newest may be an older worker's."""
+    """By key: what the changelog said last, which is what a Table that is restored from it knows."""
     found: dict[str, int] = {}
     try:
         async with asyncio.timeout(3), centre.reader_of(changelog.name) as reader:

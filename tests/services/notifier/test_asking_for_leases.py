@@ -72,3 +72,18 @@ async def test_no_lease_is_asked_for_while_the_database_takes_no_sign_of_life(mo
     order = decode_order(value)
     assert isinstance(order, NotifyLease)
     assert (place.partition, order.site, order.epoch) == (3, "north", 7)
+
+
+async def test_a_site_waits_five_seconds_for_a_centre_that_died_and_no_longer() -> None:
+    """As long as its newest order says, or as that order may be under way; two of them fit into the time."""
+    producer, given = Producer(), Claims([True])
+    wanted: tuple[Any, Any, Any] = (producer, Sites(), given)
+    renewing = asyncio.create_task(Outlet(wanted[0], "", SystemClock(), None).renew(wanted[1], wanted[2]))
+    async with asyncio.timeout(WITHIN_S):
+        await producer.has.wait()
+    renewing.cancel()
+    await asyncio.gather(renewing, return_exceptions=True)
+    order = decode_order(producer.sent[0][1])
+    assert isinstance(order, NotifyLease)
+    assert (order.for_ms, order.ttl_ms) == (5_000, 5_000)
+    assert order.for_ms > 2_000 * app.RENEW_S
