@@ -135,7 +135,11 @@ class Notifier:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; what is under way then is waited for a short time."""
-        await self._begin()
+        try:
+            await self._begin()
+        except BaseException:
+            await self._ledger.close()
+            raise
         posting = asyncio.create_task(self._post.run(), name="notifier-post")
         reporting = asyncio.create_task(self._outbox.run(), name="notifier-reports")
         try:
@@ -158,12 +162,14 @@ class Notifier:
             await self._end()
 
     async def _end(self) -> None:
-        for channel in self._channels.values():
-            await channel.close()
-        if self._lost is None:
-            stand = self._stand_now(self._stand.cursor, self._stand.durable)
-            await self._ledger.commit(Change(stand, self._picture.take_changed(), forgotten=self._outbox.kept))
-        await self._ledger.close()
+        try:
+            for channel in self._channels.values():
+                await channel.close()
+            if self._lost is None:
+                stand = self._stand_now(self._stand.cursor, self._stand.durable)
+                await self._ledger.commit(Change(stand, self._picture.take_changed(), forgotten=self._outbox.kept))
+        finally:
+            await self._ledger.close()
 
     async def _wait(self, stop: asyncio.Event) -> None:
         waits = {

@@ -90,6 +90,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "tests/services/command/test_questions.py::test_ctrl_c_at_a_question_ends_the_program",
     ),
     Mutant(
+        "a notifier that cannot begin leaves its ledger open",
+        "services/notifier/service.py",
+        "        except BaseException:\n            await self._ledger.close()\n            raise\n",
+        "        except BaseException:\n            raise\n",
+        "tests/services/notifier/test_ledger_end.py::test_a_notifier_that_is_ended_while_it_begins_closes_its_ledger",
+    ),
+    Mutant(
+        "a notifier whose channel fails at the end leaves its ledger open",
+        "services/notifier/service.py",
+        "        finally:\n            await self._ledger.close()\n",
+        "        finally:\n            await asyncio.sleep(0)\n",
+        "tests/services/notifier/test_ledger_end.py::test_a_channel_that_fails_at_the_end_leaves_no_ledger_open",
+    ),
+    Mutant(
         "a thread takes rule sets from the loop that follows them",
         "services/gateway/centre/stock.py",
         "body = self._known.body(version) if self._known is not None else None",
