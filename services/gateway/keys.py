@@ -88,13 +88,12 @@ class KeyRing:
         return token is not None and token.is_good(self._now_ms())
 
     def expiries(self) -> tuple[Expiry, ...]:
-        """The ends of the tokens that have one; of several with one name the last."""
+        """The ends of the tokens that have one; of several with one name the last, none when one of them never ends."""
         self._look()
-        ends: dict[str, int] = {}
+        ends: dict[str, list[int]] = {}
         for token in self._by_id.values():
-            if token.until_ms:
-                ends[token.name] = max(token.until_ms, ends.get(token.name, 0))
-        return tuple(Expiry("token", name, until_ms) for name, until_ms in sorted(ends.items()))
+            ends.setdefault(token.name, []).append(token.until_ms)
+        return tuple(Expiry("token", name, max(each)) for name, each in sorted(ends.items()) if all(each))
 
     def _look(self) -> None:
         if self._find_file is None:

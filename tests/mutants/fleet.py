@@ -17,6 +17,13 @@ MUTANTS = (
         f"{WATCH}::test_while_the_centre_starts_what_was_never_heard_is_not_told_as_lost",
     ),
     Mutant(
+        "a server's certificate ends unheard",
+        "services/fleet/supervise.py",
+        "            with suppress(ConfigError):\n                ends = ends_at(path)\n",
+        "            with suppress(ConfigError):\n                ends = ends_at(path.parent)\n",
+        "tests/services/fleet/test_expiries.py::test_every_certificate_of_the_servers_has_its_end",
+    ),
+    Mutant(
         "a site that never came is not lost",
         "services/fleet/supervise_watch.py",
         "return True if now_ms - since_ms > limit_ms and now_ms >= self._grace_ends_ms else None",

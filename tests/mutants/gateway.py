@@ -31,6 +31,13 @@ MUTANTS = (
         f"{T_TAIL}::test_who_had_read_everything_finds_the_next_commit_in_memory_however_large_it_is",
     ),
     Mutant(
+        "a token that ends is told although its name has one that never does",
+        "services/gateway/keys.py",
+        "for name, each in sorted(ends.items()) if all(each))",
+        "for name, each in sorted(ends.items()) if any(each))",
+        f"{ROLES}::test_the_supervision_hears_when_a_name_has_no_token_any_more",
+    ),
+    Mutant(
         "any token opens the door",
         "services/gateway/keys.py",
         "if compare_digest(given, self._machine):",

@@ -15,6 +15,7 @@ from services.gateway.roles import Role, allowed, needed
 from services.gateway.server import Gateway
 from services.gateway.tokens import NamedToken, TokensBroken, decode_tokens, digest, encode_tokens, revoked
 from shared.domain.inputs import What
+from shared.wire.signs import Expiry
 from tests.services.gateway.conftest import TOKEN
 from tests.services.gateway.samples import event
 from tests.services.gateway.test_door import problem
@@ -120,6 +121,16 @@ async def test_an_expired_token_opens_nothing(ring: Ring, anna: httpx.AsyncClien
     assert (await anna.get("/api/v1/status")).status_code == 200
     ring.now_ms = NOW_MS + 1
     assert (await anna.get("/api/v1/status")).status_code == 401
+
+
+def test_the_supervision_hears_when_a_name_has_no_token_any_more(tmp_path: Path) -> None:
+    """Of several of one name by the last; not of one that never ends, nor of one that is revoked."""
+    file = tmp_path / "tokens.json"
+    ends = {"00000001": ("anna", NOW_MS), "00000002": ("anna", NOW_MS + 5), "00000003": ("ben", NOW_MS),
+            "00000004": ("ben", 0), "00000005": ("cleo", NOW_MS)}  # fmt: skip
+    made = [token(name, id=ident, secret=ident * 6, until_ms=until_ms) for ident, (name, until_ms) in ends.items()]
+    file.write_bytes(encode_tokens([*made[:-1], revoked(made[-1], NOW_MS, "cli:root")]))
+    assert KeyRing(TOKEN, lambda: file).expiries() == (Expiry("token", "anna", NOW_MS + 5),)
 
 
 async def test_a_token_of_another_site_is_refused(ring: Ring, anna: httpx.AsyncClient) -> None:
