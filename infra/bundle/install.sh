@@ -6,7 +6,8 @@
 # Each version stands in a folder of its own below PREFIX/releases; PREFIX/current names the one in force and is moved in
 # one step, when everything is in place and the program has answered. A running service is restarted then: it brings its
 # outputs to their safe values (fan on) and leaves on what a local trip demands, so no fan stops. Data (/var/lib/ampward)
-# and site file (/etc/ampward) are never touched. Exit 0 installed, 1 not installed and nothing changed, 2 wrong usage.
+# and what stands in /etc/ampward are never touched; a folder for pushed files is made there when there is none.
+# Exit 0 installed, 1 not installed and nothing changed, 2 wrong usage.
 set -eu
 
 prefix=/opt/ampward
@@ -78,6 +79,9 @@ systemd-sysusers "$release/systemd/ampward.conf"
 sed "s|/opt/ampward|$prefix|g" "$release/systemd/ampward.service" >/etc/systemd/system/ampward.service
 systemctl daemon-reload
 mkdir -p /etc/ampward
+# The one folder there that the service's user writes: files that the centre pushes (include: [pushed/rules.yaml]).
+pushed=/etc/ampward/pushed
+[ -e "$pushed" ] || [ -L "$pushed" ] || install -d -o ampward -g ampward -m 0755 "$pushed"
 if systemctl --quiet is-active ampward; then
   say "restarting the service; its fans stay on meanwhile"
   systemctl restart ampward

@@ -1,4 +1,4 @@
-"""Seeded bugs of the compiled part, and of how it comes to be built."""
+"""Seeded bugs of the compiled part, of how it comes to be built, and of how a bundle is installed."""
 
 from tests.mutants.mutant import Mutant
 
@@ -58,5 +58,26 @@ MUTANTS = (
         '-c "$compiled" || fail ',
         '-c "$compiled" || say ',
         f"{INSTALL}::test_a_compiled_part_that_does_not_load_is_never_switched_to",
+    ),
+    Mutant(
+        "the folder of pushed files is root's",
+        "infra/bundle/install.sh",
+        "install -d -o ampward -g ampward -m 0755",
+        "install -d -m 0755",
+        f"{INSTALL}::test_what_the_centre_pushes_has_a_folder_that_the_service_may_write",
+    ),
+    Mutant(
+        "a folder of pushed files that is there is made over",
+        "infra/bundle/install.sh",
+        '[ -e "$pushed" ] || [ -L',
+        "[ -L",
+        f"{INSTALL}::test_what_the_centre_pushes_has_a_folder_that_the_service_may_write",
+    ),
+    Mutant(
+        "the unit's sandbox makes the folder of pushed files read-only",
+        "infra/systemd/ampward.service",
+        "ConfigurationDirectory=ampward\n",
+        "",
+        f"{INSTALL}::test_the_units_sandbox_lets_the_service_write_the_folder_of_pushed_files",
     ),
 )
