@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from services.site.notify import Telling
 from services.site.past import SitePast
 from services.site.views import SiteViews
-from shared.devices.plan import MqttPlan
+from services.uplink.budget import Budget
+from services.uplink.tls import fleet_broker
+from shared.devices.plan import MqttPlan, UplinkPlan
 from shared.domain.errors import ConfigError
 from shared.runtime.clocks import SystemClock
 from shared.runtime.logging import logger
@@ -24,8 +26,22 @@ if TYPE_CHECKING:
 
 END_S = 8.0
 START_S = 30.0
-POSITIONS = ("mqtt", "uplink.mqtt")
-"""How each broker's places in the log are called, in the order of ``Outside.brokers``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One that is told everything."""
+
+    name: str
+    """How its places in the log are called."""
+    plan: MqttPlan
+    bytes_per_s: int
+    """What may go there; 0 is no bound."""
+
+
+def brokers(own: MqttPlan, uplink: UplinkPlan) -> tuple[Broker, Broker]:
+    """The site's own, on its network and without a bound, and the fleet's."""
+    return Broker("mqtt", own, 0), Broker("uplink.mqtt", fleet_broker(uplink), uplink.mqtt_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +52,7 @@ class Outside:
     token: str
     tokens_file: Callable[[], Path]
     """Where the named tokens stand now."""
-    brokers: tuple[MqttPlan, ...]
-    """The site's own, and the fleet's."""
+    brokers: tuple[Broker, ...]
     site: str
     boot: str
     started_at_ms: int
@@ -77,23 +92,29 @@ class Faces(threading.Thread):
         gateway = Gateway(create_app(self._views, keys, OnePast(self._past)), self._outside.listening)
         await gateway.start()
         self._begun.set()
-        brokers = zip(POSITIONS, self._outside.brokers, strict=True)
-        publishing = [asyncio.create_task(self._publish(name, plan), name=name) for name, plan in brokers]
+        publishing = [asyncio.create_task(self._publish(one), name=one.name) for one in self._outside.brokers]
         telling = asyncio.create_task(self._telling.run(self._ending), name="telling")
         await self._ending.wait()
         await asyncio.gather(*publishing, telling)
         await gateway.stop()
         self._past.close()
 
-    async def _publish(self, name: str, plan: MqttPlan) -> None:
-        if not plan.url:
+    async def _publish(self, broker: Broker) -> None:
+        if not broker.plan.url:
             return
         from services.site.mqtt_publisher import MqttPublisher
 
         outside = self._outside
         try:
             publisher = MqttPublisher(
-                plan, outside.site, outside.boot, outside.started_at_ms, self._views, self._make_feed(), name=name
+                broker.plan,
+                outside.site,
+                outside.boot,
+                outside.started_at_ms,
+                self._views,
+                self._make_feed(),
+                Budget(broker.bytes_per_s),
+                name=broker.name,
             )
         except ConfigError as fault:
             logger().error("mqtt_address_wrong", fault=str(fault))

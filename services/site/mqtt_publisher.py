@@ -4,6 +4,8 @@ Promises: events and frames go in the order of the log, after they are in it, no
 place up to which the broker has them is kept in the log, so neither a lost broker nor a restart costs anything. Points
 and states are retained, and sent whole after each connection. A broker that is lost, slow or refuses costs the site
 nothing: nothing waits for it, nothing is queued beyond the window.
+What goes is within a budget of bytes a second, where the way to the broker has one: events, points and states have the
+first call on it, frames take what they leave; so a backlog of frames holds up no alarm.
 Limits: a point is sent at most once a second and, when there are more than POINTS_PER_SWEEP changes, in turns; so a
 site of 330 modules has each of its 1,320 values out every two seconds at most. Events overtake frames after an outage:
 each has a part of the window for itself.
@@ -23,6 +25,7 @@ import orjson
 
 from services.gateway.times import rfc3339
 from services.gateway.views import CursorGone, EventItem, PointItem, Views
+from services.uplink.budget import Budget
 from shared.bus import topics
 from shared.bus.address import BrokerAddress, Credentials, parse_url, read_password
 from shared.bus.mqtt import Connection, LinkDown, Message, Refused, connect
@@ -90,6 +93,7 @@ class MqttPublisher:
         started_at_ms: int,
         views: Views,
         feed: Feed,
+        budget: Budget,
         *,
         name: str = "mqtt",
     ) -> None:
@@ -102,16 +106,19 @@ class MqttPublisher:
         self._started_at_ms = started_at_ms
         self._views = views
         self._feed = feed
+        self._budget = budget
         self._rooms: dict[str, str] = {}
         self._speak = "5"
         self._log = logger()
         self._changes = Changes()
         self.state = f"{self._address}: not connected yet"
         self._events = Outbox(
-            Reading(self._read_events, self._wait_for_events, self._keep_events),
+            Reading(self._read_events, self._wait_for_events, self._keep_events, budget.take_live),
             _cursor(feed.position(self._events_position)),
         )
-        self._frames = Outbox(Reading(self._read_frames, self._wait_for_frames, self._keep_frames), self._first_frame())
+        self._frames = Outbox(
+            Reading(self._read_frames, self._wait_for_frames, self._keep_frames, budget.take), self._first_frame()
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Connect, tell, connect again. Returns soon after ``stop`` is set, with a good-bye to the broker."""
@@ -214,9 +221,13 @@ class MqttPublisher:
         while True:
             messages = [*self._changed_devices(devices), *self._changed_points(points)]
             for start in range(0, len(messages), window):
-                told = [await link.send(message) for message in messages[start : start + window]]
+                told = [await self._send(link, message) for message in messages[start : start + window]]
                 await asyncio.gather(*told)
             await asyncio.sleep(SWEEP_S)
+
+    async def _send(self, link: Connection, message: Message) -> asyncio.Future[None]:
+        await self._budget.take_live(message.size)
+        return await link.send(message)
 
     def _changed_devices(self, known: dict[str, DeviceItem]) -> list[Message]:
         found = []

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from services.processor.runner import Runner
 from services.site import pushes, token_watch
 from services.site.backup.mark import RestoredMark
-from services.site.faces import Faces, Outside
+from services.site.faces import Faces, Outside, brokers
 from services.site.first_join import log_begins
 from services.site.formats import check_files, write_program
 from services.site.guard_link import GuardLink
@@ -40,7 +40,6 @@ from services.site.service import Service
 from services.site.traces import SiteTraces
 from services.site.views import Parts, SiteViews
 from services.uplink.place import read_place
-from services.uplink.tls import fleet_broker
 from shared.devices.frame import Frame
 from shared.devices.plan import SitePlan
 from shared.domain.errors import LogNewer
@@ -262,7 +261,7 @@ class Process:
             listening=socket.socket(fileno=self._options.http_fd),
             token=places.find_file(self._data, places.TOKEN).read_text().strip(),
             tokens_file=self._tokens_file,
-            brokers=(replace(self.plan.mqtt, url=self._options.mqtt), fleet_broker(self.plan.uplink)),
+            brokers=brokers(replace(self.plan.mqtt, url=self._options.mqtt), self.plan.uplink),
             site=decision.site,
             boot=self._boot,
             started_at_ms=self._clock.wall_ms(),

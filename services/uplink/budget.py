@@ -1,4 +1,4 @@
-"""How many bytes a second go up: one bucket for all lanes, the live one first.
+"""How many bytes a second go up: one bucket for all lanes of one way, Kafka's or MQTT's, the live one first.
 
 The bucket fills at the rate up to a second's worth. A block waits until it is not empty and nobody live waits, and may
 then take more than there is: so the largest block passes too, and what follows waits until its debt is paid. The live

@@ -112,7 +112,7 @@ class Process:
         """Raises ConfigError."""
         folder = Path(plan.identity)
         identity = read_identity(folder, site)
-        budget = Budget(plan.kib_per_s << 10)
+        budget = Budget(plan.kafka_bytes_per_s)
         keeper = Keeper(self._directory, step=self._step)
         door = SiteDoor(self._directory, self._clock.wall_ms)
         blocks = Blocks(self._directory, site, identity.key)

@@ -44,6 +44,9 @@ KEPT_S = 7 * 86_400
 """So long it keeps that of who subscribes for good, and what comes for it meanwhile."""
 INCOMING_MAX = 100
 """Messages in our hands. Mosquitto does not always keep to it: then its line is not read until there is room."""
+PACKET_BYTES = 16
+"""A packet without its payload and texts: kind, length, number, length of the properties, expiry."""
+TEXT_BYTES = 3
 _ROOM_LOOK_S = 0.2
 _RECEIVE_MAXIMUM = 65_535
 
@@ -67,6 +70,12 @@ class Message:
     content_type: str = ""
     properties: tuple[tuple[str, str], ...] = ()
     qos: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of its packet in MQTT 5, rather too many: each text with its length and its kind."""
+        texts = (self.topic, self.content_type, *(text for pair in self.properties for text in pair))
+        return PACKET_BYTES + len(self.payload) + sum(TEXT_BYTES + len(text.encode()) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """From a log to a broker, in order and without drops: what was acknowledged is a place in the log, and only that moves.
 
-    read(place) -> messages -> window -> PUBACK -> place moves -> kept (at most once a second)
-                                  |
-                                  +-- link lost -> place goes back REWIND_S -> read again
+    read(place) -> messages -> bytes allowed -> window -> PUBACK -> place moves -> kept (at most once a second)
+                                                  |
+                                                  +-- link lost -> place goes back REWIND_S -> read again
 
 At least once: after a lost link everything behind the last acknowledged place is sent again, and also what was
 acknowledged in the last REWIND_S before the loss, because a broker that dies may have acknowledged what it had not yet
@@ -36,6 +36,8 @@ class Reading(Generic[Place]):
     """Returns when there may be something behind the place."""
     keep: Callable[[Place], None]
     """Remembers the place over a restart; losing it only repeats."""
+    take: Callable[[int], Awaitable[object]]
+    """Returns when so many bytes may go."""
 
 
 class Outbox(Generic[Place]):
@@ -65,7 +67,7 @@ class Outbox(Generic[Place]):
                 for place, message in batch:
                     while len(sent) >= window:
                         await self._settle(sent)
-                    sent.append((place, await connection.send(message) if message is not None else None))
+                    sent.append((place, await self._send(connection, message) if message is not None else None))
                     ahead = place
         finally:
             while sent and (sent[0][1] is None or _succeeded(sent[0][1])):
@@ -77,6 +79,10 @@ class Outbox(Generic[Place]):
         self._forget_old()
         self.place = self._base
         self._recent.clear()
+
+    async def _send(self, connection: Connection, message: Message) -> asyncio.Future[None]:
+        await self._reading.take(message.size)
+        return await connection.send(message)
 
     async def _settle(self, sent: "deque[tuple[Place, asyncio.Future[None] | None]]") -> None:
         place, told = sent[0]

@@ -57,6 +57,18 @@ class UplinkPlan:
     identity: str = ""
     """Folder of the site's keys."""
     kib_per_s: int = 4096
+    """What may go up a second at most, by Kafka and by MQTT together."""
+
+    @property
+    def mqtt_bytes_per_s(self) -> int:
+        """Half of it for a site that publishes to the fleet's MQTT broker: two processes send, and neither asks the
+        other."""
+        return self.kib_per_s << 9 if self.mqtt else 0
+
+    @property
+    def kafka_bytes_per_s(self) -> int:
+        """The rest."""
+        return (self.kib_per_s << 10) - self.mqtt_bytes_per_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from services.gateway.fake import FakeViews
 from services.gateway.views import PointItem
 from services.site import mqtt_publisher
 from services.site.mqtt_publisher import DeviceItem, MqttPublisher
+from services.uplink.budget import Budget
 from shared.bus import outbox
 from shared.bus.address import BrokerAddress, Credentials
 from shared.bus.mqtt import Connection, Incoming, Message, connect
@@ -70,10 +71,12 @@ def first_of_each(numbers: Iterable[int]) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def publishing(plan: MqttPlan, views: FakeViews, feed: FakeFeed) -> AsyncIterator[MqttPublisher]:
+async def publishing(
+    plan: MqttPlan, views: FakeViews, feed: FakeFeed, budget: Budget | None = None
+) -> AsyncIterator[MqttPublisher]:
     """A publisher that runs within the block, and is stopped with a good-bye at its end."""
     stop = asyncio.Event()
-    made = MqttPublisher(plan, "demo", "boot1", 1_767_225_600_000, views, feed)
+    made = MqttPublisher(plan, "demo", "boot1", 1_767_225_600_000, views, feed, budget or Budget(0))
     task = asyncio.create_task(made.run(stop))
     try:
         yield made

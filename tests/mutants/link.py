@@ -8,6 +8,7 @@ LIVE = "tests/services/uplink/test_live.py"
 BELL = "tests/runtime/test_bell.py"
 SERVING = "tests/services/uplink/test_serving.py"
 CENTRE = "tests/fleet/test_kafka_centre.py"
+PUBLISHED = "tests/bus/test_publishing_within_a_budget.py"
 
 MUTANTS = (
     Mutant(
@@ -21,9 +22,37 @@ MUTANTS = (
     Mutant(
         "what the site file allows to go up a second bounds nothing",
         "services/uplink/process.py",
-        "budget = Budget(plan.kib_per_s << 10)",
+        "budget = Budget(plan.kafka_bytes_per_s)",
         "budget = Budget(0)",
         "tests/services/uplink/test_bounded.py::test_blocks_and_live_records_share_what_the_site_file_allows",
+    ),
+    Mutant(
+        "what the site file allows to go up a second bounds nothing that goes by MQTT",
+        "services/site/faces.py",
+        "Budget(broker.bytes_per_s)",
+        "Budget(0)",
+        "tests/services/site/test_faces.py::test_the_fleets_broker_gets_half_of_what_may_go_up",
+    ),
+    Mutant(
+        "a backlog of frames goes to a broker as fast as it takes them",
+        "services/site/mqtt_publisher.py",
+        "self._keep_frames, budget.take)",
+        "self._keep_frames, Budget(0).take)",
+        f"{PUBLISHED}::test_a_backlog_of_frames_waits_and_an_alarm_passes_it",
+    ),
+    Mutant(
+        "an alarm by MQTT waits behind a backlog of frames",
+        "services/site/mqtt_publisher.py",
+        "self._keep_events, budget.take_live)",
+        "self._keep_events, budget.take)",
+        f"{PUBLISHED}::test_a_backlog_of_frames_waits_and_an_alarm_passes_it",
+    ),
+    Mutant(
+        "points by MQTT are bounded by nothing",
+        "services/site/mqtt_publisher.py",
+        "        await self._budget.take_live(message.size)\n",
+        "",
+        f"{PUBLISHED}::test_points_are_within_the_budget_too",
     ),
     Mutant(
         "whoever may write to the live lane speaks for every site",

@@ -147,10 +147,15 @@ def _gas_wait(source: Source, bus: BusPlan, line: LineTime, devices: list[Device
 
 
 def _uplink(source: Source, capacity: CapacitySheet) -> None:
-    if capacity.uplink_bytes_a_day_max and 2 * capacity.uplink_bytes_a_day > capacity.uplink_bytes_a_day_max:
-        need = -(-capacity.uplink_bytes_a_day // (86_400 << 10))
-        what = f"frames alone may need {need} KiB a second: a backlog hardly gets up beside them"
-        source.warn(("uplink", "kib_per_s"), what, f"{2 * need} or more, or slower polls")
+    ways = 2 if capacity.mqtt_bytes_a_day_max else 1
+    for what_goes, need_a_day, most_a_day in (
+        ("frames alone", capacity.uplink_bytes_a_day, capacity.uplink_bytes_a_day_max),
+        ("frames and points by MQTT", capacity.mqtt_bytes_a_day, capacity.mqtt_bytes_a_day_max),
+    ):
+        if 2 * need_a_day > most_a_day:
+            need = -(-need_a_day // (86_400 << 10))
+            what = f"{what_goes} may need {need} KiB a second: a backlog hardly gets up beside them"
+            source.warn(("uplink", "kib_per_s"), what, f"{2 * ways * need} or more, or slower polls")
 
 
 def _disk(source: Source, capacity: CapacitySheet, log: LogLimits) -> None:

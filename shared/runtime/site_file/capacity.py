@@ -7,10 +7,13 @@ Log: 32 bytes a frame and 6 tenths of its words once they are packed [measured: 
 site with noise of +-4 in every register, packed by shared.log.segments, came to 26 + 0.47 a byte].
 Uplink: 850 bytes a block, one for each 50 ms that has a frame, 80 a frame and 4 tenths of its words [measured: frames
 of 20, 200 and 990 registers with noise of +-4, packed in blocks of 1 and of 64, with the headers of the record]. Events
-come beside that.
+come beside that. By MQTT, beside Kafka, where a site publishes to the fleet's broker: 270 bytes a frame, 65 for each of
+its reads and four thirds of its words, 260 bytes a value that has changed, each at most once a second, 700 a second in
+all [measured: packets of frames of 2, 20, 200 and 990 registers came to 329, 378, 914 and 3,375].
 Memory: guard and site each keep 60 s of frames; the ring of the undurable log holds at most 32 MiB.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +43,10 @@ GROUP_MS = 50
 CALM_MS = 2_000
 """So long frames of which nothing follows wait for each other."""
 BLOCK_FRAMES_MAX = 64
+MQTT_FRAME_BYTES = 270
+MQTT_READ_BYTES = 65
+MQTT_POINT_BYTES = 260
+MQTT_POINTS_A_SECOND_MAX = 700
 LIVE_MS = 1_000
 LIVE_SIGN_MS = 5_000
 CUT_HOURS = 72
@@ -87,7 +94,13 @@ class CapacitySheet:
     uplink_bytes_a_calm_day: int = 0
     """What goes up when no value changes and nothing follows."""
     uplink_bytes_a_day_max: int = 0
-    """What may go up."""
+    """What may go up by Kafka."""
+    mqtt_bytes_a_day: int = 0
+    """What goes to the fleet's MQTT broker at most, when every value changes all the time; 0 for a site without one."""
+    mqtt_bytes_a_calm_day: int = 0
+    """What goes there when no value changes: the frames."""
+    mqtt_bytes_a_day_max: int = 0
+    """What may go there."""
 
     def data(self) -> dict[str, Any]:
         """The same for machines: names as here, integers only."""
@@ -119,22 +132,30 @@ class CapacitySheet:
                 *table,
                 f"log: {disk}",
                 f"memory for plans, states and buffers: {_size(self.memory_bytes)}",
-                *([self._uplink()] if self.uplink_bytes_a_day_max else []),
+                *self._ways_up(),
             )
         )
 
-    def _uplink(self) -> str:
-        need, most = self.uplink_bytes_a_day, self.uplink_bytes_a_day_max
-        calm = _size(self.uplink_bytes_a_calm_day)
-        line = f"uplink: {calm} on a calm day, at most {_size(need)} a day of {_size(most)}"
-        if need >= most:
-            return f"{line}; what was held back by a cut never gets up"
-        hours = CUT_HOURS * need / (most - need)
-        return f"{line}; what a cut of {CUT_HOURS} h held back is up {max(hours, 0.1):.1f} h after it"
+    def _ways_up(self) -> Iterator[str]:
+        need, calm = self.uplink_bytes_a_day, self.uplink_bytes_a_calm_day
+        if self.uplink_bytes_a_day_max:
+            yield _way_up("uplink", calm, need, self.uplink_bytes_a_day_max, held=need)
+        need, calm = self.mqtt_bytes_a_day, self.mqtt_bytes_a_calm_day
+        if self.mqtt_bytes_a_day_max:
+            yield _way_up("uplink by MQTT", calm, need, self.mqtt_bytes_a_day_max, held=calm)
 
 
 EMPTY = CapacitySheet((), 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0)
 """The sheet of a site that cannot be compiled."""
+
+
+def _way_up(name: str, calm: int, need: int, most: int, *, held: int) -> str:
+    """``held`` is what a day of a cut holds back."""
+    line = f"{name}: {_size(calm)} on a calm day, at most {_size(need)} a day of {_size(most)}"
+    if need >= most:
+        return f"{line}; what was held back by a cut never gets up"
+    hours = CUT_HOURS * held / (most - need)
+    return f"{line}; what a cut of {CUT_HOURS} h held back is up {max(hours, 0.1):.1f} h after it"
 
 
 def read_us(bus: BusPlan, block: BlockPlan) -> int:
@@ -209,7 +230,10 @@ def sheet(
         memory_bytes=points * STATE_BYTES_A_POINT + alarms * STATE_BYTES_AN_ALARM + buffers,
         uplink_bytes_a_day=uplink_bytes(devices) if uplink.kafka else 0,
         uplink_bytes_a_calm_day=uplink_bytes(devices, is_calm=True) if uplink.kafka else 0,
-        uplink_bytes_a_day_max=uplink.kib_per_s * 1024 * DAY_MS // 1000 if uplink.kafka else 0,
+        uplink_bytes_a_day_max=uplink.kafka_bytes_per_s * DAY_MS // 1000 if uplink.kafka else 0,
+        mqtt_bytes_a_day=mqtt_frame_bytes(devices) + mqtt_point_bytes(rooms) if uplink.mqtt else 0,
+        mqtt_bytes_a_calm_day=mqtt_frame_bytes(devices) if uplink.mqtt else 0,
+        mqtt_bytes_a_day_max=uplink.mqtt_bytes_per_s * DAY_MS // 1000,
     )
 
 
@@ -223,6 +247,21 @@ def uplink_bytes(devices: tuple[DevicePlan, ...], *, is_calm: bool = False) -> i
     blocks = min(frames, max(DAY_MS // CALM_MS, frames // BLOCK_FRAMES_MAX) if is_calm else DAY_MS // GROUP_MS)
     live = DAY_MS // (LIVE_SIGN_MS if is_calm else LIVE_MS) * UP_LIVE_BYTES
     return live + blocks * UP_BLOCK_BYTES + frames * UP_FRAME_BYTES + words * UP_PACKED_TENTHS // 10
+
+
+def mqtt_frame_bytes(devices: tuple[DevicePlan, ...]) -> int:
+    """What the frames of a day take to the fleet's MQTT broker."""
+    return sum(
+        DAY_MS // device.every_ms
+        * (MQTT_FRAME_BYTES + MQTT_READ_BYTES * len(device.blocks) + (raw_bytes(device) - HEADER_BYTES) * 4 // 3)
+        for device in devices
+    )  # fmt: skip
+
+
+def mqtt_point_bytes(rooms: tuple[RoomPlan, ...]) -> int:
+    """What the points of a day take there when each scan changes all of its values."""
+    changes = sum(scan.count * (DAY_MS // max(scan.every_ms, 1000)) for room in rooms for scan in room.scans)
+    return min(changes, MQTT_POINTS_A_SECOND_MAX * DAY_MS // 1000) * MQTT_POINT_BYTES
 
 
 def _size(count: int) -> str:

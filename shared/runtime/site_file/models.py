@@ -340,7 +340,7 @@ class UplinkModel(Model):
     identity: str
     """The folder that `ampward enroll` has made for this site."""
     kib_per_s: Annotated[Whole, Field(ge=16, le=1_048_576)] = 4096
-    """What may go up a second at most, in KiB."""
+    """What may go up a second at most, in KiB; with ``mqtt`` half of it by MQTT, half by Kafka."""
 
 
 class Sections(Model):

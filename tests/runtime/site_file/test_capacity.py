@@ -62,3 +62,24 @@ def test_the_sheet_says_what_goes_up(tmp_path: Path) -> None:
     assert 0 < 2 * slow.capacity.uplink_bytes_a_calm_day < slow.capacity.uplink_bytes_a_day
     assert [fault.key for fault in slow.faults] == []
     assert [fault.key for fault in slower.faults if fault.key.startswith("uplink")] == ["uplink.kib_per_s"]
+
+
+def test_the_sheet_counts_what_goes_by_mqtt(tmp_path: Path) -> None:
+    """Half of what may go up is MQTT's: its line, and a warning that says how much is enough."""
+    text = (GOOD / "base.yaml").read_text(encoding="utf-8").replace("../profiles", str(GOOD.parent / "profiles"))
+    file = tmp_path / "site.yaml"
+    key = 'uplink: {kafka: "k1:9092", mqtt: "mqtt://m:1883", identity: ., kib_per_s: %d}\n'
+    (tmp_path / "signing.key").write_text("")
+    file.write_text(text + key % 16, encoding="utf-8")
+    slow = check_site(file, {})
+    assert slow.capacity.mqtt_bytes_a_day_max == slow.capacity.uplink_bytes_a_day_max == 8 * 1024 * 86_400
+    assert 0 < slow.capacity.mqtt_bytes_a_calm_day < slow.capacity.mqtt_bytes_a_day
+    (warned,) = [fault for fault in slow.faults if "by MQTT" in fault.what]
+    assert warned.key == "uplink.kib_per_s"
+    enough = int(warned.allowed.split()[0])
+    file.write_text(text + key % enough, encoding="utf-8")
+    fast = check_site(file, {})
+    assert [fault.key for fault in fast.faults] == []
+    assert "\nuplink by MQTT: " in fast.capacity.text()
+    file.write_text(text + (key % 16).replace('mqtt: "mqtt://m:1883", ', ""), encoding="utf-8")
+    assert "by MQTT" not in check_site(file, {}).capacity.text()

@@ -17,3 +17,9 @@ def test_blocks_and_live_records_share_what_the_site_file_allows(tmp_path: Path)
     serving, _ = Process(tmp_path, Signals())._serving("s", plan, Bell(tmp_path))
     assert serving._lane._budget is serving._live._budget
     assert serving._lane._budget.bytes_per_s == 64 * 1024
+
+
+def test_what_goes_by_mqtt_is_taken_from_what_goes_by_kafka() -> None:
+    """Both together are what the site file allows."""
+    plan = UplinkPlan(kafka="k:1", mqtt="mqtt://m:1", kib_per_s=17)
+    assert plan.mqtt_bytes_per_s == plan.kafka_bytes_per_s == 17 * 512
