@@ -125,14 +125,21 @@ def test_a_service_that_waits_for_postgresql_can_speak_to_it() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_no_pod_holds_the_key_of_a_server_that_it_does_not_ask(overlay: str) -> None:
-    """PostgreSQL's address with its password, the broker's key, and each service's own password of Kafka."""
+    """PostgreSQL's address with its password, the broker's key, and each service's own password of Kafka.
+
+    The supervisor has the certificates that belong to that key, to tell when they end.
+    """
     for each in render(ROOT / "infra" / "kubernetes" / "overlays" / overlay):
         name = each["metadata"]["name"]
         if each["kind"] not in TEMPLATES or name not in PROGRAMS:
             continue
         volumes = {volume["name"]: volume for volume in each["spec"]["template"]["spec"]["volumes"]}
-        held = {source["secret"]["name"] for source in volumes["secrets"]["projected"]["sources"]}
+        sources = [source["secret"] for source in volumes["secrets"]["projected"]["sources"]]
+        held = {secret["name"] for secret in sources}
+        keyed = {one["name"] for one in sources if not all(item["key"].endswith(".crt") for item in one["items"])}
         assert ("ampward-postgres" in held) is (name in ASKS_POSTGRES), name
         user = "admin" if name == "set-up" else name
-        secured = {"ampward-cluster-ca-cert", f"kafka-{user}"} | ({"ampward-mqtt"} if name in ASKS_MQTT else set())
+        mqtt = {"ampward-mqtt"} if name in ASKS_MQTT | {"supervisor"} else set()
+        secured = {"ampward-cluster-ca-cert", f"kafka-{user}"} | mqtt
         assert held - {"ampward-postgres"} == (secured if overlay == "production" else set()), name
+        assert ("ampward-mqtt" in keyed) is (overlay == "production" and name in ASKS_MQTT), name

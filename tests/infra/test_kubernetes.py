@@ -4,9 +4,11 @@ Strimzi and KEDA have no schema here: the fields that matter are looked at one b
 hands everything to a real API server.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import kubernetes_validate
 import pytest
 
 from services.fleet.kafka import KafkaPlan, settings
+from services.fleet.supervise import expiries
+from services.fleet.vault import open_vault
 from services.site.command.service import SERVICES
 from shared.bus.registry import THREE_NODES
 from shared.runtime.fleet_file import check_fleet
@@ -186,26 +190,57 @@ def _components(selector: Resource) -> tuple[str, ...]:
 def test_the_fleet_file_of_each_overlay_is_without_faults(overlay: tuple[str, list[Resource]], tmp_path: Path) -> None:
     """Laid out as the pod of each service has it, with every secret that is mounted there."""
     name, found = overlay
-    data = _named(found, "ConfigMap", "ampward-fleet")["data"]
     for service, _, pod in _workloads(found):
         if service not in OURS:
             continue
         place = tmp_path / service
-        place.mkdir()
-        mounted = [
-            item["path"]
-            for source in next(each for each in pod["volumes"] if each["name"] == "secrets")["projected"]["sources"]
-            for item in source["secret"]["items"]
-        ]
-        for path in mounted:
-            (place / path).write_text("x")
-        for file, text in data.items():
-            (place / file).write_text(text.replace("/run/ampward", str(place)))
+        _lay_out(found, pod, place)
         checked = check_fleet(place / "fleet.yaml", {}, "admin" if service == "set-up" else service)
         assert [str(fault) for fault in checked.errors] == [], (name, service)
         assert checked.plan is not None
         assert checked.plan.health == "0.0.0.0:9464"
         assert checked.plan.is_tls is (name == "production")
+
+
+def test_every_certificate_that_a_service_mounts_is_looked_at_by_the_supervisor(
+    overlay: tuple[str, list[Resource]], tmp_path: Path
+) -> None:
+    """By the files of its own pod, as its configuration names them: the same keys of the same secrets."""
+    name, found = overlay
+    pods = {service: pod for service, _, pod in _workloads(found) if service in OURS}
+    mounted = {service: _certificates(pod) for service, pod in pods.items()}
+    assert set().union(*mounted.values()) == set(mounted["supervisor"])
+    assert (("ampward-mqtt", "tls.crt") in mounted["bridge"]) is (name == "production")
+    place = tmp_path / "ampward"
+    _lay_out(found, pods["supervisor"], place)
+    open_vault(tmp_path / "security", datetime.now(UTC))
+    for path in mounted["supervisor"].values():
+        shutil.copy(tmp_path / "security" / "ca.pem", place / path)
+    plan = check_fleet(place / "fleet.yaml", {}, "supervisor").plan
+    assert plan is not None
+    told = {each.name for each in expiries(plan.supervisor.certificates)}
+    assert told == {f"ampward-{Path(path).stem}" for path in mounted["supervisor"].values()}
+
+
+def _certificates(pod: Resource) -> dict[tuple[str, str], str]:
+    """(secret, key) of each certificate that a pod mounts, and the file it is."""
+    items = ((secret["name"], item) for secret in _secrets(pod) for item in secret["items"])
+    return {(name, item["key"]): item["path"] for name, item in items if item["key"].endswith(".crt")}
+
+
+def _secrets(pod: Resource) -> list[Resource]:
+    """What a pod has in /run/ampward."""
+    (volume,) = (each for each in pod["volumes"] if each["name"] == "secrets")
+    return [source["secret"] for source in volume["projected"]["sources"]]
+
+
+def _lay_out(found: list[Resource], pod: Resource, place: Path) -> None:
+    """The configuration beside every secret that is mounted in this pod, whatever it holds."""
+    place.mkdir()
+    for path in (item["path"] for secret in _secrets(pod) for item in secret["items"]):
+        (place / path).write_text("x")
+    for file, text in _named(found, "ConfigMap", "ampward-fleet")["data"].items():
+        (place / file).write_text(text.replace("/run/ampward", str(place)))
 
 
 def test_replicas_never_outnumber_partitions() -> None:

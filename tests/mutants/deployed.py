@@ -60,6 +60,27 @@ MUTANTS = (
         f"{CLUSTER}::test_every_pod_is_a_plain_user_who_can_change_nothing",
     ),
     Mutant(
+        "a certificate of the bridge ends and nobody was told",
+        "infra/kubernetes/overlays/production/kustomization.yaml",
+        "optional: true, items: [{key: ca.crt, path: mqtt-ca.pem}, {key: tls.crt, path: mqtt.pem}]",
+        "optional: true, items: [{key: ca.crt, path: mqtt-ca.pem}]",
+        f"{CLUSTER}::test_every_certificate_that_a_service_mounts_is_looked_at_by_the_supervisor",
+    ),
+    Mutant(
+        "a certificate stands at the supervisor that its configuration does not name",
+        "infra/kubernetes/overlays/production/fleet.yaml",
+        'certificates: ["/run/ampward/*.pem"]',
+        'certificates: ["/run/ampward/kafka-ca.pem"]',
+        f"{CLUSTER}::test_every_certificate_that_a_service_mounts_is_looked_at_by_the_supervisor",
+    ),
+    Mutant(
+        "the supervisor holds the bridge's key beside its certificate",
+        "infra/kubernetes/overlays/production/kustomization.yaml",
+        "path: mqtt.pem}]}}\n      # Replicas",
+        "path: mqtt.pem}, {key: tls.key, path: mqtt.key}]}}\n      # Replicas",
+        f"{FLOWS}::test_no_pod_holds_the_key_of_a_server_that_it_does_not_ask",
+    ),
+    Mutant(
         "lag asks for more replicas than there are partitions",
         "infra/kubernetes/overlays/production/scaling.yaml",
         "maxReplicaCount: 24",
