@@ -38,7 +38,7 @@ from services.fleet.logs import Logs
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.ports import take_ports
 from services.fleet.postgres import PostgresPlan, postgres_server
-from services.fleet.servers import Server, ServerAbsent, ServerFailed, Started
+from services.fleet.servers import Becoming, Server, ServerAbsent, ServerFailed, Started
 from services.fleet.vault import Vault, open_vault
 from shared.bus.registry import ALL, ONE_NODE, Shape
 from shared.domain.errors import Busy, ConfigError
@@ -94,6 +94,8 @@ class _Kept:
 
     server: Server
     started: Started | None = None
+    becoming: Becoming | None = None
+    """Of a start after the first, until it is ready."""
     began: float = 0.0
     delay_s: float = DELAY_FIRST_S
     again_at: float = 0.0
@@ -227,7 +229,7 @@ class Launcher:
             self._watch(signals, LOOK_S)
 
     def _keep(self, server: Server) -> None:
-        self._kept.append(_Kept(server, Started(server), monotonic()))
+        self._kept.append(_Kept(server, Started(server), began=monotonic()))
 
     def _jars(self) -> Path:
         self.say("kafka: looking for its jars (Maven fetches them once, that takes a minute)")
@@ -256,47 +258,64 @@ class Launcher:
         write_private(self.plan.folder / RECORD, json.dumps(record, indent=2) + "\n")
 
     def _watch(self, signals: Signals, most_s: float | None = None) -> None:
-        """Sleep until a signal, the end of a server, the time of a start or for ``most_s``; do what is due."""
+        """Sleep until a signal, the end of a server, the time of a start or for ``most_s``; do what is due. A server
+        that takes long to become ready again holds up the start of no other."""
         running = {kept.started.pidfd: kept for kept in self._kept if kept.started is not None}
         due = [kept.again_at for kept in self._kept if kept.started is None]
+        becoming = [kept for kept in self._kept if kept.becoming is not None]
+        due += [monotonic() + LOOK_S] if becoming else []
         due += [monotonic() + most_s] if most_s is not None else []
-        due += [self._logs.due_at] if self._logs is not None else []
+        # Who becomes ready says so in the log behind a place of its own: it is not cut meanwhile.
+        logs = self._logs if not becoming else None
+        due += [logs.due_at] if logs is not None else []
         wait_s = max(0.0, min(due) - monotonic()) if due else None
         readable = select.select([signals.descriptor, *running], [], [], wait_s)[0]
         signals.drain()
         for descriptor in readable:
-            if descriptor in running:
+            if descriptor in running and running[descriptor].becoming is None:
                 self._ended(running[descriptor])
         for kept in self._kept:
-            if kept.started is None and monotonic() >= kept.again_at and not signals.ended.is_set():
-                self._again(kept, signals)
-        if self._logs is not None:
-            self._logs.look()
+            if kept.becoming is not None:
+                self._look(kept, kept.becoming)
+            elif kept.started is None and monotonic() >= kept.again_at and not signals.ended.is_set():
+                self._again(kept)
+        if logs is not None:
+            logs.look()
 
     def _ended(self, kept: _Kept) -> None:
-        assert kept.started is not None
-        kept.started.close()
-        kept.started = None
         if monotonic() - kept.began >= LIFE_GOOD_S:
             kept.delay_s = DELAY_FIRST_S
-        kept.again_at = monotonic() + kept.delay_s
-        kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
+        self._later(kept)
         self.say(f"{kept.server.name}: ended by itself, it is started again (see {kept.server.log})")
 
-    def _again(self, kept: _Kept, signals: Signals) -> None:
+    def _later(self, kept: _Kept) -> None:
+        """The next start, after a pause."""
+        if kept.started is not None:
+            kept.started.close()
+        kept.started = kept.becoming = None
+        kept.again_at = monotonic() + kept.delay_s
+        kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
+
+    def _again(self, kept: _Kept) -> None:
         kept.began = monotonic()
-        started: Started | None = None
         try:
-            started = Started(kept.server)
-            started.wait_ready(self.say, signals.ended.is_set)
+            kept.started = Started(kept.server)
         except (ServerFailed, OSError) as error:
-            if started is not None:
-                started.close()
-            kept.again_at = monotonic() + kept.delay_s
-            kept.delay_s = min(DELAY_MAX_S, 2 * kept.delay_s)
+            self._later(kept)
             self.say(str(error))
             return
-        kept.started = started
+        kept.becoming = Becoming(kept.started, self.say)
+        self._look(kept, kept.becoming)
+
+    def _look(self, kept: _Kept, becoming: Becoming) -> None:
+        try:
+            if not becoming.look():
+                return
+        except (ServerFailed, OSError) as error:
+            self._later(kept)
+            self.say(str(error))
+            return
+        kept.becoming = None
         self.say(f"{kept.server.name}: ready again")
         try:
             if self._is_up:

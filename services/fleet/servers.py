@@ -81,6 +81,11 @@ class Started:
         return self._process.poll() is None
 
     @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    @property
     def pidfd(self) -> int:
         """Readable when it has ended."""
         return self._pidfd
@@ -90,26 +95,11 @@ class Started:
     ) -> None:
         """Return when it is ready; raises ServerFailed when it ends before or takes too long, or ``is_over`` says that
         nobody waits any more. ``say`` hears each SAY_S that it goes on."""
-        server, began = self.server, monotonic()
-        size, moved, said = 0, began, began
-        while not server.is_ready(self):
-            if select.select([self._pidfd], [], [], LOOK_S)[0]:
-                raise ServerFailed(
-                    f"{server.name} ended with {self._process.wait()} at its start:\n{self.last_lines()}"
-                )
-            now = monotonic()
-            if server.log.stat().st_size != size:
-                size, moved = server.log.stat().st_size, now
+        becoming = Becoming(self, say)
+        while not becoming.look():
             if is_over():
-                raise ServerFailed(f"{server.name} is not waited for any more")
-            if now - moved > server.ready_s or now - began > READY_TIMES * server.ready_s:
-                self.stop()
-                raise ServerFailed(
-                    f"{server.name} is not ready after {now - began:.1f} s, {_busy()}:\n{self.last_lines()}"
-                )
-            if now - said > SAY_S:
-                said = now
-                say(f"{server.name}: not ready after {now - began:.0f} s, {_busy()}; its log: {server.log}")
+                raise ServerFailed(f"{self.server.name} is not waited for any more")
+            select.select([self._pidfd], [], [], LOOK_S)
 
     def stop(self) -> None:
         """End it cleanly; KILL when it takes longer than its limit. Nothing happens when it has ended."""
@@ -151,6 +141,35 @@ class Started:
             log.seek(max(self.log_begin, size - LAST_BYTES))
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or f"  (nothing in {self.server.log})"
+
+
+class Becoming:
+    """A start that is not ready yet; ``look`` at it again and again."""
+
+    def __init__(self, started: Started, say: Callable[[str], None]) -> None:
+        self._started = started
+        self._say = say
+        self._began = self._moved = self._said = monotonic()
+        self._size = 0
+
+    def look(self) -> bool:
+        """Whether it is ready. Raises ServerFailed when it has ended, or takes too long and was stopped. Says each
+        SAY_S that it goes on."""
+        started, server, now = self._started, self._started.server, monotonic()
+        if not started.is_running:
+            raise ServerFailed(f"{server.name} ended with {started.exit_code} at its start:\n{started.last_lines()}")
+        if server.is_ready(started):
+            return True
+        if server.log.stat().st_size != self._size:
+            self._size, self._moved = server.log.stat().st_size, now
+        took = f"not ready after {now - self._began:.1f} s, {_busy()}"
+        if now - self._moved > server.ready_s or now - self._began > READY_TIMES * server.ready_s:
+            started.stop()
+            raise ServerFailed(f"{server.name} is {took}:\n{started.last_lines()}")
+        if now - self._said > SAY_S:
+            self._said = now
+            self._say(f"{server.name}: {took}; its log: {server.log}")
+        return False
 
 
 def _busy() -> str:

@@ -2,8 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -19,7 +23,7 @@ from services.fleet.logs import BYTES_MAX
 from services.fleet.mosquitto import MosquittoPlan, mosquitto_server
 from services.fleet.ports import take_ports
 from services.fleet.postgres import find_programs
-from services.fleet.servers import Server, ServerAbsent, ServerFailed
+from services.fleet.servers import Server, ServerAbsent, ServerFailed, Started
 from services.site.folder import lock
 from shared.bus.address import parse_url
 from shared.bus.broker import is_listening
@@ -117,15 +121,60 @@ def test_a_full_disk_ends_no_server_that_runs(tmp_path: Path, monkeypatch: pytes
     kept = launcher._Kept(Server("sleeper", ("/bin/sleep", "600"), tmp_path / "log", is_ready=lambda _: True))
     with monkeypatch.context() as patch:
         patch.setattr(launcher, "Started", Mock(side_effect=full))
-        made._again(kept, Signals())
+        made._again(kept)
     assert kept.started is None and kept.again_at > 0
     with monkeypatch.context() as patch:
         patch.setattr(launcher, "write_private", Mock(side_effect=full))
-        made._again(kept, Signals())
+        made._again(kept)
     started = kept.started
     assert started is not None and started.is_running
     started.close()
     assert [words.partition(" ")[0] for words in said] == ["[Errno", "sleeper:", "fleet.json"]
+
+
+def test_a_server_that_is_long_to_start_again_holds_up_no_other(tmp_path: Path) -> None:
+    """Kafka takes half a minute on a busy machine: a database that dies meanwhile is back at once."""
+    said: list[str] = []
+    made = Launcher(LauncherPlan(tmp_path, tmp_path), said.append)
+    is_open = threading.Event()
+    looks: dict[str, Callable[[Started], bool]] = {"slow": lambda _: is_open.is_set(), "quick": lambda _: True}
+    for name, look in looks.items():
+        made._keep(Server(name, ("/bin/sleep", "600"), tmp_path / f"{name}.log", is_ready=look))
+    slow, quick = made._kept
+    signals = Signals()
+
+    def until(condition: Callable[[], object]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end, said
+            made._watch(signals, 0.05)
+
+    try:
+        for kept in (slow, quick):
+            assert kept.started is not None
+            kept.started.kill()
+            until(lambda: kept.started is None)  # noqa: B023
+            until(lambda: kept.started is not None)  # noqa: B023
+        until(lambda: "quick: ready again" in said)
+        assert "slow: ready again" not in said
+        is_open.set()
+        until(lambda: "slow: ready again" in said)
+    finally:
+        made._stop()
+
+
+def test_a_server_that_ends_at_its_next_start_is_told_and_started_once_more(tmp_path: Path) -> None:
+    """With its last words, and as often as it takes."""
+    said: list[str] = []
+    made = Launcher(LauncherPlan(tmp_path, tmp_path), said.append)
+    words = ("/bin/sh", "-c", "echo port taken; exit 3")
+    made._kept.append(launcher._Kept(Server("kafka", words, tmp_path / "log", is_ready=lambda _: False)))
+    signals, end = Signals(), time.monotonic() + 60
+    while len(said) < 2:
+        assert time.monotonic() < end, said
+        made._watch(signals, 0.05)
+    made._stop()
+    assert all(re.fullmatch(r"(?s)kafka ended with 3 at its start:.*port taken", words) for words in said)
 
 
 def test_a_missing_program_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

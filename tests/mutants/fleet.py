@@ -245,8 +245,8 @@ MUTANTS = (
     Mutant(
         "the launcher never looks at its logs",
         "services/fleet/launcher.py",
-        "            self._logs.look()\n",
-        "            self._logs.due_at += 1\n",
+        "            logs.look()\n",
+        "            logs.due_at += 1\n",
         "tests/fleet/test_launcher.py::test_logs_that_have_grown_are_cut_while_their_servers_go_on",
     ),
     Mutant(
@@ -262,5 +262,12 @@ MUTANTS = (
         "            (self.plan.folder / RECORD).unlink(missing_ok=True)\n            self._start",
         "            self._start",
         "tests/fleet/test_launcher.py::test_a_killed_launchers_record_is_gone_before_the_first_server_starts",
+    ),
+    Mutant(
+        "a server that is long to start again holds up all others",
+        "services/fleet/launcher.py",
+        "            if not becoming.look():\n                return\n",
+        "            while not becoming.look():\n                continue\n",
+        "tests/fleet/test_launcher.py::test_a_server_that_is_long_to_start_again_holds_up_no_other",
     ),
 )

@@ -53,8 +53,8 @@ MUTANTS = (
     Mutant(
         "a server that gets on is given up on a busy machine",
         "services/fleet/servers.py",
-        "                size, moved = server.log.stat().st_size, now\n",
-        "                size = server.log.stat().st_size\n",
+        "            self._size, self._moved = server.log.stat().st_size, now\n",
+        "            self._size = server.log.stat().st_size\n",
         "tests/fleet/test_kafka_server.py::test_a_server_that_gets_on_is_waited_for_longer",
     ),
     Mutant(

@@ -1,8 +1,9 @@
 """`make soak HOURS=1`: hold every goal at full count, and again with new seeds until the time is over.
 
-Writes bench/soak.json: a list of {goal, runs, lost, doubled, seed, held, faults, says}; ``seed`` is the first one, each
-batch adds 1,000 to it. `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. A run of a fleet
-or of a bridge that did not hold leaves its folder and says where (tests.soak.kept). Exit code 0 when all held.
+Writes bench/soak.json: a list of {goal, runs, lost, doubled, seed, held, faults, shown, says}; ``seed`` is the first
+one, each batch adds 1,000 to it. `python -m tests.soak --goal G9 --seed 7 --count 1` repeats what a fault names. A run
+of a fleet or of a bridge that did not hold leaves its folder and says where (tests.soak.kept). Exit code 0 when all
+held.
 """
 
 import argparse
@@ -79,6 +80,7 @@ def main() -> int:
             "seed": options.seed,
             "held": outcomes[goal.id].held,
             "faults": outcomes[goal.id].faults[:20],
+            "shown": outcomes[goal.id].shown[:20],
             "says": goal.says,
         }
         for goal in goals

@@ -3,6 +3,7 @@
 A run is some sites that send their recorded logs over a minute, some blocks twice, while two workers and the broker are
 treated by a seed. Counted by id: every event of every site comes out, in order, with equal bytes; every acknowledged
 input is in the state that is written last, which is the state of a worker to which nothing happened.
+What kills cost Faust the usual way, its Tables, is shown beside (tests.bench.fleet.usual), on a broker of its own.
 """
 
 import asyncio
@@ -18,13 +19,15 @@ from shared.bus.registry import STATE
 from shared.log.memory import MemoryLog
 from shared.wire.blocks import Block
 from shared.wire.site_state import SiteState, decode_site_state, peek_site_state
+from tests.bench.fleet import usual
 from tests.fleet.centre import Centre, Told
 from tests.services.processor.recorded import blocks_of, bodies, recorded
 from tests.soak.outcome import Outcome
 from tests.soak.rig import stored
 from tests.testkit.fleet import KafkaBroker
 
-SITES = 10
+SITES = 32
+"""With some 670 inputs each."""
 ACTIONS = 5
 FEED_S = 20
 SETTLE_S = 150
@@ -34,12 +37,16 @@ FORBIDDEN = {"block_differs", "dead_letter", "site_asked_to_resend", "site_parke
 
 
 def run(count: int, seed: int) -> Outcome:
-    """``count`` runs, each on a broker of its own."""
+    """``count`` runs, each on a broker of its own; then the usual way."""
     outcome = Outcome()
     for each in range(seed, seed + count):
         with tempfile.TemporaryDirectory(prefix="ampward-g13-") as folder, KafkaBroker(Path(folder, "kafka")) as broker:
             asyncio.run(_live(broker, each, outcome))
         outcome.runs += 1
+    with tempfile.TemporaryDirectory(prefix="ampward-g13-") as folder, KafkaBroker(Path(folder, "kafka")) as broker:
+        lost, doubled = asyncio.run(usual.miscounted(broker))
+    sent, kills = usual.READINGS_MAX, usual.KILLS
+    outcome.shown.append(f"Faust the usual way, {kills} kills: of {sent} readings {lost} lost, {doubled} counted twice")
     return outcome
 
 

@@ -86,7 +86,7 @@ GOALS: tuple[Goal, ...] = (
         "tests.soak.g13_fleet",
         few=1,
         full=20,
-        batch=1,
+        batch=4,
     ),
     Goal(
         "G13-storm",

@@ -11,6 +11,8 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     faults: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    """What was measured beside, of somebody else: nothing hangs on it."""
 
     @property
     def held(self) -> bool:
@@ -28,3 +30,4 @@ class Outcome:
         self.lost += other.lost
         self.doubled += other.doubled
         self.faults += other.faults
+        self.shown += other.shown

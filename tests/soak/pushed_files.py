@@ -17,6 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from shared.bus.registry import COMMANDS
@@ -30,7 +31,9 @@ from shared.wire.signing import read_public_key
 from tests.soak.fleet_account import LOOK_S, records
 from tests.soak.launched import RULES, Launched, rules
 
-ANSWER_S, TRIES_MAX = 300, 20
+ANSWER_S = 300
+AGAIN_S, PATIENCE_S = 1.0, 180.0
+"""A server that is killed again and again is started again ever later, after half a minute at most."""
 DRIFT_S = 300.0
 """Above the time after which the supervisor sends an order again."""
 
@@ -88,10 +91,9 @@ class Pushing:
         file.write_text(self.content, encoding="utf-8")
         for wave, sites in enumerate(self._waves, 1):
             words = ("push", str(file), "--sites", sites, "--wave", str(wave), "--wait", str(ANSWER_S))
-            for _ in range(TRIES_MAX):
-                done = self._ampward(*words)
-                if done.returncode != 3:
-                    break
+            end = monotonic() + PATIENCE_S
+            while (done := self._ampward(*words)).returncode == 3 and monotonic() < end:
+                sleep(AGAIN_S)
             if done.returncode:
                 self.faults.append(f"push {self.count} to {sites}: {done.returncode} {done.stdout[-300:]}{done.stderr}")
                 return
