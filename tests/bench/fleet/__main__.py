@@ -4,8 +4,9 @@
 
 All take the same readings, as our blocks, as JSON frames and as blocks of ten raw scans. A figure is readings a second
 of a whole run, as a peer prints its own; that of the second half stands beside it: by then a Java machine is warm, a
-worker has built the plans of its sites. Ours goes by the times at which the broker took what was told, Kafka Streams'
-by its own clock. Only ratios within one run mean anything: targets are ratios to the peers.
+worker has built the plans of its sites. Either begins when its first record is taken; ours ends when the broker took
+what was told last, Kafka Streams' when its last record is taken. Only ratios within one run mean anything: targets are
+ratios to the peers.
 `make bench-fleet ARGS="--frames 4000"` does it in small, without writing: a cold Java machine then is no peer.
 """
 
@@ -100,18 +101,19 @@ async def ours(broker: KafkaBroker, frames: int, changing: float) -> Rate:
         assert {batch.verdict.value for _, batch in batches} == {"equal"}
         assert len({batch.site for _, batch in batches if batch.last_seq >= frames // load.SITES}) == load.SITES
         told = sum(len(batch.events) for _, batch in batches)
-        rate = _rate([(at_ms, batch.last_seq - batch.first_seq + 1) for at_ms, batch in batches])
+        first_ms = next(int(words) for event, words in processor.told if event == "first_take")
+        rate = _rate(first_ms, [(at_ms, batch.last_seq - batch.first_seq + 1) for at_ms, batch in batches])
         say(f"  ours at {changing:.1%}: {count} frames, {told / count:.1f} events a frame, {_shown(rate)}")
         say(f"  since the first events{hops.cpu_line(began, ended, count)}")
         return rate
 
 
-def _rate(told: list[tuple[int, int]]) -> Rate:
-    """Of (when, how many frames)."""
+def _rate(first_ms: int, told: list[tuple[int, int]]) -> Rate:
+    """From the first take on, of (when, how many frames)."""
     told.sort()
     frames = [number for _, number in told]
     half = next(n for n, so_far in enumerate(accumulate(frames)) if 2 * so_far >= sum(frames))
-    first_ms, half_ms, last_ms = told[0][0], told[half][0], told[-1][0]
+    half_ms, last_ms = told[half][0], told[-1][0]
     late = frames[half + 1 :]
     return Rate(*(READINGS * 1000 * number / max(1, last_ms - since)
                   for number, since in ((sum(frames), first_ms), (sum(late), half_ms))))  # fmt: skip
