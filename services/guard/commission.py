@@ -103,7 +103,10 @@ async def _answer(ask: Ask, question: str) -> bool:
             answer.set_exception(fault)
 
     Thread(target=wait, name="question", daemon=True).start()
-    return await asyncio.wrap_future(answer)
+    waiting = asyncio.wrap_future(answer)
+    while not waiting.done():  # A Ctrl-C that comes just as the loop falls asleep is seen when it looks again.
+        await asyncio.wait((waiting,), timeout=LOOK_MS / 1000)
+    return waiting.result()
 
 
 @dataclass(frozen=True, slots=True)
