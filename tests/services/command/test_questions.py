@@ -52,7 +52,9 @@ def _until(asked: "subprocess.Popen[bytes]", words: bytes) -> None:
 
 def test_ctrl_c_at_a_question_ends_the_program(terminal: tuple[int, int], tmp_path: Path) -> None:
     """Nobody has to answer it first, and it ends in order, also when its standard output is a file."""
-    program = "from services.site.command import main; main()"
+    # A test run in the background of a shell hands on a SIGINT that is ignored.
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{hears}; from services.site.command import main; main()"
     asked = subprocess.Popen(
         [sys.executable, "-c", program, "commission", str(EXAMPLE), "--data", str(tmp_path / "data")],
         stdin=terminal[1], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
